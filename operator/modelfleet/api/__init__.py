@@ -1,0 +1,1 @@
+"""The words: MLModel, MLModelVersion, conditions, names, and the generator of their CRDs."""

@@ -1,0 +1,55 @@
+"""What all API types share: camelCase aliases, closed objects, the bounded field types.
+
+Used by `mlmodel`, `version` and `schema`. Must never hold a default that depends on anything but
+the field itself: the API server applies these defaults, and old objects keep them.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+INT32_MAX = 2**31 - 1
+
+
+def validations(*rules: tuple[str, str]) -> dict[str, Any]:
+    """CEL rules as `json_schema_extra`: pairs of rule and message (what the user must do)."""
+    return {"x-kubernetes-validations": [{"rule": rule, "message": text} for rule, text in rules]}
+
+
+def map_list(*keys: str) -> dict[str, Any]:
+    """Marks a list as a map keyed by `keys`, so that server-side apply merges by them."""
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
+
+
+ATOMIC = {"x-kubernetes-list-type": "atomic"}
+
+
+class ApiObject(BaseModel):
+    """A closed object of the API; unknown fields are an error here and pruned by the server."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+    )
+
+
+_QUANTITY_SCHEMA: dict[str, Any] = {
+    "x-kubernetes-int-or-string": True,
+    "pattern": r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
+    "maxLength": 20,
+}
+Quantity = Annotated[str | int, WithJsonSchema(_QUANTITY_SCHEMA)]
+"""A Kubernetes resource quantity such as `500m`, `2` or `1Gi`."""
+
+DnsLabel = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+DnsName = Annotated[
+    str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+]
+LabelKey = Annotated[str, Field(min_length=1, max_length=316)]
+LabelValue = Annotated[str, Field(max_length=63)]
+ConfigKey = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
+Timestamp = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"})]

@@ -1,0 +1,19 @@
+"""Fetchers of model artifacts by scheme. To add one: a file here, a line in SCHEMES, a test."""
+
+from modelfleet.artifacts.base import Fetcher, FetchError, Limits
+from modelfleet.artifacts.http import HttpFetcher
+
+SCHEMES: tuple[Fetcher, ...] = (HttpFetcher(),)
+
+__all__ = ["SCHEMES", "FetchError", "Fetcher", "Limits", "by_uri"]
+
+
+def by_uri(uri: str) -> Fetcher:
+    """The fetcher for a URI; raises FetchError when its scheme is unknown."""
+    scheme = uri.split("://", 1)[0].lower() if "://" in uri else ""
+    for fetcher in SCHEMES:
+        if scheme in fetcher.schemes:
+            return fetcher
+    known = ", ".join(f"{name}://" for fetcher in SCHEMES for name in fetcher.schemes)
+    msg = f"the scheme of '{uri}' must be one of {known}"
+    raise FetchError(msg, is_final=True)

@@ -1,0 +1,71 @@
+"""Fetcher for http and https, on the standard library: it runs before anything else in a pod.
+
+Redirects stay within http and https and are counted; an answer that stops moving is given up.
+"""
+
+import http.client
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import IO
+
+from modelfleet.artifacts.base import FetchError, Limits
+
+_CHUNK = 1024 * 1024
+_CLIENT_ERROR, _SERVER_ERROR = 400, 500
+_RETRIED = {408, 425, 429}
+
+
+class _BoundedRedirects(urllib.request.HTTPRedirectHandler):
+    def __init__(self, most: int) -> None:
+        self.max_redirections = most
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        if not newurl.lower().startswith(("http://", "https://")):
+            text = f"a redirect to '{newurl[:200]}' leaves http and https"
+            raise FetchError(text, is_final=True)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+class HttpFetcher:
+    """Plain GET."""
+
+    schemes = ("http", "https")
+
+    def chunks(self, uri: str, limits: Limits) -> Iterator[bytes]:
+        """The body in pieces of at most 1 MiB; raises FetchError."""
+        opener = urllib.request.OpenerDirector()
+        for handler in (
+            urllib.request.HTTPHandler(),
+            urllib.request.HTTPSHandler(),
+            urllib.request.HTTPDefaultErrorHandler(),
+            urllib.request.HTTPErrorProcessor(),
+            _BoundedRedirects(limits.most_redirects),
+        ):
+            opener.add_handler(handler)
+        request = urllib.request.Request(uri, headers={"User-Agent": "modelfleet-fetch"})  # noqa: S310 - the scheme was checked
+        try:
+            with opener.open(request, timeout=limits.idle_seconds) as answer:
+                promised = answer.headers.get("Content-Length")
+                received = 0
+                while chunk := answer.read(_CHUNK):
+                    received += len(chunk)
+                    yield chunk
+                if promised is not None and received != int(promised):
+                    text = f"{uri} ended after {received} of {promised} bytes"
+                    raise FetchError(text, is_final=False)
+        except urllib.error.HTTPError as error:
+            is_final = _CLIENT_ERROR <= error.code < _SERVER_ERROR and error.code not in _RETRIED
+            text = f"{uri} answers {error.code} {error.reason}"
+            raise FetchError(text, is_final=is_final) from error
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            text = f"{uri}: {getattr(error, 'reason', None) or error}"
+            raise FetchError(text, is_final=False) from error

@@ -1,0 +1,1 @@
+"""Pure builders of Kubernetes manifests, as plain dicts."""

@@ -1,0 +1,196 @@
+"""The pod template of a version. Built once, frozen into the MLModelVersion.
+
+Called by `core.version`. Must never be called for a version that exists: a newer operator would
+build another template and restart the model.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from modelfleet.api import names
+from modelfleet.api.mlmodel import EnvVariable, MLModelSpec
+from modelfleet.build.metadata import labels
+from modelfleet.facts.model import Defaults
+from modelfleet.runtimes.base import ARTIFACT_FOLDER, PodShape
+
+_USER = 65532
+_DEFAULT_CPU = "250m"
+_DEFAULT_MEMORY = "512Mi"
+_STARTUP_PERIOD_SECONDS = 1
+
+
+def pod_template(
+    version: str,
+    model: str,
+    spec: MLModelSpec,
+    shape: PodShape,
+    *,
+    digest: str | None,
+    config: Mapping[tuple[str, str], str | None],
+    defaults: Defaults,
+) -> dict[str, Any]:
+    """Template of the replicas of `version`; `config` holds the ConfigMap keys to freeze."""
+    shutdown = spec.runtime.shutdown_seconds or spec.traffic.request_timeout_seconds
+    pod: dict[str, Any] = {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _USER,
+            "runAsGroup": _USER,
+            "fsGroup": _USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "terminationGracePeriodSeconds": defaults.pre_stop_seconds + shutdown + 5,
+        "containers": [_server(version, spec, shape, config, defaults)],
+    }
+    if shape.artifact_file and spec.model.uri and digest:
+        pod["initContainers"] = [_fetch(spec.model.uri, digest, shape, defaults)]
+        pod["volumes"] = [{"name": "model", "emptyDir": {}}]
+    if spec.placement.node_selector:
+        pod["nodeSelector"] = dict(spec.placement.node_selector)
+    if spec.placement.tolerations:
+        pod["tolerations"] = [
+            t.model_dump(by_alias=True, exclude_none=True) for t in spec.placement.tolerations
+        ]
+    return {
+        "metadata": {
+            "labels": {
+                **labels(model, version),
+                names.LABEL_ROLE: names.ROLE_REPLICA,
+                names.LABEL_IN_SERVICE: names.IN_SERVICE,
+            }
+        },
+        "spec": pod,
+    }
+
+
+def _server(
+    version: str,
+    spec: MLModelSpec,
+    shape: PodShape,
+    config: Mapping[tuple[str, str], str | None],
+    defaults: Defaults,
+) -> dict[str, Any]:
+    startup = spec.runtime.startup_seconds or 600
+    container: dict[str, Any] = {
+        "name": "server",
+        "image": shape.image,
+        "imagePullPolicy": defaults.image_pull_policy,
+        "ports": [{"name": "serve", "containerPort": shape.port, "protocol": "TCP"}],
+        "resources": _resources(spec),
+        "securityContext": _restricted(),
+        "lifecycle": {"preStop": {"sleep": {"seconds": defaults.pre_stop_seconds}}},
+        "startupProbe": {
+            **_check(shape),
+            "periodSeconds": _STARTUP_PERIOD_SECONDS,
+            "failureThreshold": startup // _STARTUP_PERIOD_SECONDS,
+        },
+        "readinessProbe": {**_check(shape), "periodSeconds": 5, "failureThreshold": 3},
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+    if shape.command:
+        container["command"] = list(shape.command)
+    if shape.args:
+        container["args"] = list(shape.args)
+    container["env"] = [
+        {"name": "MODELFLEET_VERSION", "value": version},
+        *(_variable(entry, config) for entry in spec.runtime.env or []),
+    ]
+    if shape.artifact_file:
+        container["volumeMounts"] = [
+            {"name": "model", "mountPath": ARTIFACT_FOLDER, "readOnly": True}
+        ]
+    if defaults.pre_stop_seconds == 0:
+        del container["lifecycle"]
+    return container
+
+
+def fetch_arguments(uri: str, *more: str) -> list[str]:
+    """Command line of `modelfleet fetch`."""
+    return ["fetch", "--uri", uri, *more]
+
+
+def _fetch(uri: str, digest: str, shape: PodShape, defaults: Defaults) -> dict[str, Any]:
+    return {
+        "name": "fetch",
+        "image": defaults.server_image,
+        "imagePullPolicy": defaults.image_pull_policy,
+        "args": fetch_arguments(uri, "--digest", digest, "--target", str(shape.artifact_file)),
+        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
+        "securityContext": _restricted(),
+        "volumeMounts": [{"name": "model", "mountPath": ARTIFACT_FOLDER}],
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+
+
+def resolve_pod_spec(uri: str, digest: str | None, defaults: Defaults) -> dict[str, Any]:
+    """Spec of the one-shot pod that reports an artifact's digest in its termination message."""
+    more = ("--resolve",) if digest is None else ("--resolve", "--digest", digest)
+    return {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "restartPolicy": "OnFailure",
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _USER,
+            "runAsGroup": _USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "terminationGracePeriodSeconds": 1,
+        "containers": [
+            {
+                "name": "resolve",
+                "image": defaults.server_image,
+                "imagePullPolicy": defaults.image_pull_policy,
+                "args": fetch_arguments(uri, *more),
+                "resources": {
+                    "requests": {"cpu": "50m", "memory": "64Mi"},
+                    "limits": {"memory": "256Mi"},
+                },
+                "securityContext": _restricted(),
+                "terminationMessagePolicy": "FallbackToLogsOnError",
+            }
+        ],
+    }
+
+
+def _restricted() -> dict[str, Any]:
+    return {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def _resources(spec: MLModelSpec) -> dict[str, Any]:
+    memory = str(spec.resources.memory or _DEFAULT_MEMORY)
+    requests = {"cpu": str(spec.resources.cpu or _DEFAULT_CPU), "memory": memory}
+    limits = {"memory": memory}
+    if spec.resources.accelerator is not None:
+        count = str(spec.resources.accelerator.count)
+        requests["nvidia.com/gpu"] = count
+        limits["nvidia.com/gpu"] = count
+    return {"requests": requests, "limits": limits}
+
+
+def _check(shape: PodShape) -> dict[str, Any]:
+    if shape.readiness_path is None:
+        return {"tcpSocket": {"port": shape.port}, "timeoutSeconds": 2}
+    return {"httpGet": {"path": shape.readiness_path, "port": shape.port}, "timeoutSeconds": 2}
+
+
+def _variable(
+    entry: EnvVariable, config: Mapping[tuple[str, str], str | None]
+) -> dict[str, Any]:
+    """Secrets stay references; the content of ConfigMaps is frozen here."""
+    source = entry.value_from
+    if source is None:
+        return {"name": entry.name, "value": entry.value or ""}
+    if source.config_map_key_ref is not None:
+        reference = source.config_map_key_ref
+        return {"name": entry.name, "value": config.get((reference.name, reference.key)) or ""}
+    return {
+        "name": entry.name,
+        "valueFrom": source.model_dump(by_alias=True, exclude_none=True),
+    }

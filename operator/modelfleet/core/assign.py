@@ -1,0 +1,54 @@
+"""Which version is stable, which is the candidate, which are retired.
+
+Called by `decide`. The stable version owns the route; only a completed step replaces it.
+"""
+
+from dataclasses import dataclass
+
+from modelfleet.facts.model import ModelFacts, VersionFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """The versions by role. `others` are retired or superseded ones of which something exists."""
+
+    stable: VersionFacts | None
+    candidate: VersionFacts | None
+    others: tuple[VersionFacts, ...]
+
+    @property
+    def serving(self) -> VersionFacts | None:
+        """The version that serves, or will serve first."""
+        return self.stable or self.candidate
+
+
+def assign(facts: ModelFacts, desired: VersionFacts | None, *, is_paused: bool) -> Roles:
+    """Roles of the versions. While paused, a candidate that has begun stays, none begins."""
+    stable = _stable(facts)
+    if is_paused and stable is not None:
+        begun = facts.version(facts.status.candidate)
+        desired = begun if begun is not None else stable
+    if desired is None and stable is not None:
+        # What is wanted does not exist yet: what moves towards an older wish stops moving.
+        desired = stable
+    candidate = desired if desired is not None and desired is not stable else None
+    others = tuple(
+        v
+        for v in sorted(facts.versions, key=lambda v: v.number)
+        if v is not stable and v is not candidate and (v.deployment is not None or v.pods)
+    )
+    return Roles(stable, candidate, others)
+
+
+def _stable(facts: ModelFacts) -> VersionFacts | None:
+    """From status; after a loss of status, from the outcomes, then from what serves."""
+    named = facts.version(facts.status.stable)
+    if named is not None:
+        return named
+    if facts.status.observed_generation >= 0 and facts.status.stable is None:
+        return None
+    recorded = [v for v in facts.versions if v.outcome == "Stable"]
+    if recorded:
+        return max(recorded, key=lambda v: v.number)
+    serving = [v for v in facts.versions if v.ready > 0]
+    return max(serving, key=lambda v: (v.ready, -v.number), default=None)

@@ -1,0 +1,98 @@
+"""The route of a model: what is in effect, what is confirmed, what comes next.
+
+Called by `decide`. "In effect" always means acknowledged by every gateway that could receive
+traffic; a silent gateway is never assumed to agree.
+"""
+
+from collections.abc import Mapping
+
+from modelfleet.api.mlmodel import MLModelSpec
+from modelfleet.facts.model import ModelFacts, VersionFacts
+from modelfleet.facts.route import Route, RouteWeight
+
+HUNDRED = 100
+
+
+def present(facts: ModelFacts) -> Route | None:
+    """The route in status, or None before the first."""
+    if facts.status.route is None:
+        return None
+    return Route.from_status(facts.status.route.model_dump(by_alias=True))
+
+
+def is_confirmed(facts: ModelFacts, route: Route | None) -> bool:
+    """Whether every gateway has exactly this route in effect. No gateway at all is no."""
+    if not facts.gateways.is_used:
+        return True
+    if route is None or not facts.gateways.acknowledged:
+        return False
+    return all(
+        ack is not None
+        and ack.uid == facts.uid
+        and ack.revision == route.revision
+        and ack.content_hash == route.content_hash
+        for ack in facts.gateways.acknowledged.values()
+    )
+
+
+def in_effect(facts: ModelFacts, version: VersionFacts) -> int:
+    """Replicas of `version` that every gateway can use; ready ones where none is installed."""
+    usable = [pod.endpoint for pod in version.alive if pod.is_ready and pod.is_in_service]
+    if not facts.gateways.is_used:
+        return len(usable)
+    acks = facts.gateways.acknowledged.values()
+    counts = [
+        0
+        if ack is None
+        else sum(endpoint in ack.endpoints.get(version.name, ()) for endpoint in usable)
+        for ack in acks
+    ]
+    return min(counts, default=0)
+
+
+def is_gone(facts: ModelFacts, version: str, endpoint: str | None) -> bool:
+    """Whether no gateway sends to `endpoint` any more; False while one is silent."""
+    if endpoint is None or not facts.gateways.is_used:
+        return True
+    acks = facts.gateways.acknowledged
+    return bool(acks) and all(
+        ack is not None and endpoint not in ack.endpoints.get(version, ())
+        for ack in acks.values()
+    )
+
+
+def next_route(
+    facts: ModelFacts, spec: MLModelSpec, weights: Mapping[str, int], others: tuple[str, ...]
+) -> Route:
+    """The route with these weights; `others` stay configured at weight 0.
+
+    The revision moves only when the content does.
+    """
+    before = present(facts)
+    order = sorted(
+        [*weights, *(name for name in others if name not in weights)],
+        key=lambda name: (-weights.get(name, 0), name),
+    )
+    candidate = Route(
+        revision=before.revision if before else 1,
+        weights=tuple(RouteWeight(name, weights.get(name, 0)) for name in order),
+        request_timeout_seconds=spec.traffic.request_timeout_seconds,
+        hold_max_seconds=spec.scaling.hold.max_seconds,
+        hold_max_requests=spec.scaling.hold.max_requests,
+        idempotent=spec.traffic.idempotent,
+        max_replay_bytes=spec.traffic.max_replay_bytes,
+        exposure=spec.traffic.exposure
+        or ("External" if facts.defaults.exposure == "External" else "Cluster"),
+    )
+    if before is None or candidate.same_content(before):
+        return candidate
+    return Route(
+        revision=before.revision + 1,
+        weights=candidate.weights,
+        request_timeout_seconds=candidate.request_timeout_seconds,
+        hold_max_seconds=candidate.hold_max_seconds,
+        hold_max_requests=candidate.hold_max_requests,
+        idempotent=candidate.idempotent,
+        max_replay_bytes=candidate.max_replay_bytes,
+        exposure=candidate.exposure,
+    )

@@ -1,0 +1,64 @@
+"""Replicas of each version: the grant, never under the floors of the rollout.
+
+Called by `decide`. Must never give a version with weight less than what it is seen to serve.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from modelfleet.core.assign import Roles
+from modelfleet.facts.model import ModelFacts, VersionFacts
+from modelfleet.strategies import Step
+
+
+def granted(facts: ModelFacts, min_replicas: int, max_replicas: int) -> int:
+    """Replicas of the grant; before the first one of this leader, those of the last decision.
+
+    A model that was never decided on starts with one replica, even where zero is allowed: its
+    version has to prove itself once.
+    """
+    if facts.grant is not None:
+        number = facts.grant.replicas
+    elif facts.status.scaling is not None:
+        number = facts.status.scaling.granted
+    else:
+        number = max(1, min_replicas)
+    return min(max(number, min_replicas), max_replicas)
+
+
+def targets(
+    facts: ModelFacts, roles: Roles, step: Step | None, grant: int
+) -> Mapping[str, int]:
+    """Replicas wanted for each version by name."""
+    result: dict[str, int] = {}
+    if roles.stable is not None:
+        result[roles.stable.name] = grant
+    if roles.candidate is not None:
+        result[roles.candidate.name] = max(grant, 1)
+    for name, floor in (step.floors if step else {}).items():
+        if name in result:
+            result[name] = max(result[name], floor if name != _name(roles.stable) else 0)
+    for version in roles.others:
+        result[version.name] = _kept(facts, version, grant)
+    return result
+
+
+def _name(version: VersionFacts | None) -> str | None:
+    return version.name if version else None
+
+
+def _kept(facts: ModelFacts, version: VersionFacts, grant: int) -> int:
+    """A former stable version stays as it is for a while, but never larger than the grant."""
+    if is_kept_warm(facts, version.name):
+        return min(version.replicas, max(grant, 1))
+    return 0
+
+
+def is_kept_warm(facts: ModelFacts, version: str) -> bool:
+    """Whether `version` is the former stable one and its time is not over."""
+    until = facts.status.retained_until
+    return (
+        facts.status.retained == version
+        and until is not None
+        and facts.now < datetime.fromisoformat(until)
+    )

@@ -1,0 +1,296 @@
+"""The status of a model: one function for each condition.
+
+Called by `decide`. Nothing that moves under steady traffic may stand here: every change is a
+write to the API server.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from modelfleet.api.conditions import ConditionType as C
+from modelfleet.api.conditions import Reason, updated
+from modelfleet.api.mlmodel import (
+    MLModelSpec,
+    MLModelStatus,
+    RolloutStatus,
+    RouteStatus,
+    ScalingStatus,
+    VersionSummary,
+)
+from modelfleet.core.assign import Roles
+from modelfleet.core.faults import Obstacle
+from modelfleet.facts.model import ModelFacts, VersionFacts
+from modelfleet.facts.route import Route
+from modelfleet.strategies import Step
+
+SHOWN_VERSIONS = 5
+Claim = tuple[C, bool | None, Reason, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What `decide` has found out, for the status to say."""
+
+    roles: Roles
+    route: Route | None
+    is_confirmed: bool
+    step: Step | None
+    grant: int
+    obstacle: Obstacle | None
+    is_resolving: bool
+    is_paused: bool
+    retained: str | None
+    retained_until: str | None
+    moving: str = ""
+    """What the rollout or the first start waits for; empty at rest."""
+
+
+def status_of(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> MLModelStatus:
+    """The whole new status; equal facts give an equal one."""
+    before = facts.status
+    claims = _claims(facts, spec, picture)
+    roles = picture.roles
+    numbers = [before.last_version or 0, *(v.number for v in facts.versions)]
+    serving = roles.stable
+    return MLModelStatus(
+        observed_generation=facts.generation,
+        conditions=list(
+            updated(
+                before.conditions, claims, generation=facts.generation, now=facts.now.isoformat()
+            )
+        ),
+        url=f"http://{facts.key.name}.{facts.key.namespace}/" if facts.gateways.is_used else None,
+        model=serving.spec.model_version if serving else None,
+        stable=serving.name if serving else None,
+        candidate=roles.candidate.name if roles.candidate else None,
+        last_version=max(numbers) or None,
+        route=_route(facts, picture),
+        replicas=_replicas(facts, picture),
+        scaling=_scaling(facts, picture),
+        rollout=_rollout(facts, spec, picture),
+        retained=picture.retained,
+        retained_until=picture.retained_until,
+        versions=_versions(facts, roles),
+    )
+
+
+def refused(facts: ModelFacts, reason: Reason, message: str) -> MLModelStatus:
+    """Status while the spec cannot be followed: what serves goes on, the claims say why."""
+    kept = {c.type: c for c in facts.status.conditions}
+    claims: list[Claim] = []
+    for kind in C:
+        old = kept.get(kind.value)
+        if kind is C.STALLED:
+            claims.append((kind, True, reason, message))
+        elif kind is C.RECONCILING:
+            claims.append((kind, False, reason, message))
+        elif kind is C.ROLLED_OUT:
+            claims.append((kind, False, reason, message))
+        elif old is None:
+            claims.append(_unknown(kind, reason, message))
+        else:
+            value = {"True": True, "False": False}.get(old.status)
+            claims.append((kind, value, Reason(old.reason), old.message))
+    conditions = updated(
+        facts.status.conditions, claims, generation=facts.generation, now=facts.now.isoformat()
+    )
+    return facts.status.model_copy(
+        update={"conditions": list(conditions), "observed_generation": facts.generation}
+    )
+
+
+def _unknown(kind: C, reason: Reason, message: str) -> Claim:
+    if kind in {C.DRIFT_SUSPECTED, C.BUDGET_LIMITED, C.DEGRADED}:
+        return (kind, False, Reason.NOT_USED, "")
+    return (kind, False, reason, message)
+
+
+def _claims(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> Iterable[Claim]:
+    yield _ready(facts, spec, picture)
+    yield _available(facts, picture)
+    yield _reconciling(picture)
+    yield _stalled(picture)
+    yield _rolled_out(picture)
+    yield _scaling_active(facts)
+    yield _metrics_available(facts)
+    yield _probes_passing(facts, picture)
+    yield (C.DRIFT_SUSPECTED, False, Reason.NOT_USED, "")
+    yield (C.BUDGET_LIMITED, False, Reason.NOT_USED, "")
+    yield _degraded(picture)
+
+
+def _ready(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> Claim:
+    stable = picture.roles.stable
+    if stable is None:
+        if picture.obstacle is not None:
+            return (C.READY, False, picture.obstacle.reason, picture.obstacle.message)
+        if picture.is_resolving:
+            return (C.READY, False, Reason.RESOLVING, "the artifact's digest is being determined")
+        return (C.READY, False, Reason.STARTING, picture.moving or "the first version starts")
+    if spec.scaling.min_replicas == 0 and picture.grant == 0:
+        return (C.READY, True, Reason.IDLE, "idle at zero replicas; the next request wakes it")
+    floor = max(1, min(spec.scaling.min_replicas, picture.grant))
+    ready = stable.ready + (picture.roles.candidate.ready if picture.roles.candidate else 0)
+    if ready >= floor:
+        return (C.READY, True, Reason.SERVING, f"{stable.name} serves")
+    if ready == 0:
+        # Waking from zero is not a fault: the request waits, and is answered.
+        text = "no replica is ready; requests are held" if facts.gateways.is_used else "starting"
+        return (C.READY, False, Reason.HOLDING, text)
+    return (C.READY, False, Reason.BELOW_FLOOR, f"fewer than {floor} replicas are ready")
+
+
+def _available(facts: ModelFacts, picture: Picture) -> Claim:
+    versions = [v for v in (picture.roles.stable, picture.roles.candidate) if v is not None]
+    if any(v.ready > 0 for v in versions):
+        return (C.AVAILABLE, True, Reason.SERVING, "replicas answer")
+    if facts.gateways.is_used and picture.route is not None and picture.is_confirmed:
+        return (C.AVAILABLE, True, Reason.HOLDING, "requests are held until a replica is ready")
+    return (C.AVAILABLE, False, Reason.STARTING, "no replica and no gateway takes requests yet")
+
+
+def _reconciling(picture: Picture) -> Claim:
+    is_hopeless = picture.obstacle is not None and picture.obstacle.is_hopeless
+    if picture.moving and not is_hopeless and not picture.is_paused:
+        reason = Reason.RESOLVING if picture.is_resolving else Reason.ROLLING_OUT
+        return (C.RECONCILING, True, reason, picture.moving)
+    return (C.RECONCILING, False, Reason.SETTLED, "")
+
+
+def _stalled(picture: Picture) -> Claim:
+    obstacle = picture.obstacle
+    stable = picture.roles.stable
+    concerns_stable = obstacle is not None and stable is not None and obstacle.version == stable.name
+    if obstacle is None or not obstacle.is_hopeless or concerns_stable:
+        return (C.STALLED, False, Reason.HEALTHY, "")
+    return (C.STALLED, True, obstacle.reason, obstacle.message)
+
+
+def _rolled_out(picture: Picture) -> Claim:
+    if picture.is_paused:
+        return (C.ROLLED_OUT, False, Reason.PAUSED, "spec.paused is true; set it to false to go on")
+    if picture.moving:
+        obstacle = picture.obstacle
+        reason = obstacle.reason if obstacle else Reason.ROLLING_OUT
+        return (C.ROLLED_OUT, False, reason, obstacle.message if obstacle else picture.moving)
+    return (C.ROLLED_OUT, True, Reason.COMPLETE, "the version that the spec asks for serves")
+
+
+def _scaling_active(facts: ModelFacts) -> Claim:
+    if not facts.gateways.is_used:
+        return (C.SCALING_ACTIVE, True, Reason.NOT_USED, "no gateway measures traffic")
+    return (C.SCALING_ACTIVE, True, Reason.FOLLOWING, "replicas follow the measured traffic")
+
+
+def _metrics_available(facts: ModelFacts) -> Claim:
+    if not facts.gateways.is_used:
+        return (C.METRICS_AVAILABLE, True, Reason.NOT_USED, "no gateway measures traffic")
+    if facts.metrics_fresh is False:
+        text = "a gateway does not report; the last number of replicas is kept"
+        return (C.METRICS_AVAILABLE, False, Reason.NO_SAMPLES, text)
+    return (C.METRICS_AVAILABLE, True, Reason.SAMPLED, "every gateway reports")
+
+
+def _probes_passing(facts: ModelFacts, picture: Picture) -> Claim:
+    wrong = sorted(facts.gateways.probe_failures.items())
+    serving = picture.roles.serving
+    if wrong:
+        endpoint, text = wrong[0]
+        return (C.PROBES_PASSING, False, Reason.PROBE_FAILED, f"{endpoint}: {text}"[:1000])
+    if serving is None or serving.spec.probe is None or not facts.gateways.is_used:
+        return (C.PROBES_PASSING, True, Reason.NOT_USED, "no probe is used")
+    return (C.PROBES_PASSING, True, Reason.PASSING, "every replica answered its probe")
+
+
+def _degraded(picture: Picture) -> Claim:
+    obstacle = picture.obstacle
+    stable = picture.roles.stable
+    if obstacle is not None and stable is not None and obstacle.version == stable.name:
+        return (C.DEGRADED, True, obstacle.reason, obstacle.message)
+    return (C.DEGRADED, False, Reason.HEALTHY, "")
+
+
+def _route(facts: ModelFacts, picture: Picture) -> RouteStatus | None:
+    if picture.route is None or not facts.gateways.is_used:
+        return None
+    before = facts.status.route
+    body = picture.route.to_status()
+    # `confirmed` alone is never worth a write: it rides on the next one.
+    moved = before is None or before.revision != picture.route.revision
+    known = before.confirmed if before is not None else None
+    if picture.is_confirmed and not moved:
+        known = picture.route.revision
+    if known is not None:
+        body["confirmed"] = known
+    return RouteStatus.model_validate(body)
+
+
+def _replicas(facts: ModelFacts, picture: Picture) -> int:
+    roles = picture.roles
+    versions: list[VersionFacts | None] = [roles.stable, roles.candidate, *roles.others]
+    if not any(v is not None for v in versions):
+        return facts.status.replicas or 0
+    return picture.grant
+
+
+def _scaling(facts: ModelFacts, picture: Picture) -> ScalingStatus | None:
+    """Renewed only with the numbers: the reasons of an unchanged decision are left as they were."""
+    before = facts.status.scaling
+    ask = facts.ask
+    if before is not None and before.granted == picture.grant:
+        return before
+    if picture.roles.serving is None:
+        return before
+    if ask is None:
+        why = [f"starts with {picture.grant}"] if before is None else before.why
+        return ScalingStatus(
+            want=picture.grant, granted=picture.grant, ready=_ready_count(picture), why=why
+        )
+    reasons = [*ask.why, *(facts.grant.why if facts.grant else ())]
+    return ScalingStatus(
+        want=ask.want,
+        granted=picture.grant,
+        ready=_ready_count(picture),
+        why=[text[:512] for text in reasons[:16]],
+    )
+
+
+def _ready_count(picture: Picture) -> int:
+    return sum(
+        v.ready for v in (picture.roles.stable, picture.roles.candidate) if v is not None
+    )
+
+
+def _rollout(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> RolloutStatus | None:
+    if picture.step is None or not picture.moving or picture.roles.stable is None:
+        return None
+    before = facts.status.rollout
+    return RolloutStatus(
+        strategy=spec.rollout.strategy,
+        step=picture.step.name,
+        why=picture.step.why[:512],
+        start_time=before.start_time if before else facts.now.isoformat(),
+    )
+
+
+def _versions(facts: ModelFacts, roles: Roles) -> list[VersionSummary]:
+    newest = sorted(facts.versions, key=lambda v: -v.number)[:SHOWN_VERSIONS]
+    found = []
+    for version in newest:
+        if version is roles.stable:
+            outcome = "Stable"
+        elif version is roles.candidate:
+            outcome = "Candidate"
+        else:
+            outcome = "Retired"
+        artifact = version.spec.artifact
+        found.append(
+            VersionSummary.model_validate(
+                {
+                    "name": version.name,
+                    "digest": artifact.digest if artifact else None,
+                    "outcome": outcome,
+                }
+            )
+        )
+    return found

@@ -1,0 +1,1 @@
+"""The loop: queue, worker, observe, turn, tick. Knows ports, not clients."""

@@ -1,0 +1,39 @@
+"""What runs only while the Lease is held: workers and tick.
+
+Called by `main` with the parts made. Must never outlive the Lease: when it is lost, everything
+here is cancelled and the process ends, to begin again with empty hands.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import structlog
+
+from modelfleet.engine.tick import Ticker
+from modelfleet.engine.worker import Workers
+from modelfleet.telemetry import metrics
+
+log = structlog.get_logger()
+
+
+async def lead(workers: Workers, ticker: Ticker | None, tick_seconds: float) -> None:
+    """Turns and ticks until cancelled."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(workers.run(), name="workers")
+        if ticker is not None:
+            group.create_task(_tick(ticker, tick_seconds), name="tick")
+
+
+async def _tick(
+    ticker: Ticker, seconds: float, monotonic: Callable[[], float] = time.monotonic
+) -> None:
+    while True:
+        started = monotonic()
+        try:
+            ticker.tick()
+        except Exception:
+            # One bad sample must not stop the scaling of the fleet; grants are held meanwhile.
+            log.exception("tick broke")
+        metrics.TICK_SECONDS.observe(monotonic() - started)
+        await asyncio.sleep(max(0.05, seconds - (monotonic() - started)))

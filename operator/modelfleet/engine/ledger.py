@@ -1,0 +1,80 @@
+"""What the leader remembers of each model between turns. All of it may be lost.
+
+Written by `engine.turn` and `engine.tick` only. What a new leader cannot read again (status,
+objects, gateways) is safe to forget: grants come back from status, causes start anew.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from modelfleet.facts.model import Key
+from modelfleet.facts.scaling import Ask, Bucket, Grant, ScalingParams
+
+KEPT_BUCKETS = 180
+TAKEN_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the last turn saw, for the tick."""
+
+    params: ScalingParams
+    granted: int
+    ready: int
+    starting: int
+    startup_seconds: float
+
+
+@dataclass(slots=True)
+class Entry:
+    """Memory of one model; times are monotonic seconds."""
+
+    buckets: deque[Bucket] = field(default_factory=lambda: deque(maxlen=KEPT_BUCKETS))
+    asks: deque[tuple[float, Ask]] = field(default_factory=lambda: deque(maxlen=KEPT_BUCKETS * 4))
+    service_seconds: float | None = None
+    seen: Seen | None = None
+    ask: Ask | None = None
+    grant: Grant | None = None
+    causes: dict[str, float] = field(default_factory=dict)
+    taken: dict[str, float] = field(default_factory=dict)
+    status_at: float = float("-inf")
+    repaired: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+    def note_causes(self, present: frozenset[str], now: float) -> None:
+        """Keep since when each cause is there; one that went away is forgotten."""
+        self.causes = {cause: self.causes.get(cause, now) for cause in sorted(present)}
+
+    def cause_seconds(self, now: float) -> dict[str, float]:
+        """How long each cause has lasted."""
+        return {cause: now - since for cause, since in self.causes.items()}
+
+    def still_taken(self, now: float) -> frozenset[str]:
+        """Names found taken a short while ago; after that they are tried again."""
+        return frozenset(what for what, at in self.taken.items() if now - at < TAKEN_SECONDS)
+
+
+class Ledger:
+    """Entries by key."""
+
+    def __init__(self) -> None:
+        """Empty."""
+        self._entries: dict[Key, Entry] = {}
+
+    def entry(self, key: Key) -> Entry:
+        """The entry of a model, made at the first use."""
+        found = self._entries.get(key)
+        if found is None:
+            found = self._entries[key] = Entry()
+        return found
+
+    def known(self, key: Key) -> Entry | None:
+        """The entry of a model if there is one."""
+        return self._entries.get(key)
+
+    def forget(self, key: Key) -> None:
+        """The model is gone."""
+        self._entries.pop(key, None)
+
+    def items(self) -> list[tuple[Key, Entry]]:
+        """All entries, sorted by key."""
+        return sorted(self._entries.items(), key=lambda item: item[0])

@@ -1,0 +1,297 @@
+"""Stores, gateways and ledger -> ModelFacts. The only place where cluster objects are parsed.
+
+Called by `engine.turn`. Must never write, and never guess: what is not known is None.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import ValidationError
+
+from modelfleet.api import names
+from modelfleet.api.conditions import Reason
+from modelfleet.api.mlmodel import MLModelSpec, MLModelStatus
+from modelfleet.api.version import MLModelVersionSpec
+from modelfleet.engine.ledger import Entry
+from modelfleet.engine.pods import moment, pod_facts, reported
+from modelfleet.engine.ports import Gateways, Json, Objects
+from modelfleet.facts.model import (
+    ChildFacts,
+    Defaults,
+    Fault,
+    GatewayFacts,
+    Key,
+    ModelFacts,
+    PodFacts,
+    ResolveFacts,
+    VersionFacts,
+)
+
+STALE_METRICS_SECONDS = 15.0
+_OWN_EDITORS = {names.FIELD_MANAGER, names.SCALE_FIELD_MANAGER, "kube-controller-manager", ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Everything that can be looked at; made once by `main`."""
+
+    models: Objects
+    versions: Objects
+    deployments: Objects
+    services: Objects
+    pods: Objects
+    gateway_pods: Objects
+    gateways: Gateways | None
+    defaults: Defaults
+    gateway_drain_seconds: float
+
+
+class Observer:
+    """Makes the facts of one model."""
+
+    def __init__(self, sight: Sight, utc_now: Callable[[], datetime]) -> None:
+        """`utc_now` gives the wall clock in UTC."""
+        self._sight = sight
+        self._utc_now = utc_now
+        self._specs: dict[str, tuple[str, MLModelVersionSpec]] = {}
+        self._drained: dict[str, datetime] = {}
+        self.silent_seconds: Callable[[], float] = lambda: 0.0
+
+    def facts(
+        self,
+        key: Key,
+        entry: Entry,
+        monotonic: float,
+        config: Mapping[tuple[str, str], str | None],
+    ) -> ModelFacts | None:
+        """Facts of a model; None when it does not exist or is being deleted."""
+        model = self._sight.models.get(key.namespace, key.name)
+        if model is None or model["metadata"].get("deletionTimestamp"):
+            return None
+        now = self._utc_now()
+        spec, error = parse_spec(model)
+        gateways = self._gateways(key, now)
+        return ModelFacts(
+            key=key,
+            uid=model["metadata"]["uid"],
+            generation=model["metadata"].get("generation", 0),
+            now=now,
+            defaults=self._sight.defaults,
+            gateways=gateways,
+            spec=spec,
+            spec_error=error,
+            status=parse_status(model),
+            versions=self._versions(key, model["metadata"]["uid"]),
+            service=self._service(key, model["metadata"]["uid"]),
+            resolve=self._resolve(key),
+            config_maps=config,
+            taken=entry.still_taken(monotonic),
+            ask=entry.ask,
+            grant=entry.grant,
+            cause_seconds=entry.cause_seconds(monotonic),
+            metrics_fresh=self._fresh(gateways),
+        )
+
+    def has_source(self, key: Key, source: str) -> bool:
+        """Whether a version was made from exactly this source."""
+        return any(
+            item["spec"]["source"] == source for item in self._sight.versions.of_model(key)
+        )
+
+    def _fresh(self, gateways: GatewayFacts) -> bool | None:
+        if not gateways.is_used:
+            return None
+        return self.silent_seconds() < STALE_METRICS_SECONDS
+
+    def _versions(self, key: Key, uid: str) -> tuple[VersionFacts, ...]:
+        sight = self._sight
+        by_version: dict[str, list[PodFacts]] = {}
+        specs = {}
+        for item in sight.versions.of_model(key):
+            specs[item["metadata"]["name"]] = self._version_spec(item)
+        for pod in sight.pods.of_model(key):
+            name = (pod["metadata"].get("labels") or {}).get(names.LABEL_VERSION)
+            if name in specs:
+                by_version.setdefault(name, []).append(self._pod(pod, specs[name].port))
+        return tuple(
+            self._version(item, specs[item["metadata"]["name"]], by_version, uid)
+            for item in sight.versions.of_model(key)
+        )
+
+    def _version(
+        self,
+        item: Json,
+        spec: MLModelVersionSpec,
+        pods: Mapping[str, list[PodFacts]],
+        uid: str,
+    ) -> VersionFacts:
+        meta, status = item["metadata"], item.get("status") or {}
+        place = (meta["namespace"], meta["name"])
+        own = tuple(pods.get(meta["name"], ()))
+        learned = status.get("startupMilliseconds")
+        return VersionFacts(
+            name=meta["name"],
+            uid=meta["uid"],
+            spec=spec,
+            template=item["spec"]["template"],
+            deployment=child(self._sight.deployments.get(*place), uid),
+            service=child(self._sight.services.get(*place), uid),
+            pods=own,
+            outcome=status.get("outcome"),
+            startup_seconds=startup(own) or (learned / 1000 if learned else None),
+            is_terminating=bool(meta.get("deletionTimestamp")),
+        )
+
+    def _version_spec(self, item: Json) -> MLModelVersionSpec:
+        """Parsed once: a version's spec never changes."""
+        meta = item["metadata"]
+        known = self._specs.get(meta["uid"])
+        if known is None:
+            known = (meta["name"], MLModelVersionSpec.model_validate(item["spec"]))
+            self._specs[meta["uid"]] = known
+        return known[1]
+
+    def _pod(self, item: Json, port: int) -> PodFacts:
+        address = (item.get("status") or {}).get("podIP")
+        gateways = self._sight.gateways
+        flight = gateways.in_flight(f"{address}:{port}") if gateways and address else None
+        facts = pod_facts(item, port, flight)
+        if facts.is_in_service:
+            self._drained.pop(facts.uid, None)
+            return facts
+        # When it left is only needed for the deadline; a new leader starts that clock anew.
+        since = self._drained.setdefault(facts.uid, self._utc_now())
+        return replace(facts, drained_at=since)
+
+    def _service(self, key: Key, uid: str) -> ChildFacts | None:
+        return child(self._sight.services.get(key.namespace, key.name), uid)
+
+    def _resolve(self, key: Key) -> ResolveFacts | None:
+        for pod in self._sight.pods.of_model(key):
+            meta = pod["metadata"]
+            if (meta.get("labels") or {}).get(names.LABEL_ROLE) == names.ROLE_RESOLVE:
+                return resolve_facts(pod)
+        return None
+
+    def _gateways(self, key: Key, now: datetime) -> GatewayFacts:
+        source = self._sight.gateways
+        if source is None:
+            return GatewayFacts(is_used=False)
+        told = source.acknowledgements(str(key))
+        expected = [
+            pod["metadata"]["name"]
+            for pod in self._sight.gateway_pods.all()
+            if may_get_traffic(pod, now, self._sight.gateway_drain_seconds)
+        ]
+        return GatewayFacts(
+            is_used=True,
+            acknowledged={name: told.get(name) for name in sorted(expected)},
+            rejections=source.rejections(str(key)),
+            probe_failures=source.probe_failures(str(key)),
+            held=source.held(str(key)),
+        )
+
+
+def parse_spec(model: Mapping[str, Any]) -> tuple[MLModelSpec | None, str | None]:
+    """The spec, or what is wrong with it (an older CRD may have let it through)."""
+    try:
+        return MLModelSpec.model_validate(model.get("spec") or {}), None
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        return None, f"spec.{field}: {first['msg']}"
+
+
+def parse_status(model: Mapping[str, Any]) -> MLModelStatus:
+    """The status; one that cannot be read (a foreign edit) counts as lost."""
+    try:
+        return MLModelStatus.model_validate(model.get("status") or {})
+    except ValidationError:
+        return MLModelStatus()
+
+
+def child(item: Json | None, uid: str) -> ChildFacts | None:
+    """Facts of a child that belongs to the model; None when it does not exist."""
+    if item is None:
+        return None
+    meta = item["metadata"]
+    owners = meta.get("ownerReferences") or []
+    if not any(owner.get("uid") == uid for owner in owners):
+        return None
+    return ChildFacts(
+        uid=meta["uid"],
+        resource_version=meta["resourceVersion"],
+        replicas=(item.get("spec") or {}).get("replicas"),
+        live=item,
+        editors=tuple(m for m in meta.get("managers", ()) if m not in _OWN_EDITORS),
+        is_terminating=bool(meta.get("deletionTimestamp")),
+    )
+
+
+def startup(pods: tuple[PodFacts, ...]) -> float | None:
+    """Mean time from creation to readiness of the pods that are ready, in seconds."""
+    found = [
+        (pod.ready_at - pod.created_at).total_seconds() for pod in pods if pod.ready_at is not None
+    ]
+    return sum(found) / len(found) if found else None
+
+
+def may_get_traffic(pod: Mapping[str, Any], now: datetime, drain_seconds: float) -> bool:
+    """Whether a gateway pod could still receive requests.
+
+    Ready ones and those that end; one that stopped being ready only after the drain time; one
+    that never was ready gets nothing before it has its first whole configuration.
+    """
+    status = pod.get("status") or {}
+    if status.get("phase") in {"Failed", "Succeeded"}:
+        return False
+    ready: Mapping[str, Any] = next(
+        (c for c in status.get("conditions") or [] if c["type"] == "Ready"), {}
+    )
+    if ready.get("status") == "True":
+        return True
+    was_ready = bool(pod["metadata"].get("deletionTimestamp")) or _has_run(status)
+    since = moment(ready.get("lastTransitionTime"))
+    if not was_ready or since is None:
+        return False
+    return now - since < timedelta(seconds=drain_seconds)
+
+
+def _has_run(status: Mapping[str, Any]) -> bool:
+    """A pod that ever was ready had all its containers started once."""
+    return all(
+        c.get("restartCount", 0) > 0 or c.get("started") for c in
+        status.get("containerStatuses") or [{}]
+    )
+
+
+def resolve_facts(pod: Mapping[str, Any]) -> ResolveFacts:
+    """What the one-shot pod has found out, or why its last attempt failed."""
+    meta, status = pod["metadata"], pod.get("status") or {}
+    ended = _terminated(status)
+    told = reported(ended.get("message"))
+    digest = None
+    if status.get("phase") == "Succeeded" and told is not None and told["reason"] == "Resolved":
+        digest = told.get("digest")
+    fault = None if digest else pod_facts(pod, 1, None).fault
+    if status.get("phase") in {"Succeeded", "Failed"} and not digest and fault is None:
+        fault = Fault(Reason.FETCH_FAILED.value, f"{meta['name']} ended without a result")
+    return ResolveFacts(
+        name=meta["name"],
+        uid=meta["uid"],
+        source=(meta.get("annotations") or {}).get(names.ANNOTATION_SOURCE, ""),
+        digest=digest,
+        fault=fault,
+        finished_at=moment(ended.get("finishedAt")),
+    )
+
+
+def _terminated(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    for container in status.get("containerStatuses") or []:
+        for state in ("state", "lastState"):
+            ended: Mapping[str, Any] | None = (container.get(state) or {}).get("terminated")
+            if ended:
+                return ended
+    return {}

@@ -1,0 +1,115 @@
+"""What the engine needs from the outside, as Protocols; `main` and the simulator provide them."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from modelfleet.api.mlmodel import MLModelStatus
+from modelfleet.facts.model import Key
+from modelfleet.facts.plan import (
+    Create,
+    Delete,
+    EventFact,
+    PodService,
+    Repair,
+    Scale,
+    VersionLearned,
+)
+from modelfleet.facts.traffic import GatewaySample, RouteAcknowledgement
+
+Json = dict[str, Any]
+
+
+class Objects(Protocol):
+    """Objects of one kind in memory."""
+
+    def get(self, namespace: str, name: str) -> Json | None:
+        """One object, or None."""
+        ...
+
+    def of_model(self, key: Key) -> list[Json]:
+        """Objects of a model, sorted by name."""
+        ...
+
+    def all(self) -> Iterable[Json]:
+        """All objects."""
+        ...
+
+
+class Writer(Protocol):
+    """Applies the parts of a plan; see `kube.apply.Applier`."""
+
+    async def create(self, key: Key, uid: str, create: Create) -> None:
+        """POST an object."""
+        ...
+
+    async def repair(self, key: Key, repair: Repair) -> None:
+        """Apply our fields to an object."""
+        ...
+
+    async def set_service(self, key: Key, change: PodService) -> None:
+        """Take a pod out of service or put it back."""
+        ...
+
+    async def scale(self, key: Key, scale: Scale, *, is_down: bool) -> None:
+        """Set replicas."""
+        ...
+
+    async def delete(self, key: Key, delete: Delete) -> None:
+        """Delete an object."""
+        ...
+
+    async def learn(self, key: Key, learned: VersionLearned) -> None:
+        """Write a version's status."""
+        ...
+
+    async def publish_status(self, model: Mapping[str, Any], status: MLModelStatus) -> bool:
+        """Write the model's status if it differs."""
+        ...
+
+
+class Announcer(Protocol):
+    """Posts events; see `kube.publish.Publisher`."""
+
+    def publish(self, model: Mapping[str, Any], event: EventFact) -> None:
+        """Post an event about a model."""
+        ...
+
+
+class ConfigReader(Protocol):
+    """Reads the ConfigMaps that specs name."""
+
+    async def read(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        """Data of a ConfigMap, or None when it does not exist."""
+        ...
+
+
+class Gateways(Protocol):
+    """What the gateways tell; see `sources.gateway`. All reads are of memory."""
+
+    def connected(self) -> Mapping[str, bool]:
+        """Gateways by name, and whether their stream is alive."""
+        ...
+
+    def acknowledgements(self, key: str) -> Mapping[str, RouteAcknowledgement | None]:
+        """What each gateway has in effect for a model."""
+        ...
+
+    def held(self, key: str) -> int | None:
+        """Requests parked in all gateways; None when one is silent."""
+        ...
+
+    def in_flight(self, endpoint: str) -> int | None:
+        """Requests under way to `ip:port` in all gateways; None when one is silent."""
+        ...
+
+    def probe_failures(self, key: str) -> Mapping[str, str]:
+        """Endpoints kept out, with what was wrong."""
+        ...
+
+    def rejections(self, key: str) -> Mapping[str, str]:
+        """Gateways that refused the route, with the reason."""
+        ...
+
+    def take_samples(self) -> list[GatewaySample]:
+        """Samples since the last call."""
+        ...

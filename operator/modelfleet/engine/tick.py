@@ -1,0 +1,210 @@
+"""One pass for the fleet: samples -> asks -> allocate -> grants -> wake what changed.
+
+Run by `main` every second, and for one model at once when a request is held. Must never write to
+the cluster, and never lower a number on missing data.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+
+from modelfleet.core.allocate import allocate
+from modelfleet.core.demand import ask, settle
+from modelfleet.engine.ledger import Entry, Ledger, Seen
+from modelfleet.engine.ports import Gateways
+from modelfleet.facts.model import Key
+from modelfleet.facts.scaling import Ask, Bucket, Window
+from modelfleet.facts.traffic import (
+    LATENCY_BASE_MILLISECONDS,
+    LATENCY_GROWTH,
+    GatewaySample,
+    ModelSample,
+)
+
+SILENT_SECONDS = 4.0
+SERVICE_WEIGHT = 0.2
+"""Share of a bucket's mean in the learned service time, for a bucket of many answers."""
+
+
+class Ticker:
+    """The scaling pass."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        gateways: Gateways,
+        wake: Callable[[Key], None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`wake` asks for a turn of a model whose grant changed."""
+        self._ledger = ledger
+        self._gateways = gateways
+        self._wake = wake
+        self._monotonic = monotonic
+        self._heard: dict[str, float] = {}
+        self._flight: dict[str, dict[str, int]] = {}
+        self._complete_since: float | None = None
+        self._incomplete_since: float | None = monotonic()
+
+    def silent_seconds(self) -> float:
+        """How long not every gateway has reported; 0 while all do."""
+        return 0.0 if self._incomplete_since is None else self._monotonic() - self._incomplete_since
+
+    def tick(self) -> None:
+        """Take the samples, decide for all models with traffic, wake those that change."""
+        now = self._monotonic()
+        active = self._take(self._gateways.take_samples(), now)
+        self._judge_completeness(now)
+        asks: dict[Key, Ask] = {}
+        held: dict[Key, int] = {}
+        for key, entry in self._ledger.items():
+            if entry.seen is None or not (key in active or _is_moving(entry, entry.seen)):
+                continue
+            asks[key] = self._ask(key, entry, entry.seen, now)
+            held[key] = entry.seen.granted
+        self._grant(asks, held)
+
+    def tick_one(self, key: Key) -> None:
+        """At once for one model: a request of it is held."""
+        now = self._monotonic()
+        entry = self._ledger.known(key)
+        if entry is None or entry.seen is None:
+            return
+        held = self._gateways.held(str(key)) or 1
+        entry.buckets.append(Bucket(now, 0.01, 0, 0, 0.0, 0, held))
+        self._grant({key: self._ask(key, entry, entry.seen, now)}, {key: entry.seen.granted})
+
+    def _grant(self, asks: dict[Key, Ask], held: dict[Key, int]) -> None:
+        for key, grant in allocate(asks, None, held).items():
+            entry = self._ledger.entry(key)
+            entry.ask, entry.grant = asks[key], grant
+            if grant.replicas != held[key]:
+                self._wake(key)
+
+    def _take(self, samples: list[GatewaySample], now: float) -> set[Key]:
+        """Sum the gateways' samples into one bucket for each model."""
+        sums: dict[Key, list[tuple[str, float, ModelSample]]] = defaultdict(list)
+        for sample in samples:
+            self._heard[sample.gateway] = now
+            self._flight[sample.gateway] = {}
+            for name, traffic in sample.models.items():
+                key = Key(*name.split("/", 1))
+                sums[key].append((sample.gateway, sample.seconds, traffic))
+                flight = sum(v.in_flight for v in traffic.versions.values())
+                self._flight[sample.gateway][name] = flight
+        for key, parts in sums.items():
+            entry = self._ledger.entry(key)
+            bucket = _bucket(parts, now, entry.seen)
+            entry.buckets.append(bucket)
+            _learn(entry, bucket)
+        return set(sums)
+
+    def _judge_completeness(self, now: float) -> None:
+        connected = self._gateways.connected()
+        silent = not connected or any(
+            not alive or now - self._heard.get(name, float("-inf")) > SILENT_SECONDS
+            for name, alive in connected.items()
+        )
+        if silent:
+            self._complete_since = None
+            if self._incomplete_since is None:
+                self._incomplete_since = now
+            return
+        self._incomplete_since = None
+        if self._complete_since is None:
+            self._complete_since = now
+
+    def _ask(self, key: Key, entry: Entry, seen: Seen, now: float) -> Ask:
+        observed = 0.0 if self._complete_since is None else now - self._complete_since
+        window = Window(
+            buckets=tuple(entry.buckets),
+            now=now,
+            observed_seconds=observed,
+            ready=seen.ready,
+            starting=seen.starting,
+            startup_seconds=seen.startup_seconds,
+            service_seconds=entry.service_seconds,
+            is_complete=self._complete_since is not None,
+        )
+        newest = ask(window, seen.params, seen.granted)
+        entry.asks.append((now, newest))
+        if newest.want < seen.granted and not _is_observed(observed, newest, seen):
+            text = f"watched for {observed:.0f} s only since this leader began"
+            return Ask(seen.granted, newest.floor, newest.ceiling, (text, *newest.why))
+        return settle(tuple(entry.asks), now, seen.params, seen.granted)
+
+
+def _is_observed(observed: float, newest: Ask, seen: Seen) -> bool:
+    """A leader that has not watched for one full window yet takes nothing away."""
+    needed = seen.params.scale_down_seconds
+    if newest.want == 0:
+        needed = max(needed, seen.params.keep_alive_seconds)
+    return observed >= needed
+
+
+def _is_moving(entry: Entry, seen: Seen) -> bool:
+    """Above its floor, or with traffic a short while ago: it has to be looked at."""
+    return seen.granted > seen.params.min_replicas or seen.granted != (
+        entry.grant.replicas if entry.grant else seen.granted
+    )
+
+
+def _bucket(
+    parts: list[tuple[str, float, ModelSample]], now: float, seen: Seen | None
+) -> Bucket:
+    """One bucket from all gateways' samples since the last tick.
+
+    Several samples of one gateway follow each other, so its length is their sum; gateways run
+    side by side, so the bucket's length is the longest of them.
+    """
+    seconds: dict[str, float] = defaultdict(float)
+    flight: dict[str, int] = {}
+    held: dict[str, int] = {}
+    arrivals = completions = slow = 0
+    service = 0.0
+    limit = seen.params.latency_objective_seconds if seen else None
+    for gateway, length, traffic in parts:
+        seconds[gateway] += length
+        flight[gateway] = sum(v.in_flight for v in traffic.versions.values())
+        held[gateway] = traffic.held
+        for version in traffic.versions.values():
+            arrivals += version.arrivals
+            done = sum(version.latency.values())
+            completions += done
+            service += version.service_seconds
+            slow += _slower(version.latency, limit)
+    return Bucket(
+        at=now,
+        seconds=max(seconds.values()),
+        arrivals=arrivals,
+        completions=completions,
+        service_seconds=service,
+        in_flight=sum(flight.values()),
+        held=sum(held.values()),
+        slow=slow,
+    )
+
+
+def _slower(latency: Mapping[int, int], limit: float | None) -> int:
+    """Answers in buckets that lie wholly above `limit` seconds."""
+    if limit is None:
+        return 0
+    return sum(
+        count
+        for index, count in latency.items()
+        if LATENCY_BASE_MILLISECONDS * LATENCY_GROWTH ** (index - 1) >= limit * 1000
+    )
+
+
+def _learn(entry: Entry, bucket: Bucket) -> None:
+    """Mean service time, slowly: waiting inside a busy replica must not count as work."""
+    if bucket.completions == 0:
+        return
+    mean = bucket.service_seconds / bucket.completions
+    if entry.service_seconds is None:
+        entry.service_seconds = mean
+        return
+    weight = min(SERVICE_WEIGHT, 0.01 * bucket.completions)
+    if mean > entry.service_seconds:
+        weight /= 4
+    entry.service_seconds += weight * (mean - entry.service_seconds)

@@ -1,0 +1,217 @@
+"""One pass for one model: observe, decide, guard, apply, publish.
+
+Called by `engine.worker` with a key. Idempotent: cut anywhere, it is simply made again. Must
+never decide anything itself.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from modelfleet.api import names
+from modelfleet.api.conditions import Reason
+from modelfleet.api.mlmodel import MLModelSpec
+from modelfleet.core import status as claims
+from modelfleet.core.check import config_references
+from modelfleet.core.decide import decide
+from modelfleet.core.invariants import guard
+from modelfleet.core.shape import source_hash
+from modelfleet.engine.ledger import Entry, Ledger, Seen
+from modelfleet.engine.observe import Observer, parse_spec
+from modelfleet.engine.ports import Announcer, ConfigReader, Json, Objects, Writer
+from modelfleet.errors import NameTaken
+from modelfleet.facts.model import Key, ModelFacts
+from modelfleet.facts.plan import Plan
+from modelfleet.facts.scaling import ScalingParams
+from modelfleet.telemetry import metrics
+
+STATUS_SECONDS = 1.0
+DEFAULT_STARTUP_SECONDS = 10.0
+MOST_PASSES = 4
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a turn did: number of writes, when to look again, whether the model is gone."""
+
+    writes: int
+    look_again_seconds: float | None
+    is_gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Scaling times that the settings stand in for."""
+
+    scale_down_seconds: float
+    keep_alive_seconds: float
+
+
+class Turner:
+    """Makes turns."""
+
+    def __init__(
+        self,
+        models: Objects,
+        observer: Observer,
+        writer: Writer,
+        announcer: Announcer,
+        *,
+        configs: ConfigReader,
+        ledger: Ledger,
+        pace: Pace,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """All ports; `monotonic` gives seconds."""
+        self._models = models
+        self._observer = observer
+        self._writer = writer
+        self._announcer = announcer
+        self._configs = configs
+        self._ledger = ledger
+        self._pace = pace
+        self._monotonic = monotonic
+
+    async def turn(self, key: Key) -> Outcome:
+        """Bring one model a step nearer to what is wanted."""
+        writes = 0
+        for _ in range(MOST_PASSES):
+            model = self._models.get(key.namespace, key.name)
+            entry = self._ledger.entry(key)
+            facts = self._observer.facts(
+                key, entry, self._monotonic(), await self._config(key, model)
+            )
+            if facts is None or model is None:
+                self._ledger.forget(key)
+                return Outcome(writes, None, is_gone=True)
+            plan = self._guarded(decide(facts), facts)
+            self._remember(entry, facts, plan)
+            done = await self._apply(key, facts, plan)
+            writes += done
+            if _makes_version(plan):
+                # Its Deployment follows at once; the status is written when that is known.
+                continue
+            status_writes, again = await self._publish(entry, model, plan, facts)
+            writes += status_writes
+            if writes:
+                log.info("turn", key=str(key), writes=writes, why=plan.why, targets=plan.targets)
+            return Outcome(writes, _soonest(plan.look_again_seconds, again))
+        return Outcome(writes, 0.0)
+
+    def _guarded(self, plan: Plan, facts: ModelFacts) -> Plan:
+        breaches = guard(plan, facts)
+        if not breaches:
+            return plan
+        for breach in breaches:
+            metrics.BREACHES.labels(breach.name).inc()
+            log.error("plan refused", key=str(facts.key), breach=breach.name, text=breach.message)
+        text = f"{breaches[0].name}: {breaches[0].message}; please report this"
+        kept = claims.refused(facts, Reason.PLAN_REFUSED, text)
+        return Plan(status=kept, why=text, look_again_seconds=5.0)
+
+    async def _config(
+        self, key: Key, model: Json | None
+    ) -> dict[tuple[str, str], str | None]:
+        """Content of the ConfigMaps of a spec that has no version yet; nothing otherwise."""
+        spec = parse_spec(model)[0] if model is not None else None
+        if spec is None or not config_references(spec) or self._observer_knows(key, spec):
+            return {}
+        found: dict[tuple[str, str], str | None] = {}
+        for name, entry in config_references(spec):
+            data = await self._configs.read(key.namespace, name)
+            found[(name, entry)] = None if data is None else data.get(entry)
+        return found
+
+    def _observer_knows(self, key: Key, spec: MLModelSpec) -> bool:
+        return self._observer.has_source(key, source_hash(spec))
+
+    def _remember(self, entry: Entry, facts: ModelFacts, plan: Plan) -> None:
+        entry.note_causes(plan.causes, self._monotonic())
+        if facts.spec is None:
+            return
+        scaling, objective = facts.spec.scaling, facts.spec.objective
+        serving = [v for v in facts.versions if plan.targets.get(v.name, 0) > 0]
+        learned = [v.startup_seconds for v in serving if v.startup_seconds is not None]
+        ready = sum(v.ready for v in serving)
+        granted = plan.status.scaling.granted if plan.status.scaling else scaling.min_replicas
+        entry.seen = Seen(
+            params=ScalingParams(
+                min_replicas=scaling.min_replicas,
+                max_replicas=scaling.max_replicas,
+                slots=scaling.concurrency_per_replica or facts.defaults.concurrency,
+                scale_down_seconds=self._pace.scale_down_seconds,
+                keep_alive_seconds=self._pace.keep_alive_seconds,
+                latency_objective_seconds=objective.latency_milliseconds / 1000
+                if objective
+                else None,
+                percentile=objective.percentile if objective else 95,
+            ),
+            granted=granted,
+            ready=ready,
+            starting=max(0, sum(v.replicas for v in serving) - ready),
+            startup_seconds=max(learned, default=DEFAULT_STARTUP_SECONDS),
+        )
+
+    async def _apply(self, key: Key, facts: ModelFacts, plan: Plan) -> int:
+        """All parts in the order of the plan's fields; returns the number of writes."""
+        count = 0
+        for create in plan.creates:
+            try:
+                await self._writer.create(key, facts.uid, create)
+            except NameTaken as taken:
+                identity = f"{taken.kind}/{taken.name}"
+                self._ledger.entry(key).taken[identity] = self._monotonic()
+            count += 1
+            if create.manifest["kind"] == names.VERSION_KIND:
+                return count
+        for repair in plan.repairs:
+            await self._writer.repair(key, repair)
+        for change in plan.pods:
+            await self._writer.set_service(key, change)
+        for scale in plan.scales:
+            version = facts.version(scale.name)
+            is_down = version is not None and scale.replicas < version.replicas
+            await self._writer.scale(key, scale, is_down=is_down)
+        for learned in plan.learned:
+            await self._writer.learn(key, learned)
+        for delete in plan.deletes:
+            await self._writer.delete(key, delete)
+        parts = (plan.repairs, plan.pods, plan.scales, plan.learned, plan.deletes)
+        return count + sum(len(part) for part in parts)
+
+    async def _publish(
+        self, entry: Entry, model: Json, plan: Plan, facts: ModelFacts
+    ) -> tuple[int, float | None]:
+        """Status at most once a second, route changes at once; then the events."""
+        newest = self._models.get(facts.key.namespace, facts.key.name) or model
+        is_route = _revision(plan) != (
+            facts.status.route.revision if facts.status.route else 0
+        )
+        since = self._monotonic() - entry.status_at
+        if not is_route and since < STATUS_SECONDS:
+            return 0, STATUS_SECONDS - since
+        if newest["metadata"].get("generation") != facts.generation:
+            return 0, 0.0
+        written = await self._writer.publish_status(newest, plan.status)
+        if written:
+            entry.status_at = self._monotonic()
+            for event in plan.events:
+                self._announcer.publish(model, event)
+        return int(written), None
+
+
+def _makes_version(plan: Plan) -> bool:
+    return any(c.manifest["kind"] == names.VERSION_KIND for c in plan.creates)
+
+
+def _revision(plan: Plan) -> int:
+    return plan.status.route.revision if plan.status.route else 0
+
+
+def _soonest(*times: float | None) -> float | None:
+    known = [t for t in times if t is not None]
+    return min(known) if known else None

@@ -1,0 +1,172 @@
+"""Applies the parts of a plan, each by the one request that fits it.
+
+Called by `engine.turn`. What comes back goes into the store at once. Must never adopt an object
+that is not ours, and never write while the Lease is not held.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from modelfleet.api import names
+from modelfleet.api.mlmodel import MLModelStatus
+from modelfleet.errors import Gone, NameTaken, Transient
+from modelfleet.facts.model import Key
+from modelfleet.facts.plan import Create, Delete, PodService, Repair, Scale, VersionLearned
+from modelfleet.kube.client import APPLY_PATCH, KubeClient, TakenError
+from modelfleet.kube.resource import BY_KIND, DEPLOYMENTS, MODELS, PODS, VERSIONS
+from modelfleet.kube.store import Store
+
+
+class Applier:
+    """Writes to the API server and through to the stores."""
+
+    def __init__(
+        self, client: KubeClient, stores: Mapping[str, Store], may_write: Callable[[], bool]
+    ) -> None:
+        """`stores` by kind; `may_write` says whether the Lease is held right now."""
+        self._client = client
+        self._stores = stores
+        self._may_write = may_write
+
+    def _check(self) -> None:
+        if not self._may_write():
+            msg = "the Lease is not held"
+            raise Transient(msg, retry_after=1.0)
+
+    async def create(self, key: Key, uid: str, create: Create) -> None:
+        """POST; an object of that name that is ours is taken as it is, a foreign one refused."""
+        self._check()
+        manifest = create.manifest
+        resource = BY_KIND[manifest["kind"]]
+        try:
+            made = await self._client.post(resource, key.namespace, manifest)
+        except TakenError:
+            made = await self._client.get(
+                resource, key.namespace, manifest["metadata"]["name"]
+            )
+            if not is_owned(made, uid):
+                raise NameTaken(resource.kind, made["metadata"]["name"]) from None
+        self._keep(resource.kind, made)
+
+    async def repair(self, key: Key, repair: Repair) -> None:
+        """Server-side apply to the very object; without replicas."""
+        self._check()
+        manifest = repair.manifest
+        resource = BY_KIND[manifest["kind"]]
+        body = {**manifest, "metadata": {**manifest["metadata"], "uid": repair.uid}}
+        path = resource.path(key.namespace, manifest["metadata"]["name"])
+        made = await self._client.patch(
+            path, body, kind=resource.kind, content_type=APPLY_PATCH
+        )
+        self._keep(resource.kind, made)
+
+    async def set_service(self, key: Key, change: PodService) -> None:
+        """Take a pod out of its Service with the lowest deletion cost, or put it back."""
+        self._check()
+        label = names.IN_SERVICE if change.in_service else names.OUT_OF_SERVICE
+        cost = None if change.in_service else "-1000"
+        body = {
+            "metadata": {
+                "uid": change.uid,
+                "labels": {names.LABEL_IN_SERVICE: label},
+                "annotations": {names.ANNOTATION_DELETION_COST: cost},
+            }
+        }
+        try:
+            made = await self._client.patch(
+                PODS.path(key.namespace, change.name), body, kind=PODS.kind
+            )
+        except Gone:
+            return
+        self._keep(PODS.kind, made)
+
+    async def scale(self, key: Key, scale: Scale, *, is_down: bool) -> None:
+        """Set replicas by their own request; a decrease only on the state that was looked at."""
+        self._check()
+        meta: dict[str, Any] = {"uid": scale.uid}
+        if is_down:
+            meta["resourceVersion"] = scale.resource_version
+        made = await self._client.patch(
+            DEPLOYMENTS.path(key.namespace, scale.name),
+            {"metadata": meta, "spec": {"replicas": scale.replicas}},
+            kind=DEPLOYMENTS.kind,
+            manager=names.SCALE_FIELD_MANAGER,
+        )
+        self._keep(DEPLOYMENTS.kind, made)
+
+    async def delete(self, key: Key, delete: Delete) -> None:
+        """Delete exactly the object that was looked at; one that is gone already is fine."""
+        self._check()
+        resource = BY_KIND[delete.kind]
+        store = self._stores[delete.kind]
+        known = store.get(key.namespace, delete.name)
+        try:
+            await self._client.delete(
+                resource, key.namespace, delete.name, {"uid": delete.uid}
+            )
+        except Gone:
+            if known is not None and known["metadata"]["uid"] == delete.uid:
+                store.remove(known)
+        else:
+            if known is not None and delete.kind != "Pod":
+                known["metadata"].setdefault("deletionTimestamp", "now")
+
+    async def learn(self, key: Key, learned: VersionLearned) -> None:
+        """Status of a version: outcome and learned start-up time."""
+        self._check()
+        status: dict[str, Any] = {"outcome": learned.outcome, "observedGeneration": 1}
+        if learned.startup_milliseconds is not None:
+            status["startupMilliseconds"] = learned.startup_milliseconds
+        made = await self._client.patch(
+            VERSIONS.path(key.namespace, learned.name, "status"),
+            {"status": status},
+            kind=VERSIONS.kind,
+        )
+        self._keep(VERSIONS.kind, made)
+
+    async def publish_status(
+        self, model: Mapping[str, Any], status: MLModelStatus
+    ) -> bool:
+        """Write the status if it differs from the object's; False when nothing was to do."""
+        wanted = status.model_dump(by_alias=True, exclude_none=True, mode="json")
+        change = merge_patch(model.get("status") or {}, wanted)
+        if not change:
+            return False
+        self._check()
+        meta = model["metadata"]
+        made = await self._client.patch(
+            MODELS.path(meta["namespace"], meta["name"], "status"),
+            {"metadata": {"resourceVersion": meta["resourceVersion"]}, "status": change},
+            kind=MODELS.kind,
+        )
+        self._keep(MODELS.kind, made)
+        return True
+
+    def _keep(self, kind: str, item: dict[str, Any]) -> None:
+        store = self._stores.get(kind)
+        if store is not None:
+            store.put(item)
+
+
+def is_owned(item: Mapping[str, Any], uid: str) -> bool:
+    """Whether the object's controller is the model with this uid."""
+    owners = item["metadata"].get("ownerReferences") or []
+    return any(owner.get("uid") == uid for owner in owners)
+
+
+def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON merge patch (RFC 7396) from `old` to `new`; empty when they are equal.
+
+    Worked example: {'a': 1, 'b': 2} to {'a': 1, 'c': 3} is {'b': None, 'c': 3}.
+    """
+    change: dict[str, Any] = {key: None for key in old if key not in new}
+    for key, value in new.items():
+        if key not in old:
+            change[key] = value
+        elif isinstance(value, Mapping) and isinstance(old[key], Mapping):
+            below = merge_patch(old[key], value)
+            if below:
+                change[key] = below
+        elif old[key] != value:
+            change[key] = value
+    return change

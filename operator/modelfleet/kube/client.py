@@ -1,0 +1,224 @@
+"""Sender of requests to the API server: bounded, timed, with typed errors.
+
+Used by the reflectors, the applier, the publisher and the lease. One aiohttp session is shared
+with Kopf. Must never retry a write by itself: the next turn knows better what is wanted.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import aiohttp
+import orjson
+
+from modelfleet import __version__
+from modelfleet.errors import Bug, Conflict, Gone, Refused, Transient
+from modelfleet.api.conditions import Reason
+from modelfleet.kube.access import Access
+from modelfleet.kube.resource import Resource
+from modelfleet.telemetry import metrics
+
+MERGE_PATCH = "application/merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+REQUEST_SECONDS = 30.0
+_OK_BELOW = 300
+_WATCH_LINE_LIMIT = 16 * 1024 * 1024
+_PAGE = 500
+
+
+class ExpiredError(Transient):
+    """410: the resource version is too old; list again."""
+
+
+class TakenError(Conflict):
+    """409 on a POST: an object of that name exists."""
+
+
+class KubeClient:
+    """Requests as values in, plain dicts out. `user_agent` shows in the audit log."""
+
+    def __init__(self, access: Access, *, concurrency: int = 64, component: str = "operator"):
+        """`concurrency` bounds the requests under way, watches not counted."""
+        self.access = access
+        self._limit = asyncio.Semaphore(concurrency)
+        self._agent = f"modelfleet-{component}/{__version__}"
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """The shared session; made at the first use, inside the running loop."""
+        if self._session is None or self._session.closed:
+            connector = aiohttp.TCPConnector(
+                limit=0, ssl=self.access.tls if self.access.tls is not None else True
+            )
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                headers={"User-Agent": self._agent},
+                middlewares=(self._authorize,),
+                read_bufsize=2**20,
+            )
+        return self._session
+
+    async def _authorize(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        token = self.access.token()
+        if token:
+            request.headers["Authorization"] = f"Bearer {token}"
+        return await handler(request)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def get(self, resource: Resource, namespace: str | None, name: str) -> dict[str, Any]:
+        """One object; raises Gone when it does not exist."""
+        return await self._send("GET", resource.path(namespace, name), kind=resource.kind)
+
+    async def post(
+        self, resource: Resource, namespace: str, body: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Create an object; raises TakenError when the name exists."""
+        return await self._send(
+            "POST", resource.path(namespace), body=body, kind=resource.kind,
+            params={"fieldManager": "modelfleet"},
+        )
+
+    async def patch(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        kind: str,
+        content_type: str = MERGE_PATCH,
+        manager: str = "modelfleet",
+    ) -> dict[str, Any]:
+        """Patch an object; server-side apply takes over fields that others hold."""
+        params = {"fieldManager": manager}
+        if content_type == APPLY_PATCH:
+            params["force"] = "true"
+        return await self._send(
+            "PATCH", path, body=body, kind=kind, params=params, content_type=content_type
+        )
+
+    async def put(self, path: str, body: Mapping[str, Any], *, kind: str) -> dict[str, Any]:
+        """Replace an object; its resourceVersion must be the newest."""
+        return await self._send("PUT", path, body=body, kind=kind)
+
+    async def delete(
+        self, resource: Resource, namespace: str, name: str, preconditions: Mapping[str, str]
+    ) -> None:
+        """Delete exactly the object that was looked at; raises Gone or Conflict."""
+        body = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": dict(preconditions),
+            "propagationPolicy": "Background",
+        }
+        await self._send("DELETE", resource.path(namespace, name), body=body, kind=resource.kind)
+
+    async def list(
+        self, resource: Resource, namespace: str | None, params: Mapping[str, str]
+    ) -> tuple[list[dict[str, Any]], str]:
+        """All objects, in pages, with the resource version from which to watch."""
+        found: list[dict[str, Any]] = []
+        query = {**params, "limit": str(_PAGE)}
+        while True:
+            page = await self._send(
+                "GET", resource.path(namespace), kind=resource.kind, params=query
+            )
+            for item in page.get("items") or []:
+                item.setdefault("apiVersion", resource.api_version)
+                item.setdefault("kind", resource.kind)
+                found.append(item)
+            token = page["metadata"].get("continue")
+            if not token:
+                return found, page["metadata"]["resourceVersion"]
+            query["continue"] = token
+
+    async def watch(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        params: Mapping[str, str],
+        *,
+        silence_seconds: float,
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Events of a watch; ends when the server ends it or is silent for too long."""
+        url = self.access.server + resource.path(namespace)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=silence_seconds)
+        try:
+            async with self.session.get(
+                url, params={**params, "watch": "true"}, timeout=timeout
+            ) as response:
+                if response.status >= _OK_BELOW:
+                    raise _error_of(response.status, await response.read(), "GET", None)
+                buffer = b""
+                async for chunk in response.content.iter_any():
+                    *lines, buffer = (buffer + chunk).split(b"\n")
+                    for line in lines:
+                        if line:
+                            yield orjson.loads(line)
+                    if len(buffer) > _WATCH_LINE_LIMIT:
+                        msg = f"a watch line of {resource.kind} is too long"
+                        raise Bug(msg)
+        except (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError) as error:
+            msg = f"watch of {resource.kind}: {type(error).__name__}: {error}"
+            raise Transient(msg) from error
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        kind: str,
+        body: Mapping[str, Any] | None = None,
+        params: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> dict[str, Any]:
+        data = None if body is None else orjson.dumps(body)
+        headers = {} if data is None else {"Content-Type": content_type}
+        timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=10)
+        try:
+            async with (
+                self._limit,
+                self.session.request(
+                    method,
+                    self.access.server + path,
+                    data=data,
+                    params=params,
+                    headers=headers,
+                    timeout=timeout,
+                ) as response,
+            ):
+                content = await response.read()
+                metrics.API_REQUESTS.labels(method, kind, str(response.status)).inc()
+                if response.status >= _OK_BELOW:
+                    retry_after = response.headers.get("Retry-After")
+                    raise _error_of(response.status, content, method, retry_after)
+                result: dict[str, Any] = orjson.loads(content)
+                return result
+        except (aiohttp.ClientError, TimeoutError) as error:
+            metrics.API_REQUESTS.labels(method, kind, "error").inc()
+            msg = f"{method} {path}: {type(error).__name__}: {error}"
+            raise Transient(msg) from error
+
+
+def _error_of(status: int, content: bytes, method: str, retry_after: str | None) -> Exception:
+    """The error of our tree for an answer of the API server."""
+    try:
+        message = str(orjson.loads(content).get("message", ""))
+    except (orjson.JSONDecodeError, AttributeError):
+        message = content[:200].decode(errors="replace")
+    text = f"{status}: {message[:500]}"
+    if status == 404:  # noqa: PLR2004 - HTTP status
+        return Gone(text)
+    if status == 410:  # noqa: PLR2004 - HTTP status
+        return ExpiredError(text)
+    if status == 409:  # noqa: PLR2004 - HTTP status
+        return TakenError(text) if method == "POST" else Conflict(text)
+    if status in {400, 422}:
+        return Refused(Reason.INVALID_SPEC, text)
+    pause = float(retry_after) if retry_after and retry_after.isdigit() else None
+    return Transient(text, retry_after=pause)

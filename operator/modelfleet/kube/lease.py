@@ -1,0 +1,151 @@
+"""Leader election by a coordination.k8s.io Lease.
+
+Run by `main`; `Applier` asks `is_held` before every write. Validity is judged by our own monotonic
+clock from the moment the last answered renewal was *sent*. A process that comes back under the
+same identity (a restarted container of the same pod) goes on at once.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from modelfleet.errors import Conflict, Gone, ModelfleetError
+from modelfleet.kube.client import KubeClient
+from modelfleet.kube.resource import LEASES
+from modelfleet.telemetry import metrics
+
+log = structlog.get_logger()
+
+
+class Lease:
+    """One Lease, one candidate. `held` is set while we lead; losing it ends `run`."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        *,
+        namespace: str,
+        name: str,
+        identity: str,
+        seconds: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`seconds` is how long others must wait after our last renewal."""
+        self.held = asyncio.Event()
+        self._client = client
+        self._namespace = namespace
+        self._name = name
+        self._identity = identity
+        self._seconds = seconds
+        self._monotonic = monotonic
+        self._valid_until = float("-inf")
+        self._seen: tuple[str, float] = ("", float("-inf"))
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a write is allowed now; a margin is kept for a request under way."""
+        return self._monotonic() < self._valid_until - 0.1 * self._seconds
+
+    async def run(self) -> None:
+        """Wait for the Lease, keep it; returns when it was lost."""
+        while not await self._try():
+            await asyncio.sleep(self._seconds / 5 * (0.8 + 0.4 * random.random()))  # noqa: S311 - jitter
+        log.info("leading", lease=self._name, identity=self._identity)
+        self.held.set()
+        metrics.IS_LEADER.set(1)
+        while self._monotonic() < self._valid_until:
+            await asyncio.sleep(self._seconds / 5)
+            await self._try()
+        metrics.IS_LEADER.set(0)
+        self.held.clear()
+        log.error("lease lost", lease=self._name)
+
+    async def release(self) -> None:
+        """Let go, so that a standby need not wait."""
+        if not self.is_held:
+            return
+        self._valid_until = float("-inf")
+        self.held.clear()
+        try:
+            lease = await self._client.get(LEASES, self._namespace, self._name)
+            if lease["spec"].get("holderIdentity") == self._identity:
+                lease["spec"]["holderIdentity"] = ""
+                await self._client.put(self._path, lease, kind=LEASES.kind)
+        except ModelfleetError as error:
+            log.warning("lease not released", error=str(error))
+
+    @property
+    def _path(self) -> str:
+        return LEASES.path(self._namespace, self._name)
+
+    async def _try(self) -> bool:
+        """One attempt to take or renew; True when we hold it."""
+        sent = self._monotonic()
+        try:
+            async with asyncio.timeout(self._seconds / 3):
+                held = await self._take()
+        except (ModelfleetError, TimeoutError) as error:
+            log.warning("lease request failed", error=str(error))
+            return False
+        if held:
+            self._valid_until = sent + self._seconds
+        elif self.held.is_set():
+            # Somebody else holds it: whatever our clock says, we do not lead.
+            self._valid_until = float("-inf")
+        return held
+
+    async def _take(self) -> bool:
+        try:
+            lease = await self._client.get(LEASES, self._namespace, self._name)
+        except Gone:
+            return await self._create()
+        spec = lease["spec"]
+        holder = spec.get("holderIdentity") or ""
+        if holder not in {"", self._identity} and not self._has_expired(spec):
+            return False
+        if holder != self._identity:
+            spec["leaseTransitions"] = int(spec.get("leaseTransitions") or 0) + 1
+            spec["acquireTime"] = _now()
+        spec.update(self._spec())
+        try:
+            await self._client.put(self._path, lease, kind=LEASES.kind)
+        except Conflict:
+            return False
+        return True
+
+    def _has_expired(self, spec: dict[str, Any]) -> bool:
+        """Unchanged for its whole duration, by our clock and not by the holder's."""
+        mark = f"{spec.get('holderIdentity')} {spec.get('renewTime')}"
+        now = self._monotonic()
+        if mark != self._seen[0]:
+            self._seen = (mark, now)
+        return now - self._seen[1] > float(spec.get("leaseDurationSeconds") or self._seconds)
+
+    async def _create(self) -> bool:
+        body = {
+            "apiVersion": LEASES.api_version,
+            "kind": "Lease",
+            "metadata": {"name": self._name, "namespace": self._namespace},
+            "spec": {"acquireTime": _now(), "leaseTransitions": 0, **self._spec()},
+        }
+        try:
+            await self._client.post(LEASES, self._namespace, body)
+        except Conflict:
+            return False
+        return True
+
+    def _spec(self) -> dict[str, Any]:
+        return {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": max(1, round(self._seconds)),
+            "renewTime": _now(),
+        }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

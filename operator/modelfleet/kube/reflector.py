@@ -1,0 +1,122 @@
+"""List and watch of one kind into a sink, for as long as it runs.
+
+Used by `main` for the operator's stores and the agent's fleet. After a list the sink learns what
+is gone (replace semantics), so a deletion during a gap is never missed.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import structlog
+
+from modelfleet.errors import ModelfleetError
+from modelfleet.kube.client import ExpiredError, KubeClient
+from modelfleet.kube.resource import Resource
+from modelfleet.telemetry import metrics
+
+SERVER_SECONDS = 300
+SILENCE_SECONDS = 75.0
+"""Bookmarks come about every minute; a watch that is silent for longer is dead."""
+_BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+log = structlog.get_logger()
+
+
+class Sink(Protocol):
+    """What a reflector fills: `kube.store.Store`, or the agent's fleet."""
+
+    def put(self, item: dict[str, Any]) -> None:
+        """A new or changed object."""
+        ...
+
+    def remove(self, item: dict[str, Any]) -> None:
+        """A deleted object."""
+        ...
+
+    def replace(self, items: list[dict[str, Any]]) -> None:
+        """All objects that exist now."""
+        ...
+
+
+class Reflector:
+    """One kind, optionally one namespace and one label selector."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        resource: Resource,
+        sink: Sink,
+        *,
+        namespace: str | None = None,
+        selector: str = "",
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`monotonic` times the last sign of life."""
+        self.resource = resource
+        self.synced = asyncio.Event()
+        self.heard_at = float("-inf")
+        self._client = client
+        self._sink = sink
+        self._namespace = namespace
+        self._params: Mapping[str, str] = {"labelSelector": selector} if selector else {}
+        self._monotonic = monotonic
+        self._version: str | None = None
+
+    @property
+    def silent_seconds(self) -> float:
+        """Time since the last event, bookmark or list."""
+        return self._monotonic() - self.heard_at
+
+    async def run(self) -> None:
+        """Until cancelled; every failure is followed by a pause and another try."""
+        failures = 0
+        while True:
+            try:
+                if self._version is None:
+                    await self._list()
+                    failures = 0
+                await self._watch()
+                failures = 0
+            except ExpiredError:
+                self._version = None
+            except ModelfleetError as error:
+                pause = _BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS) - 1)]
+                failures += 1
+                metrics.WATCH_FAILURES.labels(self.resource.kind).inc()
+                log.warning("watch failed", kind=self.resource.kind, error=str(error))
+                await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311 - jitter
+
+    async def _list(self) -> None:
+        items, version = await self._client.list(self.resource, self._namespace, self._params)
+        self._sink.replace(items)
+        self._version = version
+        self.heard_at = self._monotonic()
+        self.synced.set()
+
+    async def _watch(self) -> None:
+        params = {
+            **self._params,
+            "resourceVersion": self._version or "",
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(SERVER_SECONDS + random.randrange(60)),  # noqa: S311 - jitter
+        }
+        async for event in self._client.watch(
+            self.resource, self._namespace, params, silence_seconds=SILENCE_SECONDS
+        ):
+            self.heard_at = self._monotonic()
+            self._take(event)
+
+    def _take(self, event: dict[str, Any]) -> None:
+        kind, item = event["type"], event["object"]
+        if kind == "ERROR":
+            # Whatever it was, a fresh list is right; 410 is the usual one.
+            msg = f"watch of {self.resource.kind}: {item.get('message', '')}"
+            raise ExpiredError(msg)
+        self._version = item["metadata"]["resourceVersion"]
+        if kind == "DELETED":
+            self._sink.remove(item)
+        elif kind in {"ADDED", "MODIFIED"}:
+            self._sink.put(item)

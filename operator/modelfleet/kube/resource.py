@@ -1,0 +1,46 @@
+"""Kinds of the API server that modelfleet reads or writes, and their paths.
+
+Used by everything in `kube` and by `main`. Values only.
+"""
+
+from dataclasses import dataclass
+
+from modelfleet.api import names
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A kind with its place in the API."""
+
+    api_version: str
+    kind: str
+    plural: str
+
+    def path(self, namespace: str | None = None, name: str | None = None, sub: str = "") -> str:
+        """URL path of the collection or of one object, optionally of its sub-resource."""
+        root = "/api/v1" if self.api_version == "v1" else f"/apis/{self.api_version}"
+        parts = [root]
+        if namespace:
+            parts += ["namespaces", namespace]
+        parts.append(self.plural)
+        if name:
+            parts.append(name)
+        if sub:
+            parts.append(sub)
+        return "/".join(parts)
+
+
+MODELS = Resource(names.API_VERSION, names.MODEL_KIND, names.MODEL_PLURAL)
+VERSIONS = Resource(names.API_VERSION, names.VERSION_KIND, names.VERSION_PLURAL)
+DEPLOYMENTS = Resource("apps/v1", "Deployment", "deployments")
+SERVICES = Resource("v1", "Service", "services")
+PODS = Resource("v1", "Pod", "pods")
+SECRETS = Resource("v1", "Secret", "secrets")
+CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps")
+EVENTS = Resource("events.k8s.io/v1", "Event", "events")
+LEASES = Resource("coordination.k8s.io/v1", "Lease", "leases")
+ENDPOINT_SLICES = Resource("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
+
+BY_KIND = {
+    resource.kind: resource for resource in (MODELS, VERSIONS, DEPLOYMENTS, SERVICES, PODS)
+}

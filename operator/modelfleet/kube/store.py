@@ -1,0 +1,127 @@
+"""Objects of one kind in memory, with an index by model.
+
+Filled by a reflector and by the answers to our own writes (so that a turn never sleeps to see
+what it wrote). An older state never overwrites a newer one.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from modelfleet.api import names
+from modelfleet.facts.model import Key
+
+Json = dict[str, Any]
+_REMEMBERED_GONE = 2000
+
+
+class Store:
+    """One kind. `on_change` is called with the key of the model that an object belongs to."""
+
+    def __init__(
+        self,
+        on_change: Callable[[Key], None] | None = None,
+        key_of: Callable[[Json], Key | None] | None = None,
+    ) -> None:
+        """`key_of` gives the model of an object; by default from its label."""
+        self._objects: dict[tuple[str, str], Json] = {}
+        self._by_model: dict[Key, set[tuple[str, str]]] = {}
+        self._gone: dict[str, None] = {}
+        self._on_change = on_change
+        self._key_of = key_of or model_key
+
+    def __len__(self) -> int:
+        """Number of objects."""
+        return len(self._objects)
+
+    def get(self, namespace: str, name: str) -> Json | None:
+        """The object, or None."""
+        return self._objects.get((namespace, name))
+
+    def all(self) -> Iterable[Json]:
+        """All objects, in no order."""
+        return self._objects.values()
+
+    def of_model(self, key: Key) -> list[Json]:
+        """Objects of a model, sorted by name."""
+        return [self._objects[place] for place in sorted(self._by_model.get(key, ()))]
+
+    def put(self, item: Json) -> None:
+        """Keep the newest state of an object; one that is known to be deleted stays deleted."""
+        meta = item["metadata"]
+        if meta["uid"] in self._gone:
+            return
+        place = (meta.get("namespace", ""), meta["name"])
+        old = self._objects.get(place)
+        if old is not None and not _is_newer(meta, old["metadata"]):
+            return
+        self._objects[place] = trimmed(item)
+        key = self._key_of(item)
+        if key is not None:
+            self._by_model.setdefault(key, set()).add(place)
+            self._tell(key)
+
+    def remove(self, item: Json) -> None:
+        """Forget a deleted object, unless another one has taken its name since."""
+        meta = item["metadata"]
+        self._gone[meta["uid"]] = None
+        if len(self._gone) > _REMEMBERED_GONE:
+            del self._gone[next(iter(self._gone))]
+        place = (meta.get("namespace", ""), meta["name"])
+        old = self._objects.get(place)
+        if old is None or old["metadata"]["uid"] != meta["uid"]:
+            return
+        del self._objects[place]
+        key = self._key_of(old)
+        if key is not None:
+            self._unindex(key, place)
+            self._tell(key)
+
+    def replace(self, items: list[Json]) -> None:
+        """After a list: what is not in it was deleted while nobody watched."""
+        listed = {item["metadata"]["uid"] for item in items}
+        for old in [o for o in self._objects.values() if o["metadata"]["uid"] not in listed]:
+            self.remove(old)
+        for item in items:
+            self.put(item)
+
+    def _unindex(self, key: Key, place: tuple[str, str]) -> None:
+        places = self._by_model.get(key)
+        if places is not None:
+            places.discard(place)
+            if not places:
+                del self._by_model[key]
+
+    def _tell(self, key: Key) -> None:
+        if self._on_change is not None:
+            self._on_change(key)
+
+
+def model_key(item: Json) -> Key | None:
+    """The model that an object's label names."""
+    meta = item["metadata"]
+    model = (meta.get("labels") or {}).get(names.LABEL_MODEL)
+    return Key(meta.get("namespace", ""), model) if model else None
+
+
+def own_key(item: Json) -> Key:
+    """The key of an MLModel itself."""
+    return Key(item["metadata"].get("namespace", ""), item["metadata"]["name"])
+
+
+def trimmed(item: Json) -> Json:
+    """Without the bulk of managedFields; the managers' names stay, to name a foreign editor."""
+    meta = item["metadata"]
+    fields = meta.pop("managedFields", None)
+    if fields:
+        meta["managers"] = sorted({entry.get("manager", "") for entry in fields})
+    return item
+
+
+def _is_newer(new: Json, old: Json) -> bool:
+    """Resource versions of one object are compared as integers (KEP-5504)."""
+    if new["uid"] != old["uid"]:
+        return True
+    try:
+        return int(new["resourceVersion"]) > int(old["resourceVersion"])
+    except (KeyError, ValueError):
+        return True

@@ -1,0 +1,317 @@
+"""Composition root: the only file that knows all concrete classes. No logic.
+
+Called by `__main__` for the long-running processes. What is optional (gateways) is decided here
+by leaving it out.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from modelfleet import __version__
+from modelfleet.api import names
+from modelfleet.engine.health import Health
+from modelfleet.engine.leader import lead
+from modelfleet.engine.ledger import Ledger
+from modelfleet.engine.observe import Observer, Sight
+from modelfleet.engine.queue import KeyQueue
+from modelfleet.engine.tick import Ticker
+from modelfleet.engine.turn import Pace, Turner
+from modelfleet.engine.worker import Workers
+from modelfleet.facts.model import Defaults, Key
+from modelfleet.hooks import handlers
+from modelfleet.kube.access import load_access
+from modelfleet.kube.apply import Applier
+from modelfleet.kube.client import KubeClient
+from modelfleet.kube.config import ConfigMaps
+from modelfleet.kube.lease import Lease
+from modelfleet.kube.link import link_secret
+from modelfleet.kube.publish import Publisher
+from modelfleet.kube.reflector import Reflector
+from modelfleet.kube.resource import DEPLOYMENTS, MODELS, PODS, SERVICES, VERSIONS, Resource
+from modelfleet.kube.store import Store, own_key
+from modelfleet.settings import Settings
+from modelfleet.telemetry import logs, metrics
+
+CENSUS_SECONDS = 600.0
+STOP_SECONDS = 10.0
+_OURS = f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY},{names.LABEL_MODEL}"
+_GATEWAY_PODS = f"app.kubernetes.io/name={names.GATEWAY_NAME}"
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Cache:
+    """All stores with the reflectors that fill them; models are filled by Kopf."""
+
+    models: Store
+    versions: Store
+    deployments: Store
+    services: Store
+    pods: Store
+    gateway_pods: Store
+    reflectors: list[Reflector]
+
+
+def _defaults(settings: Settings) -> Defaults:
+    host = f"{names.GATEWAY_NAME}.{settings.namespace}.svc.{settings.cluster_domain}"
+    return Defaults(
+        server_image=settings.server_image,
+        image_pull_policy=settings.image_pull_policy,
+        exposure=settings.default_exposure,
+        concurrency=settings.default_concurrency,
+        keep_warm_seconds=settings.keep_warm_seconds,
+        hopeless_seconds=settings.hopeless_seconds,
+        pre_stop_seconds=settings.pre_stop_seconds,
+        cluster_domain=settings.cluster_domain,
+        gateway_host=host,
+        release=__version__,
+    )
+
+
+def _cache(client: KubeClient, settings: Settings, wake: Callable[[Key], None]) -> Cache:
+    namespaces = _namespaces(settings) or [None]
+    cache = Cache(
+        models=Store(wake, own_key),
+        versions=Store(wake),
+        deployments=Store(wake),
+        services=Store(wake),
+        pods=Store(wake),
+        gateway_pods=Store(),
+        reflectors=[],
+    )
+
+    def reflect(
+        resource: Resource, store: Store, namespace: str | None, selector: str
+    ) -> None:
+        cache.reflectors.append(
+            Reflector(client, resource, store, namespace=namespace, selector=selector)
+        )
+
+    for namespace in namespaces:
+        reflect(VERSIONS, cache.versions, namespace, "")
+        reflect(DEPLOYMENTS, cache.deployments, namespace, _OURS)
+        reflect(SERVICES, cache.services, namespace, _OURS)
+        reflect(PODS, cache.pods, namespace, _OURS)
+    if settings.gateway == "On":
+        reflect(PODS, cache.gateway_pods, settings.namespace, _GATEWAY_PODS)
+    return cache
+
+
+def _namespaces(settings: Settings) -> list[str | None]:
+    return [part.strip() for part in settings.watch_namespaces.split(",") if part.strip()]
+
+
+async def _links(client: KubeClient, settings: Settings, queue: KeyQueue) -> 'GatewayLinks':
+    from modelfleet.sources.gateway import GatewayLinks
+    secret = await link_secret(client, settings.namespace)
+    return GatewayLinks(
+        certificate_pem=secret["tls.crt"].decode(),
+        token=secret["token"].decode(),
+        on_change=lambda key, _why: queue.wake(Key(*key.split("/", 1))),
+    )
+
+
+async def _follow_gateways(links: 'GatewayLinks', pods: Store) -> None:
+    """Streams follow the gateway pods that exist."""
+    while True:
+        links.update(
+            {
+                pod["metadata"]["name"]: pod["status"]["podIP"]
+                for pod in pods.all()
+                if (pod.get("status") or {}).get("podIP")
+                and pod["status"].get("phase") == "Running"
+            }
+        )
+        connected = links.connected()
+        metrics.GATEWAY_SILENT.set(sum(not alive for alive in connected.values()))
+        await asyncio.sleep(0.2)
+
+
+async def _census(client: KubeClient, cache: Cache, settings: Settings) -> None:
+    """Models that vanished while Kopf's watch was away are never reported by it: count anew."""
+    while True:
+        await asyncio.sleep(CENSUS_SECONDS)
+        found: list[dict[str, Any]] = []
+        for namespace in _namespaces(settings) or [None]:
+            items, _ = await client.list(MODELS, namespace, {})
+            found += items
+        cache.models.replace(found)
+        metrics.MODELS.set(len(cache.models))
+
+
+def _model_seen(models: Store) -> Callable[[str | None, dict[str, Any]], None]:
+    def seen(kind: str | None, item: dict[str, Any]) -> None:
+        if kind == "DELETED":
+            models.remove(item)
+        else:
+            models.put(item)
+        metrics.MODELS.set(len(models))
+
+    return seen
+
+
+def _turner(cache: Cache, client: KubeClient, lease: Lease, publisher: Publisher,
+            parts: tuple[Observer, Ledger, Settings]) -> Turner:
+    observer, ledger, settings = parts
+    stores = {
+        MODELS.kind: cache.models,
+        VERSIONS.kind: cache.versions,
+        DEPLOYMENTS.kind: cache.deployments,
+        SERVICES.kind: cache.services,
+        PODS.kind: cache.pods,
+    }
+    return Turner(
+        cache.models,
+        observer,
+        Applier(client, stores, lambda: lease.is_held),
+        publisher,
+        configs=ConfigMaps(client),
+        ledger=ledger,
+        pace=Pace(settings.scale_down_seconds, settings.keep_alive_seconds),
+    )
+
+
+async def operator(settings: Settings) -> int:
+    """The operator; returns the exit code."""
+    logs.configure(settings.log_format, settings.log_level)
+    access = load_access(settings.kube_context, environment=dict(os.environ))
+    client = KubeClient(access, concurrency=settings.api_concurrency)
+    queue, ledger, health = KeyQueue(), Ledger(), Health()
+    cache = _cache(client, settings, queue.wake)
+    identity = settings.pod_name or f"{socket.gethostname()}-{os.getpid()}"
+    lease = Lease(
+        client,
+        namespace=settings.namespace,
+        name=settings.lease_name,
+        identity=identity,
+        seconds=settings.lease_seconds,
+    )
+    publisher = Publisher(client, identity)
+    links = await _links(client, settings, queue) if settings.gateway == "On" else None
+    sight = Sight(
+        models=cache.models,
+        versions=cache.versions,
+        deployments=cache.deployments,
+        services=cache.services,
+        pods=cache.pods,
+        gateway_pods=cache.gateway_pods,
+        gateways=links,
+        defaults=_defaults(settings),
+        gateway_drain_seconds=settings.gateway_drain_seconds,
+    )
+    observer = Observer(sight, lambda: datetime.now(UTC))
+    ticker = None
+    if links is not None:
+        ticker = Ticker(ledger, links, queue.wake)
+        observer.silent_seconds = ticker.silent_seconds
+        links.on_held = lambda key: ticker.tick_one(Key(*key.split("/", 1)))
+    turner = _turner(cache, client, lease, publisher, (observer, ledger, settings))
+    workers = Workers(queue, turner.turn, count=settings.workers)
+    for reflector in cache.reflectors:
+        health.watch(reflector.resource.kind, lambda r=reflector: r.silent_seconds)  # type: ignore[misc] # mypy cannot infer a lambda with a bound default
+    health.waits(lambda: queue.oldest_seconds if lease.is_held else 0.0)
+    stop = asyncio.Event()
+    ready = asyncio.Event()
+    registry = handlers.registry_of(
+        server=access.server, session=lambda: client.session, on_model=_model_seen(cache.models)
+    )
+    background: list[Awaitable[Any]] = [
+        *(reflector.run() for reflector in cache.reflectors),
+        handlers.run(registry, [n for n in _namespaces(settings) if n], ready=ready, stop=stop),
+        _census(client, cache, settings),
+        publisher.run(),
+        health.beat(),
+        _serve_health(settings, health, cache),
+        _lead(lease, cache, ready, lambda: lead(workers, ticker, settings.tick_seconds)),
+    ]
+    if links is not None:
+        background += [links.run(), _follow_gateways(links, cache.gateway_pods)]
+    try:
+        return await _until_stopped(background, ready, stop)
+    finally:
+        await lease.release()
+        await client.close()
+
+
+async def _lead(
+    lease: Lease,
+    cache: Cache,
+    ready: asyncio.Event,
+    leading: Callable[[], Awaitable[None]],
+) -> None:
+    """Hot stores first, then the Lease, then the work."""
+    await ready.wait()
+    for reflector in cache.reflectors:
+        await reflector.synced.wait()
+    async with asyncio.TaskGroup() as group:
+        keeper = group.create_task(lease.run(), name="lease")
+        await lease.held.wait()
+        work = asyncio.ensure_future(leading())
+        await asyncio.wait([keeper, work], return_when=asyncio.FIRST_COMPLETED)
+        work.cancel()
+        keeper.cancel()
+
+
+async def _until_stopped(
+    background: list[Awaitable[Any]], ready: asyncio.Event, stop: asyncio.Event
+) -> int:
+    """Run everything until a signal comes (0) or any part ends by itself (1)."""
+    tasks = [asyncio.ensure_future(one) for one in background]
+    signalled = asyncio.ensure_future(_signal(ready, stop))
+    done, _ = await asyncio.wait([*tasks, signalled], return_when=asyncio.FIRST_COMPLETED)
+    code = 0 if signalled in done else 1
+    for task in done:
+        if task is not signalled and not task.cancelled() and task.exception() is not None:
+            log.error("a part of the operator ended", exc_info=task.exception())
+    stop.set()
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait([*tasks, signalled], timeout=STOP_SECONDS)
+    return code
+
+
+async def _signal(ready: asyncio.Event, stop: asyncio.Event) -> None:
+    """SIGTERM or SIGINT. Kopf installs handlers of its own at its start; ours come after."""
+    await ready.wait()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
+
+
+async def _serve_health(settings: Settings, health: Health, cache: Cache) -> None:
+    async def alive(_: web.Request) -> web.Response:
+        wrong = health.report()
+        return web.json_response({"wrong": dict(wrong)}, status=500 if wrong else 200)
+
+    async def is_ready(_: web.Request) -> web.Response:
+        waiting = sorted(r.resource.kind for r in cache.reflectors if not r.synced.is_set())
+        return web.json_response({"waiting": waiting}, status=503 if waiting else 200)
+
+    async def exposition(_: web.Request) -> web.Response:
+        return web.Response(
+            body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST}
+        )
+
+    app = web.Application()
+    app.router.add_get("/healthz", alive)
+    app.router.add_get("/readyz", is_ready)
+    app.router.add_get("/metrics", exposition)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.health_address, settings.health_port).start()
+        await asyncio.Event().wait()
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,76 @@
+"""Environment -> frozen Settings. Read by `main` only; everything else gets values.
+
+Each setting is an environment variable `MODELFLEET_<NAME>`; the reference page is generated
+from the descriptions here. Must never hold what a user could say in an MLModel.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_IMAGE_HELP = "Image of the container that"
+
+
+class Settings(BaseSettings):
+    """All settings of all modelfleet processes; times in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="MODELFLEET_", frozen=True, extra="ignore")
+
+    namespace: str = Field("modelfleet-system", description="Namespace of operator and gateways.")
+    watch_namespaces: str = Field(
+        "", description="Comma-separated namespaces to serve; empty serves all."
+    )
+    pod_name: str = Field("", description="Name of the own pod; identity in the Lease and links.")
+    pod_ip: str = Field("", description="Address of the own pod.")
+    cluster_domain: str = Field("cluster.local", description="DNS suffix of the cluster.")
+    domain: str = Field("localhost", description="DNS suffix of the hosts seen from outside.")
+    gateway: Literal["On", "Off"] = Field(
+        "On", description="Off: no gateway is installed; models are plain Deployments."
+    )
+    default_exposure: Literal["Cluster", "External"] = Field(
+        "Cluster", description="Exposure of models that do not say it."
+    )
+    default_concurrency: int = Field(
+        4, ge=1, description="Requests a replica is taken to answer at once without a hint."
+    )
+    server_image: str = Field(
+        "modelfleet/server:0.1.0", description=f"{_IMAGE_HELP} serves ONNX and fetches artifacts."
+    )
+    image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = Field(
+        "IfNotPresent", description="Pull policy of the images that modelfleet chooses."
+    )
+    tick_seconds: float = Field(1.0, gt=0, description="Period of the scaling pass.")
+    scale_down_seconds: float = Field(
+        60.0, ge=0, description="Lower demand must last this long before replicas leave."
+    )
+    keep_alive_seconds: float = Field(
+        300.0, ge=1, description="Time without a request before a model may go to zero."
+    )
+    keep_warm_seconds: int = Field(
+        300, ge=0, description="How long a former version stays ready on CPU."
+    )
+    hopeless_seconds: float = Field(
+        30.0, ge=0, description="How long an outside cause may last before Stalled is said."
+    )
+    pre_stop_seconds: int = Field(
+        5, ge=0, description="Sleep of a replica before its server is told to stop."
+    )
+    gateway_drain_seconds: float = Field(
+        60.0, ge=0, description="A gateway out of its Service for this long gets no traffic."
+    )
+    lease_name: str = Field("modelfleet-operator", description="Name of the leader's Lease.")
+    lease_seconds: float = Field(8.0, ge=1, description="Validity of the leader's Lease.")
+    workers: int = Field(32, ge=1, description="Models that are turned at the same time.")
+    api_concurrency: int = Field(64, ge=1, description="Requests to the API server under way.")
+    kube_context: str = Field("", description="Context of the kubeconfig outside a cluster.")
+    log_format: Literal["json", "console"] = Field("json", description="Format of log lines.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe level that is logged."
+    )
+    health_address: str = Field("0.0.0.0", description="Address of health and metrics endpoints.")  # noqa: S104 - kubelet probes the pod's address
+    health_port: int = Field(9446, description="Port of the operator's health and metrics.")
+    run_dir: str = Field("/run/modelfleet", description="Directory of the gateway's sockets.")
+    link_dir: str = Field(
+        "/etc/modelfleet/link", description="Directory of the link's certificate and token."
+    )

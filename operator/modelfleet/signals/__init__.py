@@ -1,0 +1,10 @@
+"""The signal catalogue. To add one: a file here, a line in SIGNALS, a test beside the others."""
+
+from modelfleet.signals.base import Signal, staffed
+from modelfleet.signals.concurrency import ConcurrencySignal
+from modelfleet.signals.latency import LatencySignal
+from modelfleet.signals.rate import RateSignal
+
+SIGNALS: tuple[Signal, ...] = (RateSignal(), ConcurrencySignal(), LatencySignal())
+
+__all__ = ["SIGNALS", "Signal", "staffed"]

@@ -1,0 +1,31 @@
+"""What a signal is: one view of how many replicas the traffic needs.
+
+Implemented by the members of this catalogue, called by `core.demand`. Must never bound its
+answer by minimum or maximum: that is the ask's business.
+"""
+
+from typing import Protocol
+
+from modelfleet.facts.scaling import Demand, ScalingParams, Window
+
+
+class Signal(Protocol):
+    """One member of the catalogue."""
+
+    name: str
+
+    def demand(self, window: Window, params: ScalingParams) -> Demand | None:
+        """Replicas needed in the eyes of this signal; None when it cannot tell."""
+        ...
+
+
+def staffed(load: float, slots: int) -> float:
+    """Replicas of `slots` slots each for `load` busy slots on average, with a safety margin.
+
+    Square-root staffing: slots needed = load + 1.5 * sqrt(load), which keeps the share of
+    delayed requests about constant from small to large loads (Halfin and Whitt 1981; the factor
+    of 1.5 is for less than 5 % delayed).
+
+    Worked example: 1 busy slot on average and 1 slot a replica: (1 + 1.5 * 1) / 1 = 2.5.
+    """
+    return (load + 1.5 * load**0.5) / slots

@@ -1,0 +1,44 @@
+"""Every metric of the operator, in one file; the reference page is generated from it.
+
+Used everywhere above `core`. Names follow the Prometheus naming rules: one prefix, base units.
+Must never carry a label without a bound.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+API_REQUESTS = Counter(
+    "modelfleet_api_requests_total",
+    "Requests to the API server by verb, kind and answer.",
+    ["method", "kind", "code"],
+)
+WATCH_FAILURES = Counter(
+    "modelfleet_watch_failures_total", "Watches that ended with an error, by kind.", ["kind"]
+)
+WATCH_SILENCE = Gauge(
+    "modelfleet_watch_silence_seconds", "Time since a watch's last sign of life.", ["kind"]
+)
+TURNS = Counter("modelfleet_turns_total", "Turns by outcome.", ["outcome"])
+TURN_SECONDS = Histogram(
+    "modelfleet_turn_duration_seconds",
+    "Duration of a turn.",
+    buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10),
+)
+QUEUE_DEPTH = Gauge("modelfleet_queue_depth", "Models that wait for a turn.")
+QUEUE_SECONDS = Histogram(
+    "modelfleet_queue_wait_seconds",
+    "Time from wake to turn.",
+    buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10),
+)
+TICK_SECONDS = Histogram(
+    "modelfleet_tick_duration_seconds",
+    "Duration of a scaling pass.",
+    buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3),
+)
+LOOP_LAG = Gauge("modelfleet_loop_lag_seconds", "How late the event loop runs its timers.")
+IS_LEADER = Gauge("modelfleet_leader", "1 while this process holds the Lease.")
+BREACHES = Counter(
+    "modelfleet_plans_refused_total", "Plans that broke an invariant, by invariant.", ["invariant"]
+)
+EVENTS_DROPPED = Counter("modelfleet_events_dropped_total", "Events that could not be posted.")
+MODELS = Gauge("modelfleet_models", "MLModel objects in memory.")
+GATEWAY_SILENT = Gauge("modelfleet_gateways_silent", "Gateways without a live stream.")

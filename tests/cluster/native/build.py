@@ -1,0 +1,143 @@
+"""Compile upstream's Kubernetes from Go modules, once for each version and source.
+
+Called by ``cluster`` and the verb ``build``. The result is one file under the user's cache
+directory with a link for each program; about four minutes on two cores the first time. A build
+that was interrupted leaves no result, and the next one goes on from Go's own cache.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..base import ClusterError
+from ..console import run, run_long
+from ..paths import BIN, cache
+from .layout import KWOK_VERSION, VERSION
+
+SOURCE = Path(__file__).parent / "kubernetes"
+PROGRAMS = (
+    *("certificates", "coredns", "etcd", "forget", "forward", "hold", "kubectl", "kubelet"),
+    *("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler"),
+)
+PAUSE = "pause"
+
+
+def linker_flags(version: str) -> str:
+    """Without a version inside, kubectl and the kubelet refuse the server."""
+    major, minor, _ = version.split(".")
+    flags = ["-s", "-w"]
+    for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version"):
+        for name, value in (("Version", f"v{version}"), ("Major", major), ("Minor", minor)):
+            flags += ["-X", f"{package}.git{name}={value}"]
+    return " ".join(flags)
+
+
+def source_key() -> str:
+    """Give what the result depends on, as a short hash."""
+    state = hashlib.sha256(linker_flags(VERSION).encode())
+    for path in sorted(SOURCE.rglob("*")):
+        if path.suffix in {".go", ".mod", ".sum"}:
+            state.update(path.relative_to(SOURCE).as_posix().encode())
+            state.update(path.read_bytes())
+    return state.hexdigest()[:12]
+
+
+def kubernetes() -> Path:
+    """Give the folder with all programs, compiling them where they are not there yet."""
+    target = cache() / f"kubernetes-{VERSION}-{platform.machine()}-{source_key()}"
+    with _lock(target):
+        if not target.is_dir():
+            _compile(target)
+    _link_kubectl(target)
+    return target
+
+
+def _compile(target: Path) -> None:
+    packages = run([_go(), "list", "-deps", "."], cwd=SOURCE).count("\n")
+    with _fresh(target) as fresh:
+        run_long(
+            [
+                *(_go(), "build", "-v", "-trimpath", "-ldflags", linker_flags(VERSION)),
+                *("-o", str(fresh / "kubernetes"), "."),
+            ],
+            title=f"compiling Kubernetes {VERSION} (once; some minutes)",
+            describe=lambda count: f"{count} of at most {packages} packages compiled",
+            environment=_environment(),
+            cwd=SOURCE,
+        )
+        run_long(
+            [*(_go(), "build", "-trimpath", "-ldflags", "-s -w"), "-o", str(fresh), "./pause"],
+            title="compiling the pause program",
+            describe=lambda _: "compiling",
+            environment=_environment(),
+            cwd=SOURCE,
+        )
+        for name in PROGRAMS:
+            (fresh / name).symlink_to("kubernetes")
+
+
+def _link_kubectl(programs: Path) -> None:
+    BIN.mkdir(parents=True, exist_ok=True)
+    link = BIN / "kubectl"
+    if link.is_symlink() and link.readlink() == programs / "kubectl":
+        return
+    link.unlink(missing_ok=True)
+    link.symlink_to(programs / "kubectl")
+
+
+def kwok() -> Path:
+    """Give the program that plays nodes, compiling it where it is not there yet."""
+    target = cache() / f"kwok-{KWOK_VERSION}-{platform.machine()}"
+    with _lock(target):
+        if not target.is_dir():
+            with _fresh(target) as fresh:
+                run_long(
+                    [
+                        *(_go(), "install", "-v", "-trimpath", "-ldflags", "-s -w"),
+                        f"sigs.k8s.io/kwok/cmd/kwok@v{KWOK_VERSION}",
+                    ],
+                    title=f"compiling KWOK {KWOK_VERSION} (once; a minute or two)",
+                    describe=lambda count: f"{count} packages compiled",
+                    environment=_environment() | {"GOBIN": str(fresh)},
+                    cwd=fresh,
+                )
+    return target / "kwok"
+
+
+@contextmanager
+def _fresh(target: Path) -> Iterator[Path]:
+    """Give a folder that becomes ``target`` when all went well."""
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch:
+        fresh = Path(scratch) / "result"
+        fresh.mkdir()
+        yield fresh
+        fresh.replace(target)
+
+
+@contextmanager
+def _lock(target: Path) -> Iterator[None]:
+    """Keep two builds of the same thing apart; the second finds the result of the first."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (target.parent / f".{target.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "CGO_ENABLED": "0"}
+
+
+def _go() -> str:
+    go = shutil.which("go")
+    if go is None:
+        message = "the native cluster is compiled from source: install Go 1.25 or newer"
+        raise ClusterError(message)
+    return go
