@@ -24,11 +24,11 @@ def _agent(_: list[str]) -> int:
     return asyncio.run(agent(Settings()))
 
 
-def _bootstrap(_: list[str]) -> int:
-    from modelfleet.agent_main import print_bootstrap  # noqa: PLC0415
+def _bootstrap(arguments: list[str]) -> int:
+    from modelfleet.agent_main import write_bootstrap  # noqa: PLC0415
     from modelfleet.settings import Settings  # noqa: PLC0415
 
-    return print_bootstrap(Settings())
+    return write_bootstrap(Settings(), arguments)
 
 
 def _serve(arguments: list[str]) -> int:

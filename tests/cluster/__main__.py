@@ -21,6 +21,7 @@ from .choose import provider
 from .console import say
 from .images import Workshop
 from .native import build
+from .native.cluster import NativeCluster
 
 Verb = Callable[[Cluster, argparse.Namespace], int]
 
@@ -87,6 +88,15 @@ def build_programs(_: Cluster, __: argparse.Namespace) -> int:
     return 0
 
 
+def restart(cluster: Cluster, options: argparse.Namespace) -> int:
+    """Kill one process of the native cluster and start it again."""
+    if not isinstance(cluster, NativeCluster):
+        message = f"the {cluster.name} cluster cannot restart single processes"
+        raise ClusterError(message)
+    cluster.restart(options.name)
+    return 0
+
+
 def gpu(cluster: Cluster, options: argparse.Namespace) -> int:
     """Give the real node N accelerators that do not exist; 0 takes them away."""
     name = set_accelerators(cluster.kubeconfig(), options.number)
@@ -115,6 +125,7 @@ VERBS: dict[str, Verb] = {
     "images": build_images,
     "load": load,
     "build": build_programs,
+    "restart": restart,
     "gpu": gpu,
     "kwok-up": kwok_up,
     "kwok-down": kwok_down,
@@ -133,6 +144,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             each.add_argument("--inside", action="store_true", help="for the verb enter")
         if name in {"gpu", "kwok-up"}:
             each.add_argument("number", metavar="N", type=int)
+        if name == "restart":
+            each.add_argument("name", help="of the process, as the verb status shows it")
         if name == "kwok-up":
             each.add_argument("--gpus", type=int, default=0, help="accelerators of each node")
         if name == "enter":

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 from .base import ClusterError
 
@@ -58,7 +59,7 @@ class Meter:
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._show, daemon=True)
 
-    def __enter__(self) -> Meter:
+    def __enter__(self) -> Self:
         say(self._title)
         self._thread.start()
         return self

@@ -49,7 +49,7 @@ class ExistingCluster:
     name = "existing"
 
     def __init__(self, kubeconfig: str) -> None:
-        self._kubeconfig = Path(kubeconfig.split(os.pathsep)[0])
+        self._kubeconfig = Path(kubeconfig.partition(os.pathsep)[0])
 
     def up(self) -> None:
         """Only check that it answers."""

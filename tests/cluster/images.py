@@ -22,6 +22,7 @@ from pathlib import Path
 from . import debian
 from .base import Archive, ClusterError
 from .console import run, run_long, say
+from .locks import exclusive
 from .oci import Image, Layer, digest_of, pack, read, write
 from .paths import IMAGES, ROOT, cache
 
@@ -81,6 +82,10 @@ class Workshop:
 
     def build(self) -> list[Archive]:
         """Give all images, making only what changed; removes what no image uses any more."""
+        with exclusive(self._folder / ".lock"):
+            return self._build()
+
+    def _build(self) -> list[Archive]:
         self._layers.mkdir(parents=True, exist_ok=True)
         base = debian.root()
         archives = [self._envoy(base)]

@@ -27,14 +27,15 @@ LOG = CLUSTER / "kwok.log"
 CAPACITY = {"cpu": "64", "memory": "256Gi", "pods": "1000"}
 READY_SECONDS = 60.0
 STOP_SECONDS = 5.0
+POLL_SECONDS = 0.2
 
 
-def command(program: Path, kubeconfig: Path) -> list[str]:
+def command(programs: Path, kubeconfig: Path) -> list[str]:
     """Give KWOK's command line: it manages marked nodes only, never the real one."""
     return [
-        str(program),
+        str(programs / NAME),
         f"--kubeconfig={kubeconfig}",
-        "--config=/dev/null",
+        f"--config={programs}/stages.yaml",
         "--manage-all-nodes=false",
         f"--manage-nodes-with-annotation-selector={MANAGED}=fake",
         f"--cidr={layout.FAKE_POD_RANGE}",
@@ -75,11 +76,7 @@ def start(kubeconfig: Path, count: int, accelerators: int = 0) -> None:
     surplus = [name for name in _names(kubeconfig) if int(name.rpartition("-")[2]) >= count]
     if surplus:
         kubectl(kubeconfig, "delete", "--wait=false", *surplus)
-    kubectl(
-        kubeconfig,
-        *("wait", "node", f"--selector={SELECTOR}", "--for=condition=Ready"),
-        f"--timeout={READY_SECONDS:.0f}s",
-    )
+    _await_ready(kubeconfig, count)
     say(f"{count} fake nodes are Ready; tolerate and select {SELECTOR}=true to use them")
 
 
@@ -105,11 +102,11 @@ def _start_process(kubeconfig: Path) -> None:
     found = state.load(STATE_FILE)
     if found and all(each.is_alive() for each in found.processes.values()):
         return
-    program = build.kwok()
+    programs = build.kwok()
     LOG.parent.mkdir(parents=True, exist_ok=True)
     with LOG.open("wb") as output:
         started = subprocess.Popen(
-            command(program, kubeconfig),
+            command(programs, kubeconfig),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -122,6 +119,21 @@ def _start_process(kubeconfig: Path) -> None:
     if process is None or not process.is_alive():
         message = f"KWOK ended at once; see {LOG}"
         raise ClusterError(message)
+
+
+def _await_ready(kubeconfig: Path, count: int) -> None:
+    """Wait by counting: "kubectl wait" asks for each node by itself and takes minutes."""
+    deadline = time.monotonic() + READY_SECONDS
+    path = '--output=jsonpath={.items[*].status.conditions[?(@.type=="Ready")].status}'
+    while True:
+        answer = kubectl(kubeconfig, "get", "nodes", f"--selector={SELECTOR}", path)
+        ready = answer.split().count("True")
+        if ready >= count:
+            return
+        if time.monotonic() > deadline:
+            message = f"only {ready} of {count} fake nodes are Ready; see {LOG}"
+            raise ClusterError(message)
+        time.sleep(POLL_SECONDS)
 
 
 def _names(kubeconfig: Path) -> list[str]:

@@ -52,13 +52,16 @@ def _serve(facts: ModelFacts, spec: MLModelSpec, wanted: version.Wanted) -> Plan
     step = _step(facts, spec, roles, grant, confirmed=confirmed)
     if step is not None and step.is_complete and roles.candidate is not None:
         roles = _promoted(roles, roles.candidate)
-    targets = split.targets(facts, roles, None if step is None or step.is_complete else step, grant)
+    retained = _retained(facts, spec, roles, step)
+    moving_step = None if step is None or step.is_complete else step
+    targets = split.targets(roles, moving_step, grant, retained[0])
     to_create, repairs = children.needed(facts, spec, roles, targets)
     weights = _weights(roles, step)
     routed = route.next_route(facts, spec, weights, _named(roles)) if weights else now_routed
     moves = _moves(facts, roles, targets, now_routed, confirmed=confirmed)
     obstacle = _obstacle(facts, wanted, roles)
-    picture = _picture(facts, spec, roles, (step, grant, routed, confirmed), (wanted, obstacle))
+    course = status.Course(step, grant, routed, confirmed, *retained)
+    picture = _picture(facts, spec, roles, course, (wanted, obstacle))
     deletes = (
         *wanted.deletes,
         *children.surplus(facts, roles, is_confirmed=confirmed),
@@ -174,27 +177,20 @@ def _picture(
     facts: ModelFacts,
     spec: MLModelSpec,
     roles: Roles,
-    course: tuple[strategies.Step | None, int, Route | None, bool],
+    course: status.Course,
     hindrance: tuple[version.Wanted, faults.Obstacle | None],
 ) -> status.Picture:
-    step, grant, routed, confirmed = course
     wanted, obstacle = hindrance
-    retained, until = _retained(facts, spec, roles, step)
     is_paused = spec.paused and facts.status.stable is not None and (
         wanted.version is None or wanted.version is not roles.stable
     )
     return status.Picture(
         roles=roles,
-        route=routed,
-        is_confirmed=confirmed,
-        step=step,
-        grant=grant,
+        course=course,
         obstacle=obstacle,
         is_resolving=wanted.is_resolving,
         is_paused=is_paused,
-        retained=retained,
-        retained_until=until,
-        moving=_moving(facts, roles, step, wanted),
+        moving=_moving(facts, roles, course.step, wanted),
     )
 
 
@@ -265,8 +261,8 @@ def _look_again(
         found.append(HEALING_SECONDS)
     if any(move.waits_for for move in moves):
         found.append(1.0)
-    if picture.retained_until is not None:
-        found.append(_until(facts, picture.retained_until))
+    if picture.course.retained_until is not None:
+        found.append(_until(facts, picture.course.retained_until))
     starting = [
         v
         for v in (picture.roles.stable, picture.roles.candidate)

@@ -27,9 +27,9 @@ def granted(facts: ModelFacts, min_replicas: int, max_replicas: int) -> int:
 
 
 def targets(
-    facts: ModelFacts, roles: Roles, step: Step | None, grant: int
+    roles: Roles, step: Step | None, grant: int, kept_warm: str | None
 ) -> Mapping[str, int]:
-    """Replicas wanted for each version by name."""
+    """Replicas wanted for each version by name; `kept_warm` is the former stable one, if any."""
     result: dict[str, int] = {}
     if roles.stable is not None:
         result[roles.stable.name] = grant
@@ -39,19 +39,14 @@ def targets(
         if name in result:
             result[name] = max(result[name], floor if name != _name(roles.stable) else 0)
     for version in roles.others:
-        result[version.name] = _kept(facts, version, grant)
+        # A former stable version stays as it is, but never larger than the grant.
+        is_kept = version.name == kept_warm
+        result[version.name] = min(version.replicas, max(grant, 1)) if is_kept else 0
     return result
 
 
 def _name(version: VersionFacts | None) -> str | None:
     return version.name if version else None
-
-
-def _kept(facts: ModelFacts, version: VersionFacts, grant: int) -> int:
-    """A former stable version stays as it is for a while, but never larger than the grant."""
-    if is_kept_warm(facts, version.name):
-        return min(version.replicas, max(grant, 1))
-    return 0
 
 
 def is_kept_warm(facts: ModelFacts, version: str) -> bool:

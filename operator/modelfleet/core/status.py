@@ -28,19 +28,26 @@ Claim = tuple[C, bool | None, Reason, str]
 
 
 @dataclass(frozen=True, slots=True)
+class Course:
+    """Where the rollout and the scaling stand; `retained` is the version kept warm."""
+
+    step: Step | None
+    grant: int
+    route: Route | None
+    is_confirmed: bool
+    retained: str | None = None
+    retained_until: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """What `decide` has found out, for the status to say."""
 
     roles: Roles
-    route: Route | None
-    is_confirmed: bool
-    step: Step | None
-    grant: int
+    course: Course
     obstacle: Obstacle | None
     is_resolving: bool
     is_paused: bool
-    retained: str | None
-    retained_until: str | None
     moving: str = ""
     """What the rollout or the first start waits for; empty at rest."""
 
@@ -68,8 +75,8 @@ def status_of(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> MLModel
         replicas=_replicas(facts, picture),
         scaling=_scaling(facts, picture),
         rollout=_rollout(facts, spec, picture),
-        retained=picture.retained,
-        retained_until=picture.retained_until,
+        retained=picture.course.retained,
+        retained_until=picture.course.retained_until,
         versions=_versions(facts, roles),
     )
 
@@ -127,9 +134,9 @@ def _ready(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> Claim:
         if picture.is_resolving:
             return (C.READY, False, Reason.RESOLVING, "the artifact's digest is being determined")
         return (C.READY, False, Reason.STARTING, picture.moving or "the first version starts")
-    if spec.scaling.min_replicas == 0 and picture.grant == 0:
+    if spec.scaling.min_replicas == 0 and picture.course.grant == 0:
         return (C.READY, True, Reason.IDLE, "idle at zero replicas; the next request wakes it")
-    floor = max(1, min(spec.scaling.min_replicas, picture.grant))
+    floor = max(1, min(spec.scaling.min_replicas, picture.course.grant))
     ready = stable.ready + (picture.roles.candidate.ready if picture.roles.candidate else 0)
     if ready >= floor:
         return (C.READY, True, Reason.SERVING, f"{stable.name} serves")
@@ -144,7 +151,7 @@ def _available(facts: ModelFacts, picture: Picture) -> Claim:
     versions = [v for v in (picture.roles.stable, picture.roles.candidate) if v is not None]
     if any(v.ready > 0 for v in versions):
         return (C.AVAILABLE, True, Reason.SERVING, "replicas answer")
-    if facts.gateways.is_used and picture.route is not None and picture.is_confirmed:
+    if facts.gateways.is_used and picture.course.route is not None and picture.course.is_confirmed:
         return (C.AVAILABLE, True, Reason.HOLDING, "requests are held until a replica is ready")
     return (C.AVAILABLE, False, Reason.STARTING, "no replica and no gateway takes requests yet")
 
@@ -211,15 +218,15 @@ def _degraded(picture: Picture) -> Claim:
 
 
 def _route(facts: ModelFacts, picture: Picture) -> RouteStatus | None:
-    if picture.route is None or not facts.gateways.is_used:
+    if picture.course.route is None or not facts.gateways.is_used:
         return None
     before = facts.status.route
-    body = picture.route.to_status()
+    body = picture.course.route.to_status()
     # `confirmed` alone is never worth a write: it rides on the next one.
-    moved = before is None or before.revision != picture.route.revision
+    moved = before is None or before.revision != picture.course.route.revision
     known = before.confirmed if before is not None else None
-    if picture.is_confirmed and not moved:
-        known = picture.route.revision
+    if picture.course.is_confirmed and not moved:
+        known = picture.course.route.revision
     if known is not None:
         body["confirmed"] = known
     return RouteStatus.model_validate(body)
@@ -230,26 +237,26 @@ def _replicas(facts: ModelFacts, picture: Picture) -> int:
     versions: list[VersionFacts | None] = [roles.stable, roles.candidate, *roles.others]
     if not any(v is not None for v in versions):
         return facts.status.replicas or 0
-    return picture.grant
+    return picture.course.grant
 
 
 def _scaling(facts: ModelFacts, picture: Picture) -> ScalingStatus | None:
     """Renewed only with the numbers: the reasons of an unchanged decision are left as they were."""
     before = facts.status.scaling
     ask = facts.ask
-    if before is not None and before.granted == picture.grant:
+    if before is not None and before.granted == picture.course.grant:
         return before
     if picture.roles.serving is None:
         return before
     if ask is None:
-        why = [f"starts with {picture.grant}"] if before is None else before.why
+        why = [f"starts with {picture.course.grant}"] if before is None else before.why
         return ScalingStatus(
-            want=picture.grant, granted=picture.grant, ready=_ready_count(picture), why=why
+            want=picture.course.grant, granted=picture.course.grant, ready=_ready_count(picture), why=why
         )
     reasons = [*ask.why, *(facts.grant.why if facts.grant else ())]
     return ScalingStatus(
         want=ask.want,
-        granted=picture.grant,
+        granted=picture.course.grant,
         ready=_ready_count(picture),
         why=[text[:512] for text in reasons[:16]],
     )
@@ -262,13 +269,13 @@ def _ready_count(picture: Picture) -> int:
 
 
 def _rollout(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> RolloutStatus | None:
-    if picture.step is None or not picture.moving or picture.roles.stable is None:
+    if picture.course.step is None or not picture.moving or picture.roles.stable is None:
         return None
     before = facts.status.rollout
     return RolloutStatus(
         strategy=spec.rollout.strategy,
-        step=picture.step.name,
-        why=picture.step.why[:512],
+        step=picture.course.step.name,
+        why=picture.course.step.why[:512],
         start_time=before.start_time if before else facts.now.isoformat(),
     )
 

@@ -84,6 +84,8 @@ async def run(
         registry=registry,
         settings=settings_of(),
         standalone=True,
+        # Else Kopf asks for the user's name, and a numeric user has none.
+        identity=names.MANAGED_BY,  # type: ignore[arg-type] # a NewType of str that Kopf keeps private
         clusterwide=not namespaces,
         namespaces=list(namespaces),
         ready_flag=ready,

@@ -7,8 +7,8 @@ that was interrupted leaves no result, and the next one goes on from Go's own ca
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
+import json
 import os
 import platform
 import shutil
@@ -17,9 +17,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..base import ClusterError
-from ..console import run, run_long
-from ..paths import BIN, cache
+from tests.cluster.base import ClusterError
+from tests.cluster.console import run, run_long
+from tests.cluster.locks import exclusive
+from tests.cluster.paths import BIN, cache
+
 from .layout import KWOK_VERSION, VERSION
 
 SOURCE = Path(__file__).parent / "kubernetes"
@@ -28,6 +30,13 @@ PROGRAMS = (
     *("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler"),
 )
 PAUSE = "pause"
+KWOK_STAGES = (
+    "node/fast/node-initialize.yaml",
+    "node/heartbeat-with-lease/node-heartbeat-with-lease.yaml",
+    "pod/fast/pod-ready.yaml",
+    "pod/fast/pod-complete.yaml",
+    "pod/fast/pod-delete.yaml",
+)
 
 
 def linker_flags(version: str) -> str:
@@ -53,7 +62,7 @@ def source_key() -> str:
 def kubernetes() -> Path:
     """Give the folder with all programs, compiling them where they are not there yet."""
     target = cache() / f"kubernetes-{VERSION}-{platform.machine()}-{source_key()}"
-    with _lock(target):
+    with exclusive(_lock_file(target)):
         if not target.is_dir():
             _compile(target)
     _link_kubectl(target)
@@ -94,22 +103,31 @@ def _link_kubectl(programs: Path) -> None:
 
 
 def kwok() -> Path:
-    """Give the program that plays nodes, compiling it where it is not there yet."""
+    """Give the folder with KWOK and its stages, making it where it is not there yet."""
     target = cache() / f"kwok-{KWOK_VERSION}-{platform.machine()}"
-    with _lock(target):
+    with exclusive(_lock_file(target)):
         if not target.is_dir():
             with _fresh(target) as fresh:
-                run_long(
-                    [
-                        *(_go(), "install", "-v", "-trimpath", "-ldflags", "-s -w"),
-                        f"sigs.k8s.io/kwok/cmd/kwok@v{KWOK_VERSION}",
-                    ],
-                    title=f"compiling KWOK {KWOK_VERSION} (once; a minute or two)",
-                    describe=lambda count: f"{count} packages compiled",
-                    environment=_environment() | {"GOBIN": str(fresh)},
-                    cwd=fresh,
-                )
-    return target / "kwok"
+                _compile_kwok(fresh)
+    return target
+
+
+def _compile_kwok(fresh: Path) -> None:
+    run_long(
+        [
+            *(_go(), "install", "-v", "-trimpath", "-ldflags", "-s -w"),
+            f"sigs.k8s.io/kwok/cmd/kwok@v{KWOK_VERSION}",
+        ],
+        title=f"compiling KWOK {KWOK_VERSION} (once; a minute or two)",
+        describe=lambda count: f"{count} packages compiled",
+        environment=_environment() | {"GOBIN": str(fresh)},
+        cwd=fresh,
+    )
+    # How a fake node and its pods live is upstream's text too: it comes with the source.
+    asked = run([_go(), "mod", "download", "-json", f"sigs.k8s.io/kwok@v{KWOK_VERSION}"], cwd=fresh)
+    source = Path(json.loads(asked)["Dir"]) / "kustomize" / "stage"
+    texts = [(source / name).read_text(encoding="utf-8") for name in KWOK_STAGES]
+    (fresh / "stages.yaml").write_text("\n---\n".join(texts), encoding="utf-8")
 
 
 @contextmanager
@@ -122,13 +140,8 @@ def _fresh(target: Path) -> Iterator[Path]:
         fresh.replace(target)
 
 
-@contextmanager
-def _lock(target: Path) -> Iterator[None]:
-    """Keep two builds of the same thing apart; the second finds the result of the first."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with (target.parent / f".{target.name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def _lock_file(target: Path) -> Path:
+    return target.parent / f".{target.name}.lock"
 
 
 def _environment() -> dict[str, str]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from ..base import ClusterError
+from tests.cluster.base import ClusterError
 
 MOUNT = Path("/sys/fs/cgroup")
 NEEDED = ("cpu", "cpuset", "memory", "pids", "hugetlb", "io")

@@ -6,6 +6,7 @@ upstream's default say why. Paths are those of ``layout``, seen inside the mount
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from . import layout
@@ -159,7 +160,7 @@ def _proxy() -> Component:
     return Component("kube-proxy", argv)
 
 
-def forwarder(targets: dict[int, str]) -> Component:
+def forwarder(name: str, targets: Mapping[int, str]) -> Component:
     """Give the process that joins inherited listening sockets to addresses in the cluster."""
     pairs = [f"{descriptor}={target}" for descriptor, target in sorted(targets.items())]
-    return Component("forward", ("forward", f"-resolver={NODE_ADDRESS}:53", *pairs))
+    return Component(name, ("forward", f"-resolver={NODE_ADDRESS}:53", *pairs))

@@ -12,14 +12,17 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..base import ClusterError
-from ..console import tail
+from tests.cluster.base import ClusterError
+from tests.cluster.console import tail
+
 from . import layout
 from .state import Process
 
@@ -71,6 +74,11 @@ def _children_elsewhere(enter: Callable[[], None]) -> Iterator[None]:
         os.close(own)
 
 
+def _bury_when_ended(process: subprocess.Popen[bytes]) -> None:
+    """Wait for our child in the background: its namespace cannot end before it is buried."""
+    threading.Thread(target=process.wait, daemon=True).start()
+
+
 def create(directory: Path, hold: Path, log: Path) -> Process:
     """Make the namespaces and give the process that owns them."""
     with log.open("wb") as output, _children_elsewhere(lambda: _unshare(PROCESSES)):
@@ -80,10 +88,11 @@ def create(directory: Path, hold: Path, log: Path) -> Process:
             stdout=subprocess.PIPE,
             stderr=output,
             start_new_session=True,
-            preexec_fn=lambda: _unshare(NETWORK | MOUNTS),  # noqa: PLW1509 - one thread here
+            preexec_fn=lambda: _unshare(NETWORK | MOUNTS),  # noqa: PLW1509 - only calls the kernel
         )
     answer = process.stdout.readline() if process.stdout else b""
     holder = Process.of(process.pid)
+    _bury_when_ended(process)
     if answer != b"holding\n" or holder is None:
         message = f"cannot make the cluster's namespaces: {tail(log.read_text(encoding='utf-8'))}"
         raise ClusterError(message)
@@ -111,6 +120,9 @@ def start(holder: Process, what: Start) -> Process:
         def join() -> None:
             _setns(opened[NETWORK], NETWORK)
             _setns(opened[MOUNTS], MOUNTS)
+            # Pods inherit it from containerd, and thousands of connections are tested.
+            _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
         output = stack.enter_context(what.log.open("ab"))
         stack.enter_context(_children_elsewhere(lambda: _setns(opened[PROCESSES], PROCESSES)))
@@ -122,9 +134,11 @@ def start(holder: Process, what: Start) -> Process:
             env=ENVIRONMENT,
             pass_fds=what.descriptors,
             start_new_session=True,
-            preexec_fn=join,  # noqa: PLW1509 - one thread here
+            preexec_fn=join,  # noqa: PLW1509 - only calls the kernel
         )
-    return Process.of(process.pid) or Process(process.pid, 0)
+    started = Process.of(process.pid) or Process(process.pid, 0)
+    _bury_when_ended(process)
+    return started
 
 
 def enter(holder: Process, argv: Sequence[str]) -> list[str]:

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..base import ClusterError
-from ..console import run_long, say
+from tests.cluster.base import ClusterError
+from tests.cluster.console import run_long, say
 
 CLUSTER = {
     "containerd": "containerd",

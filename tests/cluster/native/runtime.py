@@ -7,12 +7,14 @@ in the cluster's own mount namespace. Only the images of this cluster may be tou
 from __future__ import annotations
 
 import shutil
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from ..base import Archive
-from ..console import run
-from ..oci import Image, pack, read, slim, write
+from tests.cluster.base import Archive
+from tests.cluster.console import run
+from tests.cluster.oci import Image, pack, read, slim, write
+
 from . import build, layout
 from .state import Process
 
@@ -59,12 +61,10 @@ class Runtime:
         if self._has(archive):
             return False
         # Only what is new: most of an image is the same Debian and the same packages as before.
-        part = archive.path.with_suffix(".part")
-        try:
+        with tempfile.TemporaryDirectory(dir=archive.path.parent) as scratch:
+            part = Path(scratch) / archive.path.name
             slim(archive, self._ctr("content", "list", "--quiet").split(), part)
             self._ctr("images", "import", str(part))
-        finally:
-            part.unlink(missing_ok=True)
         return True
 
     def _has(self, archive: Archive) -> bool:

@@ -80,12 +80,9 @@ def load(path: Path) -> State | None:
 def wait_gone(processes: Iterable[Process], seconds: float) -> list[Process]:
     """Wait until none is alive; give those that still are when the time is over."""
     deadline = time.monotonic() + seconds
-    left = [each for each in processes if each.is_alive()]
-    while left and time.monotonic() < deadline:
-        for each in left:
-            # Our own children must be buried by us: their namespace waits for it.
-            with suppress(ChildProcessError):
-                os.waitpid(each.pid, os.WNOHANG)
+    left = list(dict.fromkeys(processes))
+    while left := [each for each in left if each.is_alive()]:
+        if time.monotonic() > deadline:
+            break
         time.sleep(POLL_SECONDS)
-        left = [each for each in left if each.is_alive()]
     return left

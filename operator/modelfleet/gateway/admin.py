@@ -1,0 +1,80 @@
+"""Envoy's admin interface over its Unix socket: the drain, and requests in flight at each host.
+
+Called by `agent`. Must never raise because Envoy is away.
+"""
+
+import asyncio
+import re
+from collections.abc import Mapping
+
+import aiohttp
+import structlog
+
+log = structlog.get_logger()
+
+_ACTIVE = re.compile(r"^([^/:\s]+)/([^/:\s]+)/pods::(.+)::rq_active::([1-9]\d*)$", re.MULTILINE)
+_DOWNSTREAM = re.compile(r"downstream_rq_active: (\d+)$", re.MULTILINE)
+PATIENCE_SECONDS = 5.0
+
+Place = tuple[str, str, str]
+"""Namespace, version, `ip:port`."""
+
+
+class EnvoyAdmin:
+    """One Envoy's admin interface."""
+
+    def __init__(self, socket: str) -> None:
+        """`socket` is the path of the Unix socket."""
+        self._socket = socket
+
+    async def begin_drain(self) -> None:
+        """Fail health checks and ask clients to go elsewhere; requests are served on."""
+        await self._call("POST", "/healthcheck/fail")
+        await self._call("POST", "/drain_listeners?graceful&skip_exit")
+
+    async def listens(self) -> bool:
+        """Whether Envoy's listeners take connections on all workers."""
+        text = await self._call("GET", "/stats?filter=^listener_manager.workers_started$")
+        return text is not None and text.strip().endswith(": 1")
+
+    async def in_flight(self) -> Mapping[Place, int] | None:
+        """Requests in flight by host, only hosts that have some; None when Envoy is away."""
+        text = await self._call("GET", "/clusters")
+        return None if text is None else parse_in_flight(text)
+
+    async def active(self) -> int | None:
+        """Requests that clients have under way; None when Envoy is away."""
+        text = await self._call("GET", "/stats?filter=^http\\..*downstream_rq_active$")
+        return None if text is None else parse_active(text)
+
+    async def _call(self, method: str, path: str) -> str | None:
+        timeout = aiohttp.ClientTimeout(total=PATIENCE_SECONDS)
+        try:
+            async with (
+                aiohttp.ClientSession(
+                    connector=aiohttp.UnixConnector(self._socket), timeout=timeout
+                ) as session,
+                session.request(method, f"http://envoy{path}") as response,
+            ):
+                return await response.text()
+        except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
+            log.warning("envoy_admin", path=path, error=repr(error))
+            return None
+
+
+def parse_in_flight(text: str) -> dict[Place, int]:
+    """Reads the `rq_active` lines of `/clusters` for the clusters of replicas."""
+    return {
+        (namespace, version, endpoint): int(number)
+        for namespace, version, endpoint, number in _ACTIVE.findall(text)
+    }
+
+
+def parse_active(text: str) -> int:
+    """Sum over the listeners; the admin interface itself is not one of them."""
+    return sum(
+        int(number)
+        for line in text.splitlines()
+        if not line.startswith("http.admin.")
+        for number in _DOWNSTREAM.findall(line)
+    )

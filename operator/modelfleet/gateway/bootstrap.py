@@ -1,0 +1,171 @@
+"""The configuration that Envoy starts with: listeners, the agent's socket, the heap limit.
+
+Called by `modelfleet envoy-bootstrap` and by tests. Pure. Everything about models comes later
+by discovery; with the agent away at the start, Envoy waits and is not ready.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from modelfleet.api import names
+from modelfleet.gateway import naming
+
+_T = "type.googleapis.com/"
+_HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+_ALS = "envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig"
+_ROUTER = "envoy.extensions.filters.http.router.v3.Router"
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where Envoy listens; `heap_bytes` bounds its memory (0: no bound)."""
+
+    address: str = "0.0.0.0"  # noqa: S104 - a pod's listener serves its whole network
+    cluster_port: int = names.PORT_CLUSTER
+    external_port: int = names.PORT_EXTERNAL
+    heap_bytes: int = 0
+
+
+def bootstrap(node_id: str, run_dir: str, listening: Listening | None = None) -> dict[str, Any]:
+    """Envoy's bootstrap as JSON; `node_id` is the gateway pod's name."""
+    at = listening or Listening()
+    content: dict[str, Any] = {
+        "node": {"id": node_id, "cluster": names.GATEWAY_NAME},
+        "admin": {"address": {"pipe": {"path": f"{run_dir}/{naming.ADMIN_SOCKET}", "mode": 0o660}}},
+        "dynamic_resources": {
+            "ads_config": {
+                "api_type": "DELTA_GRPC",
+                "transport_api_version": "V3",
+                "set_node_on_first_message_only": True,
+                "grpc_services": [
+                    {
+                        "envoy_grpc": {
+                            "cluster_name": naming.AGENT_CLUSTER,
+                            "retry_policy": {
+                                "retry_back_off": {"base_interval": "0.1s", "max_interval": "1s"}
+                            },
+                        }
+                    }
+                ],
+            },
+            "cds_config": _ads(),
+        },
+        "static_resources": {
+            "clusters": [_agent(f"{run_dir}/{naming.DISCOVERY_SOCKET}")],
+            "listeners": [
+                _listener(naming.ROUTES_CLUSTER, at.address, at.cluster_port),
+                _listener(naming.ROUTES_EXTERNAL, at.address, at.external_port),
+            ],
+        },
+    }
+    if at.heap_bytes:
+        content["overload_manager"] = _overload(at.heap_bytes)
+    return content
+
+
+def _ads() -> dict[str, Any]:
+    # Envoy's 15 s would let it start with nothing when the agent is late.
+    return {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
+
+
+def _agent(socket: str) -> dict[str, Any]:
+    return {
+        "name": naming.AGENT_CLUSTER,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": _T + "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "explicit_http_config": {"http2_protocol_options": {}},
+            }
+        },
+        "load_assignment": {
+            "cluster_name": naming.AGENT_CLUSTER,
+            "endpoints": [
+                {"lb_endpoints": [{"endpoint": {"address": {"pipe": {"path": socket}}}}]}
+            ],
+        },
+    }
+
+
+def _access_log(*headers: str) -> dict[str, Any]:
+    return {
+        "name": "envoy.access_loggers.http_grpc",
+        "typed_config": {
+            "@type": _T + _ALS,
+            "additional_request_headers_to_log": list(headers),
+            "common_config": {
+                "log_name": "requests",
+                "transport_api_version": "V3",
+                "buffer_flush_interval": "0.05s",
+                "grpc_service": {"envoy_grpc": {"cluster_name": naming.AGENT_CLUSTER}},
+            },
+        },
+    }
+
+
+def _listener(routes: str, address: str, port: int) -> dict[str, Any]:
+    router = {
+        "@type": _T + _ROUTER,
+        "suppress_envoy_headers": True,
+        "upstream_log": [
+            _access_log(naming.HEADER_VERSION, naming.HEADER_STREAM, naming.HEADER_ATTEMPT)
+        ],
+        "upstream_log_options": {"flush_upstream_log_on_upstream_stream": True},
+    }
+    manager = {
+        "@type": _T + _HCM,
+        "stat_prefix": routes,
+        "codec_type": "AUTO",
+        "strip_any_host_port": True,
+        "strip_trailing_host_dot": True,
+        "use_remote_address": True,
+        # No client is trusted with Envoy's control headers (timeouts, retries).
+        "internal_address_config": {
+            "cidr_ranges": [{"address_prefix": "255.255.255.255", "prefix_len": 32}]
+        },
+        "preserve_external_request_id": True,
+        "server_header_transformation": "PASS_THROUGH",
+        # Bodies are bounded by each route's own idle time-out; headers are not, so here.
+        "stream_idle_timeout": "0s",
+        "request_headers_timeout": "30s",
+        "rds": {"route_config_name": routes, "config_source": _ads()},
+        "access_log": [_access_log(naming.HEADER_VERSION)],
+        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": router}],
+    }
+    return {
+        "name": routes,
+        "address": {"socket_address": {"address": address, "port_value": port}},
+        "filter_chains": [
+            {
+                "filters": [
+                    {
+                        "name": "envoy.filters.network.http_connection_manager",
+                        "typed_config": manager,
+                    }
+                ]
+            }
+        ],
+    }
+
+
+def _overload(heap_bytes: int) -> dict[str, Any]:
+    monitor = "envoy.resource_monitors.fixed_heap"
+    config = "envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig"
+    actions = {
+        "envoy.overload_actions.shrink_heap": 0.9,
+        "envoy.overload_actions.stop_accepting_requests": 0.97,
+    }
+    return {
+        "refresh_interval": "0.25s",
+        "resource_monitors": [
+            {
+                "name": monitor,
+                "typed_config": {"@type": _T + config, "max_heap_size_bytes": heap_bytes},
+            }
+        ],
+        "actions": [
+            {"name": action, "triggers": [{"name": monitor, "threshold": {"value": limit}}]}
+            for action, limit in actions.items()
+        ],
+    }

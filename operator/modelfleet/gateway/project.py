@@ -1,0 +1,299 @@
+"""(model, site) -> Envoy resources. Pure: the whole data plane's behavior is written here.
+
+Called by `projector`, which caches. The rules it keeps are those of the design (numbers there):
+holds instead of 503 (1), retries and replay (7), ejection (8), holders (9), times (12). Must
+never look at the clock or at what Envoy has.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
+
+from modelfleet.facts.route import Route
+from modelfleet.gateway import naming
+from modelfleet.gateway.resources import (
+    CLUSTER,
+    ENDPOINTS,
+    ROUTES,
+    TYPE_PREFIX,
+    VIRTUAL_HOST,
+    Resource,
+    encode,
+)
+from modelfleet.gateway.view import GatewaySite, ModelView, Protocol
+
+UNBOUNDED: Final = 1_000_000
+"""Circuit breakers stand above any hold bound: Envoy's default of 3 retries would shed a release."""
+RETRIES: Final = 10
+"""Above 5, since each bounce of the holder is one, and two may be spent on a dead replica first."""
+TRIES_ON_REPLICAS: Final = 2
+"""After so many failed attempts a request goes to the holder, which judges it (`verdict`)."""
+NEVER_SPILL: Final = 100_000
+"""Overprovisioning factor (percent): traffic stays on the living while one replica lives."""
+UPSTREAM_IDLE: Final = "1.5s"
+"""Shorter than the keep-alive of any common server (gunicorn: 2 s), so that it never closes first."""
+OWN_WEIGHT, OTHER_WEIGHT = 1_000_000, 1
+_RETRY_ON = "connect-failure,refused-stream,reset-before-request,retriable-headers"
+_ADS: Final = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
+_TYPED = "@type"
+
+
+def _breakers() -> dict[str, Any]:
+    names = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
+    limits = dict.fromkeys(names, UNBOUNDED)
+    return {"thresholds": [{"priority": "DEFAULT", **limits}, {"priority": "HIGH", **limits}]}
+
+
+def _outliers(failures: int) -> dict[str, Any]:
+    """Failures of our own connections only: an application's 500 must not remove a replica."""
+    return {
+        "split_external_local_origin_errors": True,
+        "consecutive_local_origin_failure": failures,
+        "enforcing_consecutive_local_origin_failure": 100,
+        "enforcing_local_origin_success_rate": 0,
+        "enforcing_consecutive_5xx": 0,
+        "enforcing_consecutive_gateway_failure": 0,
+        "enforcing_success_rate": 0,
+        "interval": "0.25s",
+        "base_ejection_time": "0.5s",
+        "max_ejection_time": "2s",
+        "max_ejection_percent": 100,
+    }
+
+
+def _protocol(protocol: Protocol, idle: str) -> dict[str, Any]:
+    explicit: dict[str, Any] = {"http_protocol_options": {}}
+    if protocol != "HTTP1":
+        explicit = {"http2_protocol_options": {}}
+    return {
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            _TYPED: TYPE_PREFIX + "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+            "common_http_protocol_options": {"idle_timeout": idle},
+            "explicit_http_config": explicit,
+        }
+    }
+
+
+def _discovered(name: str, protocol: Protocol, idle: str, failures: int) -> dict[str, Any]:
+    return {
+        "name": name,
+        "type": "EDS",
+        "eds_cluster_config": {"eds_config": _ADS},
+        "connect_timeout": "1s",
+        "circuit_breakers": _breakers(),
+        "outlier_detection": _outliers(failures),
+        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+        "typed_extension_protocol_options": _protocol(protocol, idle),
+    }
+
+
+def pods_cluster(name: str, protocol: Protocol, owner: str = "") -> Resource:
+    """The replicas of one version. A node that died is noticed by TCP, not by a time-out."""
+    content = _discovered(name, protocol, UPSTREAM_IDLE, 3)
+    content["lb_policy"] = "LEAST_REQUEST"
+    content["upstream_connection_options"] = {
+        "tcp_keepalive": {"keepalive_probes": 3, "keepalive_time": 10, "keepalive_interval": 5}
+    }
+    return encode(CLUSTER, name, content, owner=owner)
+
+
+def version_cluster(name: str, members: tuple[str, ...], owner: str = "") -> Resource:
+    """An aggregate: the first member that has a living host gets the request."""
+    content = {
+        "name": name,
+        "connect_timeout": "1s",
+        "lb_policy": "CLUSTER_PROVIDED",
+        "circuit_breakers": _breakers(),
+        "cluster_type": {
+            "name": "envoy.clusters.aggregate",
+            "typed_config": {
+                _TYPED: TYPE_PREFIX + "envoy.extensions.clusters.aggregate.v3.ClusterConfig",
+                "clusters": list(members),
+            },
+        },
+    }
+    return encode(CLUSTER, name, content, owner=owner)
+
+
+def holder_cluster() -> Resource:
+    """All holders in one priority: own agent by weight, the others once it fails (rule 9)."""
+    content = _discovered(naming.HOLDER_CLUSTER, "HTTP1", "60s", 1)
+    content["lb_policy"] = "ROUND_ROBIN"
+    content["common_lb_config"]["locality_weighted_lb_config"] = {}
+    return encode(CLUSTER, naming.HOLDER_CLUSTER, content)
+
+
+def _host(address: str) -> Any:
+    host, _, port = address.rpartition(":")
+    message = endpoint_components_pb2.LbEndpoint()
+    socket = message.endpoint.address.socket_address
+    socket.address, socket.port_value = host.strip("[]"), int(port)
+    return message
+
+
+def endpoints(name: str, addresses: tuple[str, ...], owner: str = "") -> Resource:
+    """What an EDS cluster consists of; built without JSON, since it changes most often."""
+    message = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
+    message.policy.overprovisioning_factor.value = NEVER_SPILL
+    if addresses:
+        message.endpoints.add().lb_endpoints.extend(_host(address) for address in addresses)
+    return encode(ENDPOINTS, name, message, owner=owner, addresses=addresses)
+
+
+def holder_endpoints(own: str, others: tuple[str, ...]) -> Resource:
+    """Own holder and those of the other gateways."""
+    name = naming.HOLDER_CLUSTER
+    message = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
+    message.policy.overprovisioning_factor.value = NEVER_SPILL
+    groups = (("own", OWN_WEIGHT, (own,)), ("others", OTHER_WEIGHT, others))
+    for zone, weight, addresses in groups:
+        if addresses:
+            group = message.endpoints.add()
+            group.locality.zone = zone
+            group.load_balancing_weight.value = weight
+            group.lb_endpoints.extend(_host(address) for address in addresses)
+    return encode(ENDPOINTS, name, message, addresses=(own, *others))
+
+
+def retry_policy(*, is_idempotent: bool) -> dict[str, Any]:
+    """Rule 7. Two failures on replicas lead to the holder, by `previous_priorities`."""
+    hosts = "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
+    priority = (
+        "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig"
+    )
+    return {
+        "retry_on": f"{_RETRY_ON},reset" if is_idempotent else _RETRY_ON,
+        "num_retries": RETRIES,
+        "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
+        "retriable_headers": [{"name": naming.HEADER_RETRY, "present_match": True}],
+        "retry_host_predicate": [
+            {
+                "name": "envoy.retry_host_predicates.previous_hosts",
+                "typed_config": {_TYPED: TYPE_PREFIX + hosts},
+            }
+        ],
+        "host_selection_retry_max_attempts": 5,
+        "retry_priority": {
+            "name": "envoy.retry_priorities.previous_priorities",
+            "typed_config": {
+                _TYPED: TYPE_PREFIX + priority,
+                "update_frequency": TRIES_ON_REPLICAS,
+            },
+        },
+    }
+
+
+def _header(name: str, value: str) -> dict[str, Any]:
+    # Overwriting keeps a client from speaking to the holder in our name.
+    return {
+        "header": {"key": name, "value": value},
+        "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+    }
+
+
+def _action(view: ModelView, route: Route) -> dict[str, Any]:
+    patience = f"{route.hold_max_seconds + route.request_timeout_seconds}s"
+    return {
+        "timeout": patience,
+        "idle_timeout": patience,
+        "retry_policy": retry_policy(is_idempotent=route.idempotent),
+        "weighted_clusters": {
+            "clusters": [
+                {
+                    "name": naming.version_cluster(view.namespace, share.version),
+                    "weight": share.weight,
+                    "request_headers_to_add": [_header(naming.HEADER_VERSION, share.version)],
+                }
+                for share in route.weights
+                if share.weight > 0
+            ]
+        },
+    }
+
+
+def virtual_host(view: ModelView, routes: str, site: GatewaySite) -> Resource:
+    """How one listener serves the model."""
+    name = naming.virtual_host(routes, view.namespace, view.name)
+    content: Mapping[str, Any] = {
+        "name": name,
+        "domains": list(hosts(view, routes, site)),
+        "include_request_attempt_count": True,
+        "request_body_buffer_limit": view.route.max_replay_bytes,
+        "request_headers_to_add": [
+            _header(naming.HEADER_MODEL, view.key),
+            _header(naming.HEADER_GATEWAY, site.gateway),
+            _header(naming.HEADER_STREAM, "%STREAM_ID%"),
+            _header(naming.HEADER_BEGUN, "%START_TIME(%s.%3f)%"),
+        ],
+        "response_headers_to_remove": [naming.HEADER_RETRY],
+        "routes": [{"name": view.key, "match": {"prefix": "/"}, "route": _action(view, view.route)}],
+    }
+    sent = [share.version for share in view.route.weights if share.weight > 0]
+    pods = frozenset(naming.pods_cluster(view.namespace, version) for version in sent)
+    fronts = frozenset(naming.version_cluster(view.namespace, version) for version in sent)
+    fed = pods | {naming.HOLDER_CLUSTER}
+    return encode(VIRTUAL_HOST, name, content, owner=view.key, needs=fronts | fed, fed=fed)
+
+
+def hosts(view: ModelView, routes: str, site: GatewaySite) -> tuple[str, ...]:
+    """The hosts of a model on one listener."""
+    if routes == naming.ROUTES_CLUSTER:
+        return naming.cluster_hosts(view.namespace, view.name, site.cluster_domain)
+    dotted = naming.dotted_host(view.namespace, view.name, site.domain)
+    if not view.has_dashed_host:
+        return (dotted,)
+    return (dotted, naming.dashed_host(view.namespace, view.name, site.domain))
+
+
+def members(view: ModelView, version: str) -> tuple[str, ...]:
+    """Clusters behind a version, in order.
+
+    A version that gets new requests has its own replicas and the holder only: a dead candidate
+    must not hide behind the stable one. One that gets none any more serves who waits for it by
+    whatever serves the model now.
+    """
+    own = naming.pods_cluster(view.namespace, version)
+    if view.route.weight_of(version) > 0:
+        return (own, naming.HOLDER_CLUSTER)
+    served = sorted(
+        (share for share in view.route.weights if share.weight > 0),
+        key=lambda share: (-share.weight, share.version),
+    )
+    others = (naming.pods_cluster(view.namespace, share.version) for share in served)
+    return (own, *others, naming.HOLDER_CLUSTER)
+
+
+def route_configuration(routes: str) -> Resource:
+    """One listener's routes; its virtual hosts come one by one (VHDS)."""
+    return encode(ROUTES, routes, {"name": routes, "vhds": {"config_source": _ADS}})
+
+
+def unknown_host(routes: str, site: GatewaySite) -> Resource:
+    """The answer for hosts that no model has.
+
+    It comes by VHDS too: Envoy does not open a listener before it got one virtual host so.
+    """
+    if routes == naming.ROUTES_CLUSTER:
+        forms = list(naming.cluster_hosts("<namespace>", "<model>", site.cluster_domain))
+    else:
+        forms = [
+            naming.dotted_host("<namespace>", "<model>", site.domain),
+            naming.dashed_host("<namespace>", "<model>", site.domain),
+        ]
+    known = ", ".join(f'"{form}"' for form in forms)
+    text = f'{{"error": "no model is served under this host", "hosts": [{known}]}}\n'
+    name = f"{routes}/{naming.UNKNOWN}"
+    content = {
+        "name": name,
+        "domains": ["*"],
+        "response_headers_to_add": [_header("content-type", "application/json")],
+        "routes": [
+            {
+                "name": naming.UNKNOWN,
+                "match": {"prefix": "/"},
+                "direct_response": {"status": 404, "body": {"inline_string": text}},
+            }
+        ],
+    }
+    return encode(VIRTUAL_HOST, name, content)

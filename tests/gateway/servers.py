@@ -1,0 +1,82 @@
+"""Fake model servers: real HTTP, in this process, on loopback addresses of their own.
+
+Used by the tests with a real Envoy. A server can be slow, broken, silent, or killed.
+"""
+
+import asyncio
+import json
+from collections import Counter
+from typing import Any
+
+from aiohttp import web
+
+PORT = 8000
+
+
+class ModelServer:
+    """One replica. `mode`: ok, reset (cuts each request off), or nan / empty / error probes."""
+
+    def __init__(self, address: str, version: str, *, delay: float = 0.0, mode: str = "ok") -> None:
+        """Not listening yet."""
+        self.address, self.version, self.delay, self.mode = address, version, delay, mode
+        self.served: Counter[str] = Counter()
+        self.bytes = 0
+        self._runner: web.AppRunner | None = None
+        self._transports: set[Any] = set()
+
+    async def start(self) -> "ModelServer":
+        """Listen."""
+        application = web.Application(client_max_size=0)
+        application.router.add_get("/v2/models/{name}", self._metadata)
+        application.router.add_post("/v2/models/{name}/infer", self._infer)
+        application.router.add_route("*", "/{path:.*}", self._serve)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
+        await self._runner.setup()
+        await web.TCPSite(
+            self._runner, self.address, PORT, backlog=4096, reuse_address=True
+        ).start()
+        return self
+
+    async def stop(self) -> None:
+        """Leave in order."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def kill(self) -> None:
+        """Like a killed process: the port closes, connections are reset."""
+        for transport in list(self._transports):
+            transport.abort()
+        await self.stop()
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        transport = request.transport
+        self._transports.add(transport)
+        try:
+            body = await request.read()
+            self.served[request.headers.get("x-client", "")] += 1
+            self.bytes += len(body)
+            if self.mode == "reset" and transport is not None:
+                transport.abort()
+                await asyncio.sleep(1)
+            if self.delay:
+                await asyncio.sleep(self.delay)
+            return web.json_response({"version": self.version, "bytes": len(body)})
+        finally:
+            self._transports.discard(transport)
+
+    async def _metadata(self, request: web.Request) -> web.Response:
+        if self.mode == "silent":
+            await asyncio.sleep(30)
+        inputs = [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}]
+        return web.json_response({"name": request.match_info["name"], "inputs": inputs})
+
+    async def _infer(self, request: web.Request) -> web.Response:
+        asked = json.loads(await request.read())
+        if asked["inputs"][0]["data"] != [0, 0, 0, 0]:
+            return web.Response(status=400)
+        if self.mode == "error":
+            return web.Response(status=500)
+        data = {"nan": "[NaN]", "empty": "[]"}.get(self.mode, "[0.5]")
+        text = f'{{"outputs": [{{"name": "y", "shape": [1, 1], "data": {data}}}]}}'
+        return web.Response(text=text, content_type="application/json")

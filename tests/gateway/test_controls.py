@@ -1,0 +1,84 @@
+"""Negative controls: the scenarios of the other files with one rule switched off must fail.
+
+A control that passes would mean that the test cannot see what the rule is for.
+"""
+
+import pytest
+from modelfleet.gateway import project
+from modelfleet.gateway.agent import Parts
+from modelfleet.gateway.order import PushOrder
+from modelfleet.gateway.resources import Resource
+
+from tests.gateway import scenarios
+from tests.gateway.rig import Rig
+
+pytestmark = pytest.mark.asyncio
+
+
+class RoutesFirst(PushOrder):
+    """Virtual hosts do not wait for what they send to, and are looked at before it."""
+
+    def may_push(self, resource: Resource) -> bool:
+        return True
+
+    def next(self, kind: str):  # noqa: ANN201 - as the base class
+        hosts = self.tracks[scenarios_host_kind()]
+        is_late = kind != hosts.kind and hosts.is_subscribed and hosts.has_answered
+        if is_late and (hosts.dirty or hosts.under_way):
+            return None
+        return super().next(kind)
+
+
+class ClustersGoFirst(PushOrder):
+    """Clusters are removed although an acknowledged virtual host still sends to them."""
+
+    def may_remove(self, kind: str, name: str) -> bool:
+        return True
+
+    def may_push(self, resource: Resource) -> bool:
+        gone = self.tracks[scenarios_cluster_kind()]
+        is_first = not self.tracks[resource.kind].has_answered
+        return super().may_push(resource) and (is_first or not gone.under_way)
+
+
+def scenarios_host_kind() -> str:
+    from modelfleet.gateway.resources import VIRTUAL_HOST  # noqa: PLC0415
+
+    return VIRTUAL_HOST
+
+
+def scenarios_cluster_kind() -> str:
+    from modelfleet.gateway.resources import CLUSTER  # noqa: PLC0415
+
+    return CLUSTER
+
+
+async def test_routes_before_clusters_fails(rig: Rig) -> None:
+    rig.defaults = {"parts": Parts(new_order=RoutesFirst)}
+    assert (await scenarios.swap_versions(rig)).failed > 0
+
+
+async def test_without_the_gate_of_acknowledgement_requests_are_lost(rig: Rig) -> None:
+    assert (await scenarios.replace_without_replay(rig, is_gated=False)).failed > 0
+
+
+async def test_without_a_holder_requests_are_lost(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = project.members
+    monkeypatch.setattr(project, "members", lambda view, version: whole(view, version)[:-1])
+    assert (await scenarios.last_replica_dies(rig)).failed > 0
+
+
+async def test_without_previous_hosts_requests_are_lost(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = project.retry_policy
+
+    def blind(*, is_idempotent: bool) -> dict[str, object]:
+        policy = whole(is_idempotent=is_idempotent)
+        del policy["retry_host_predicate"]
+        return policy
+
+    monkeypatch.setattr(project, "retry_policy", blind)
+    assert (await scenarios.one_replica_cuts_off(rig)).failed > 0
