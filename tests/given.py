@@ -177,9 +177,7 @@ class Given:
             )
             for v in self.versions.values()
         }
-        return RouteAcknowledgement(
-            UID, self.acknowledged_revision, route.content_hash, endpoints
-        )
+        return RouteAcknowledgement(UID, self.acknowledged_revision, route.content_hash, endpoints)
 
     def facts(self) -> ModelFacts:
         """The facts of this world."""

@@ -49,6 +49,12 @@ def _crds(arguments: list[str]) -> int:
     return write_crds(arguments)
 
 
+def _reference(arguments: list[str]) -> int:
+    from modelfleet.cli.reference import write_reference
+
+    return write_reference(arguments)
+
+
 def _version(_: list[str]) -> int:
     sys.stdout.write(f"modelfleet {__version__}\n")
     return 0
@@ -61,6 +67,7 @@ COMMANDS: dict[str, tuple[str, Callable[[list[str]], int]]] = {
     "serve": ("serve one ONNX model (needs the extra 'server')", _serve),
     "fetch": ("fetch one artifact and verify its digest", _fetch),
     "crds": ("write the CustomResourceDefinitions to a folder", _crds),
+    "reference": ("write the reference pages to a folder", _reference),
     "version": ("print the version", _version),
 }
 
@@ -74,9 +81,7 @@ def main() -> int:
         return 0
     known = COMMANDS.get(arguments[0])
     if known is None:
-        sys.stderr.write(
-            f"modelfleet: unknown command '{arguments[0]}'; see 'modelfleet --help'\n"
-        )
+        sys.stderr.write(f"modelfleet: unknown command '{arguments[0]}'; see 'modelfleet --help'\n")
         return 2
     return known[1](arguments[1:])
 

@@ -72,7 +72,8 @@ def _watches(settings: Settings) -> list[tuple[Resource, str | None, str]]:
     chosen = [part.strip() for part in settings.watch_namespaces.split(",") if part.strip()]
     own = f"{names.SERVICE_NAME_LABEL}={names.GATEWAY_NAME}"
     watches: list[tuple[Resource, str | None, str]] = [(ENDPOINT_SLICES, settings.namespace, own)]
-    for namespace in chosen or [None]:
+    everywhere: list[str | None] = [None]
+    for namespace in chosen or everywhere:
         watches += [
             (MODELS, namespace, ""),
             (VERSIONS, namespace, ""),

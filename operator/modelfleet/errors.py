@@ -4,7 +4,7 @@
       Transient(retry_after)  try the same turn again after that time, with back-off
       Conflict                our view was old: turn again now
       Gone                    the model does not exist any more: forget its key
-      Refused(reason)         a fault inside the spec: a condition, tried again when the spec changes
+      Refused(reason)         a fault inside the spec: a condition until the spec changes
       Bug                     a fault of ours: log once, back off, count
 
 Raised anywhere, caught by `engine.worker` only. Must never be used for flow inside a decision.

@@ -40,6 +40,7 @@ from modelfleet.kube.reflector import Reflector
 from modelfleet.kube.resource import DEPLOYMENTS, MODELS, PODS, SERVICES, VERSIONS, Resource
 from modelfleet.kube.store import Store, own_key
 from modelfleet.settings import Settings
+from modelfleet.sources.gateway import GatewayLinks
 from modelfleet.telemetry import logs, metrics
 
 CENSUS_SECONDS = 600.0
@@ -91,9 +92,7 @@ def _cache(client: KubeClient, settings: Settings, wake: Callable[[Key], None]) 
         reflectors=[],
     )
 
-    def reflect(
-        resource: Resource, store: Store, namespace: str | None, selector: str
-    ) -> None:
+    def reflect(resource: Resource, store: Store, namespace: str | None, selector: str) -> None:
         cache.reflectors.append(
             Reflector(client, resource, store, namespace=namespace, selector=selector)
         )
@@ -112,8 +111,7 @@ def _namespaces(settings: Settings) -> list[str | None]:
     return [part.strip() for part in settings.watch_namespaces.split(",") if part.strip()]
 
 
-async def _links(client: KubeClient, settings: Settings, queue: KeyQueue) -> 'GatewayLinks':
-    from modelfleet.sources.gateway import GatewayLinks
+async def _links(client: KubeClient, settings: Settings, queue: KeyQueue) -> GatewayLinks:
     secret = await link_secret(client, settings.namespace)
     return GatewayLinks(
         certificate_pem=secret["tls.crt"].decode(),
@@ -122,7 +120,7 @@ async def _links(client: KubeClient, settings: Settings, queue: KeyQueue) -> 'Ga
     )
 
 
-async def _follow_gateways(links: 'GatewayLinks', pods: Store) -> None:
+async def _follow_gateways(links: GatewayLinks, pods: Store) -> None:
     """Streams follow the gateway pods that exist."""
     while True:
         links.update(
@@ -161,8 +159,13 @@ def _model_seen(models: Store) -> Callable[[str | None, dict[str, Any]], None]:
     return seen
 
 
-def _turner(cache: Cache, client: KubeClient, lease: Lease, publisher: Publisher,
-            parts: tuple[Observer, Ledger, Settings]) -> Turner:
+def _turner(
+    cache: Cache,
+    client: KubeClient,
+    lease: Lease,
+    publisher: Publisher,
+    parts: tuple[Observer, Ledger, Settings],
+) -> Turner:
     observer, ledger, settings = parts
     stores = {
         MODELS.kind: cache.models,
@@ -300,9 +303,7 @@ async def _serve_health(settings: Settings, health: Health, cache: Cache) -> Non
         return web.json_response({"waiting": waiting}, status=503 if waiting else 200)
 
     async def exposition(_: web.Request) -> web.Response:
-        return web.Response(
-            body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST}
-        )
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application()
     app.router.add_get("/healthz", alive)

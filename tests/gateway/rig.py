@@ -249,8 +249,9 @@ class Rig:
 
     async def served(self, *hosts: int, **more: Any) -> None:
         """The usual start: version 1 with these replicas running and in effect."""
+        delay = more.pop("delay", 0.0)
         for host in hosts:
-            await self.replica(host, delay=more.pop("delay", 0.0))
+            await self.replica(host, delay=delay)
         self.version(1)
         self.endpoints(1, *hosts)
         self.route({1: 100}, **more)

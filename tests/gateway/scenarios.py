@@ -35,7 +35,10 @@ async def flip_weights(rig: Rig, flips: int = 40) -> Load:
 
 
 async def swap_versions(rig: Rig, swaps: int = SWAPS) -> Load:
-    """New version at once to 100, the old one leaves the route: a new cluster each time."""
+    """New version at once to 100, the old one leaves the route: a new cluster each time.
+
+    Nothing lingers, so that only the order of the pushes protects the requests.
+    """
     await rig.served(1, 2)
     await rig.gateway()
     async with rig.load() as seen:
@@ -43,13 +46,11 @@ async def swap_versions(rig: Rig, swaps: int = SWAPS) -> Load:
             rig.version(number)
             rig.endpoints(number, 1, 2)
             rig.route({number: 100})
-            await rig.acknowledged()
-            await asyncio.sleep(0.05)
-            # The old version's time to linger is over at once: its clusters may go.
             for gateway in rig.gateways:
                 record = gateway.agent.fleet.records["team-a", "churn"]
                 record.lingering = dict.fromkeys(record.lingering, 0.0)
                 gateway.agent.fleet.expire()
+            await rig.acknowledged()
             await asyncio.sleep(0.05)
     return seen
 

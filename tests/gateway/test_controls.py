@@ -7,7 +7,8 @@ import pytest
 from modelfleet.gateway import project
 from modelfleet.gateway.agent import Parts
 from modelfleet.gateway.order import PushOrder
-from modelfleet.gateway.resources import Resource
+from modelfleet.gateway.resources import CLUSTER, VIRTUAL_HOST, Resource
+from modelfleet.gateway.track import Push
 
 from tests.gateway import scenarios
 from tests.gateway.rig import Rig
@@ -16,45 +17,37 @@ pytestmark = pytest.mark.asyncio
 
 
 class RoutesFirst(PushOrder):
-    """Virtual hosts do not wait for what they send to, and are looked at before it."""
+    """Virtual hosts do not wait for what they send to, and clusters wait for them."""
 
     def may_push(self, resource: Resource) -> bool:
         return True
 
-    def next(self, kind: str):  # noqa: ANN201 - as the base class
-        hosts = self.tracks[scenarios_host_kind()]
-        is_late = kind != hosts.kind and hosts.is_subscribed and hosts.has_answered
-        if is_late and (hosts.dirty or hosts.under_way):
+    def next(self, kind: str) -> Push | None:
+        hosts = self.tracks[VIRTUAL_HOST]
+        if kind != VIRTUAL_HOST and hosts.has_answered and (hosts.dirty or hosts.under_way):
             return None
         return super().next(kind)
 
 
-class ClustersGoFirst(PushOrder):
-    """Clusters are removed although an acknowledged virtual host still sends to them."""
+class OldClustersFirst(PushOrder):
+    """Clusters leave although an acknowledged virtual host still sends to them."""
 
     def may_remove(self, kind: str, name: str) -> bool:
         return True
 
     def may_push(self, resource: Resource) -> bool:
-        gone = self.tracks[scenarios_cluster_kind()]
-        is_first = not self.tracks[resource.kind].has_answered
-        return super().may_push(resource) and (is_first or not gone.under_way)
-
-
-def scenarios_host_kind() -> str:
-    from modelfleet.gateway.resources import VIRTUAL_HOST  # noqa: PLC0415
-
-    return VIRTUAL_HOST
-
-
-def scenarios_cluster_kind() -> str:
-    from modelfleet.gateway.resources import CLUSTER  # noqa: PLC0415
-
-    return CLUSTER
+        clusters = self.tracks[CLUSTER]
+        is_leaving = clusters.under_way is not None and clusters.under_way.removed
+        return super().may_push(resource) and not is_leaving
 
 
 async def test_routes_before_clusters_fails(rig: Rig) -> None:
     rig.defaults = {"parts": Parts(new_order=RoutesFirst)}
+    assert (await scenarios.swap_versions(rig)).failed > 0
+
+
+async def test_old_clusters_before_routes_fails(rig: Rig) -> None:
+    rig.defaults = {"parts": Parts(new_order=OldClustersFirst)}
     assert (await scenarios.swap_versions(rig)).failed > 0
 
 

@@ -55,8 +55,9 @@ async def test_one_bad_model_is_quarantined_alone(rig: Rig) -> None:
     rig.endpoints(1, 1, model="bad")
     rig.version(1, model="good")
     rig.endpoints(1, 1, model="good")
-    # A name that Envoy's own validation refuses, and ours does not look at.
-    bad = rig.route({1: 100}, model="bad", request_timeout_seconds=10**12)
+    # Envoy's own validation refuses the sum; ours does not look at it.
+    rig.version(2, model="bad")
+    bad = rig.route({1: 2**32 - 1, 2: 2**32 - 1}, model="bad")
     rig.route({1: 100}, model="good")
     await rig.acknowledged("good")
     rig.route({1: 100}, request_timeout_seconds=5)
@@ -70,6 +71,17 @@ async def test_one_bad_model_is_quarantined_alone(rig: Rig) -> None:
     await rig.acknowledged("bad")
     assert gateway.agent.board.rejections == {}
     assert (await rig.ask("bad.team-a")).code == HTTPStatus.OK
+
+
+async def test_a_route_that_cannot_be_built_is_quarantined_too(rig: Rig) -> None:
+    await rig.served(1)
+    gateway = await rig.gateway()
+    rig.route({1: 100}, request_timeout_seconds=10**12)
+    assert "duration" in gateway.agent.board.rejections["team-a/churn"].lower()
+    assert (await rig.ask()).code == HTTPStatus.OK
+    rig.route({1: 100}, request_timeout_seconds=10)
+    await rig.acknowledged()
+    assert gateway.agent.board.rejections == {}
 
 
 async def test_a_route_that_vanishes_keeps_the_last_good_one(rig: Rig) -> None:
@@ -125,7 +137,7 @@ async def test_nothing_is_answered_before_the_caches_are_complete(rig: Rig) -> N
 
 
 async def test_a_stopped_gateway_loses_nothing(rig: Rig) -> None:
-    await rig.served(delay=0.0)
+    await rig.served()
     first = await rig.gateway()
     await rig.gateway()
     asked = [asyncio.create_task(rig.ask()) for _ in range(50)]

@@ -126,8 +126,11 @@ class Condition(ApiObject):
 
 
 def updated(
-    old: Iterable[Condition], new: Iterable[tuple[ConditionType, bool | None, Reason, str]], *,
-    generation: int, now: str,
+    old: Iterable[Condition],
+    new: Iterable[tuple[ConditionType, bool | None, Reason, str]],
+    *,
+    generation: int,
+    now: str,
 ) -> tuple[Condition, ...]:
     """New conditions in the given order; the transition time moves only with the status.
 

@@ -27,19 +27,22 @@ from modelfleet.api.conditions import Condition
 class ModelSource(ApiObject):
     """Where the model's bytes come from, and which bytes they must be."""
 
-    uri: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=2048,
-            json_schema_extra=validations(
-                (
-                    "self.startsWith('https://') || self.startsWith('http://')",
-                    "model.uri must start with https:// or http://",
-                )
+    uri: (
+        Annotated[
+            str,
+            Field(
+                min_length=1,
+                max_length=2048,
+                json_schema_extra=validations(
+                    (
+                        "self.startsWith('https://') || self.startsWith('http://')",
+                        "model.uri must start with https:// or http://",
+                    )
+                ),
             ),
-        ),
-    ] | None = None
+        ]
+        | None
+    ) = None
     """Address of the artifact; absent when the image carries the model (runtime `custom`)."""
     version: Annotated[str, Field(min_length=1, max_length=63)] | None = None
     """Your own name for this state of the model; shown in the columns, never interpreted."""
@@ -282,21 +285,23 @@ class MLModelSpec(ApiObject):
     """Pin: serve this existing version, such as `digits-v3`, whatever the rest says."""
 
 
+_CUSTOM = "(has(self.runtime.name) && self.runtime.name == 'custom')"
+_CUSTOM_ONLY = (
+    "has(self.runtime.command) || has(self.runtime.port) || has(self.runtime.protocol)"
+    " || has(self.runtime.readinessPath)"
+)
 SPEC_RULES = (
     (
-        "has(self.model.uri) || (has(self.runtime.name) && self.runtime.name == 'custom')",
+        f"has(self.model.uri) || {_CUSTOM}",
         "model.uri must be set unless runtime.name is 'custom' and its image carries the model",
     ),
     (
-        "!(has(self.runtime.name) && self.runtime.name == 'custom') || has(self.runtime.image)",
+        f"!{_CUSTOM} || has(self.runtime.image)",
         "runtime.image must be set when runtime.name is 'custom'",
     ),
     (
-        "(has(self.runtime.name) && self.runtime.name == 'custom') || !(has(self.runtime.command)"
-        " || has(self.runtime.port) || has(self.runtime.protocol)"
-        " || has(self.runtime.readinessPath))",
-        "runtime.command, port, protocol and readinessPath must be left out"
-        " unless runtime.name is 'custom'",
+        f"{_CUSTOM} || !({_CUSTOM_ONLY})",
+        "runtime.command, port, protocol, readinessPath must be left out unless name is 'custom'",
     ),
 )
 
@@ -357,7 +362,7 @@ class ScalingStatus(ApiObject):
     """Replicas that the fleet gives."""
     ready: Annotated[int, Field(ge=0, le=100_000)]
     """Replicas that were ready at the decision."""
-    why: WhyList = []
+    why: WhyList = Field(default_factory=list)
     """The terms of the decision; the first one bound it."""
 
 
@@ -394,7 +399,7 @@ class MLModelStatus(ApiObject):
     """Generation of the spec that this status speaks of; -1 before the first visit."""
     conditions: Annotated[
         list[Condition], Field(max_length=32, json_schema_extra=map_list("type"))
-    ] = []
+    ] = Field(default_factory=list)
     """Claims about the model; at rest the good ones are True."""
     url: Annotated[str, Field(max_length=512)] | None = None
     """Address for clients in the cluster."""
@@ -420,7 +425,7 @@ class MLModelStatus(ApiObject):
     """Until when `retained` is kept."""
     versions: Annotated[
         list[VersionSummary], Field(max_length=10, json_schema_extra=map_list("name"))
-    ] = []
+    ] = Field(default_factory=list)
     """The last few versions."""
 
 
@@ -449,11 +454,19 @@ NAME_RULES = (
 )
 
 COLUMNS: tuple[dict[str, Any], ...] = (
-    {"name": "Ready", "type": "string", "jsonPath": ".status.conditions[?(@.type=='Ready')].status"},
+    {
+        "name": "Ready",
+        "type": "string",
+        "jsonPath": ".status.conditions[?(@.type=='Ready')].status",
+    },
     {"name": "Version", "type": "string", "jsonPath": ".status.stable"},
     {"name": "Model", "type": "string", "jsonPath": ".status.model"},
     {"name": "Replicas", "type": "integer", "jsonPath": ".status.replicas"},
     {"name": "Want", "type": "integer", "jsonPath": ".status.scaling.want"},
-    {"name": "Reason", "type": "string", "jsonPath": ".status.conditions[?(@.type=='Ready')].reason"},
+    {
+        "name": "Reason",
+        "type": "string",
+        "jsonPath": ".status.conditions[?(@.type=='Ready')].reason",
+    },
     {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
 )

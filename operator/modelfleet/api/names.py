@@ -23,7 +23,7 @@ LABEL_VERSION: Final = f"{GROUP}/version"
 LABEL_OUTCOME: Final = f"{GROUP}/outcome"
 LABEL_ROLE: Final = f"{GROUP}/role"
 LABEL_IN_SERVICE: Final = f"{GROUP}/in-service"
-"""In the selector of a version's Service, not in its ReplicaSet's: false takes a pod out of traffic."""
+"""In the selector of a version's Service, not of its ReplicaSet: false ends a pod's traffic."""
 
 ROLE_REPLICA: Final = "replica"
 ROLE_RESOLVE: Final = "resolve"
@@ -36,8 +36,8 @@ ANNOTATION_SOURCE: Final = f"{GROUP}/source"
 SERVICE_NAME_LABEL: Final = "kubernetes.io/service-name"
 
 GATEWAY_NAME: Final = "modelfleet-gateway"
-"""Service and Deployment of the gateways; `-external` is added for the Service seen from outside."""
-GATEWAY_LINK_SECRET: Final = "modelfleet-gateway-link"
+"""Service and Deployment of the gateways; `-external` is added for clients from outside."""
+GATEWAY_LINK_SECRET: Final = "modelfleet-gateway-link"  # noqa: S105 - the name of a Secret
 GATEWAY_LINK_HOST: Final = "modelfleet-gateway-link"
 """The name in the link's certificate, whatever address the leader dials."""
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from modelfleet.api.base import ApiObject, DnsLabel, DnsName, validations, map_list
+from modelfleet.api.base import ApiObject, DnsLabel, DnsName, map_list, validations
 from modelfleet.api.conditions import Condition
 
 Hash = Annotated[str, Field(max_length=64, pattern=r"^[a-z0-9]+-[0-9a-f]{16}$")]
@@ -77,7 +77,7 @@ class MLModelVersionStatus(ApiObject):
     """Generation of the spec that this status speaks of; -1 before the first visit."""
     conditions: Annotated[
         list[Condition], Field(max_length=16, json_schema_extra=map_list("type"))
-    ] = []
+    ] = Field(default_factory=list)
     """Claims about the version."""
     outcome: Literal["Candidate", "Stable", "Retired", "Rejected"] | None = None
     """What became of it."""

@@ -32,7 +32,10 @@ class FetchError(Exception):
 class Fetcher(Protocol):
     """One member of the catalogue."""
 
-    schemes: tuple[str, ...]
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """URI schemes that it fetches."""
+        ...
 
     def chunks(self, uri: str, limits: Limits) -> Iterator[bytes]:
         """The artifact's bytes in pieces; raises FetchError."""

@@ -92,7 +92,7 @@ def _digest_of(uri: str, limits: Limits, copy: Path | None) -> tuple[str, int]:
     """SHA-256 and size of the artifact; also written to `copy` if given."""
     hashed = hashlib.sha256()
     size = 0
-    with open(copy if copy is not None else os.devnull, "wb") as sink:
+    with (copy if copy is not None else Path(os.devnull)).open("wb") as sink:
         for chunk in _bounded(by_uri(uri).chunks(uri, limits), uri, limits):
             hashed.update(chunk)
             sink.write(chunk)

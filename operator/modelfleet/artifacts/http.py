@@ -17,10 +17,9 @@ _RETRIED = {408, 425, 429}
 
 
 class _BoundedRedirects(urllib.request.HTTPRedirectHandler):
-    def __init__(self, most: int) -> None:
-        self.max_redirections = most
+    max_redirections = Limits().most_redirects
 
-    def redirect_request(
+    def redirect_request(  # noqa: PLR0917 - the base class's signature
         self,
         req: urllib.request.Request,
         fp: IO[bytes],
@@ -48,7 +47,7 @@ class HttpFetcher:
             urllib.request.HTTPSHandler(),
             urllib.request.HTTPDefaultErrorHandler(),
             urllib.request.HTTPErrorProcessor(),
-            _BoundedRedirects(limits.most_redirects),
+            _BoundedRedirects(),
         ):
             opener.add_handler(handler)
         request = urllib.request.Request(uri, headers={"User-Agent": "modelfleet-fetch"})  # noqa: S310 - the scheme was checked

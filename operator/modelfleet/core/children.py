@@ -98,7 +98,7 @@ def _remains(version: VersionFacts) -> list[Delete]:
 
 
 def forgotten(facts: ModelFacts, roles: Roles, limit: int) -> tuple[Delete, ...]:
-    """Versions beyond the history limit, oldest first; never one that serves, moves or is pinned."""
+    """Versions beyond the history limit, oldest first; never one that serves or is pinned."""
     kept = {v.name for v in (roles.stable, roles.candidate, *roles.others) if v is not None}
     kept |= {facts.status.retained or ""}
     if facts.spec is not None and facts.spec.version:

@@ -14,8 +14,8 @@ from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.core import children, drain, events, faults, route, split, status, version
 from modelfleet.core.assign import Roles, assign
 from modelfleet.errors import Refused
-from modelfleet.facts.model import ModelFacts, VersionFacts
-from modelfleet.facts.plan import Delete, Plan, PodService, Scale, VersionLearned
+from modelfleet.facts.model import Fault, ModelFacts, VersionFacts
+from modelfleet.facts.plan import Plan, PodService, Scale, VersionLearned
 from modelfleet.facts.route import Route
 
 HEALING_SECONDS = 5.0
@@ -31,9 +31,7 @@ def decide(facts: ModelFacts) -> Plan:
         wanted = version.wanted(facts, facts.spec)
     except Refused as fault:
         kept = _serve(facts, facts.spec, version.Wanted(version=None))
-        claims = status.refused(
-            replace(facts, status=kept.status), fault.reason, str(fault)
-        )
+        claims = status.refused(replace(facts, status=kept.status), fault.reason, str(fault))
         refused = replace(kept, status=claims, why=str(fault))
         return replace(refused, events=events.since(facts, refused))
     return _with_events(facts, _serve(facts, facts.spec, wanted))
@@ -85,7 +83,7 @@ def _serve(facts: ModelFacts, spec: MLModelSpec, wanted: version.Wanted) -> Plan
 def _step(
     facts: ModelFacts, spec: MLModelSpec, roles: Roles, grant: int, *, confirmed: bool
 ) -> strategies.Step | None:
-    if roles.candidate is None or spec.paused and roles.stable is not None:
+    if roles.candidate is None or (spec.paused and roles.stable is not None):
         return None
     involved = [v for v in (roles.stable, roles.candidate) if v is not None]
     present = route.present(facts)
@@ -155,13 +153,11 @@ def _flat_scales(moves: tuple[drain.Drain, ...]) -> tuple[Scale, ...]:
     return tuple(move.scale for move in moves if move.scale is not None)
 
 
-def _obstacle(
-    facts: ModelFacts, wanted: version.Wanted, roles: Roles
-) -> faults.Obstacle | None:
+def _obstacle(facts: ModelFacts, wanted: version.Wanted, roles: Roles) -> faults.Obstacle | None:
     """The one that matters most: what keeps the wanted version back, then what ails the stable."""
     if facts.taken:
-        from_taken = sorted(facts.taken)[0]
-        fault = faults.Fault("NameTaken", f"{from_taken} exists and is not ours", is_hopeless=True)
+        from_taken = min(facts.taken)
+        fault = Fault("NameTaken", f"{from_taken} exists and is not ours", is_hopeless=True)
         return faults.of_fault(facts, Reason.NAME_TAKEN, fault, "")
     if wanted.obstacle is not None:
         reason, fault = wanted.obstacle
@@ -181,8 +177,10 @@ def _picture(
     hindrance: tuple[version.Wanted, faults.Obstacle | None],
 ) -> status.Picture:
     wanted, obstacle = hindrance
-    is_paused = spec.paused and facts.status.stable is not None and (
-        wanted.version is None or wanted.version is not roles.stable
+    is_paused = (
+        spec.paused
+        and facts.status.stable is not None
+        and (wanted.version is None or wanted.version is not roles.stable)
     )
     return status.Picture(
         roles=roles,

@@ -25,22 +25,29 @@ def move(facts: ModelFacts, version: VersionFacts, target: int, *, may_leave: bo
     deployment = version.deployment
     if deployment is None or deployment.is_terminating:
         return Drain()
-    now_wanted = version.replicas
-    if target > now_wanted:
-        restored = _labels(version, ())
-        return Drain(restored, _scale(version, target, f"{now_wanted} -> {target}"))
-    if len(version.alive) > now_wanted:
+    if target >= version.replicas:
+        return _grow(version, target)
+    if len(version.alive) > version.replicas:
         return Drain(waits_for="Kubernetes to end the pods of the last step")
-    leaving = _victims(version, now_wanted - target) if target < now_wanted else ()
-    if leaving and not may_leave:
+    if not may_leave:
         return Drain(_labels(version, ()), None, "the route to leave it")
+    leaving = _victims(version, version.replicas - target)
     pods = _labels(version, leaving)
-    if target == now_wanted:
-        return Drain(pods)
     waits = _waits_for(facts, version, leaving, target)
     if pods or waits:
         return Drain(pods, None, waits or "the endpoints to leave the gateways")
-    return Drain((), _scale(version, target, f"{now_wanted} -> {target}, drained"))
+    return Drain((), _scale(version, target, f"{version.replicas} -> {target}, drained"))
+
+
+def _grow(version: VersionFacts, target: int) -> Drain:
+    """More replicas, or as many: whatever was taken out for leaving goes back into service."""
+    if target == version.replicas:
+        # Until Kubernetes has ended the pods of the last step, one that leaves looks like one
+        # that stays.
+        is_settled = len(version.alive) <= target
+        return Drain(_labels(version, ()) if is_settled else ())
+    text = f"{version.replicas} -> {target}"
+    return Drain(_labels(version, ()), _scale(version, target, text))
 
 
 def _scale(version: VersionFacts, replicas: int, why: str) -> Scale:

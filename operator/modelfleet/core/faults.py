@@ -56,8 +56,14 @@ def of_version(facts: ModelFacts, version: VersionFacts) -> Obstacle | None:
         fault = _fault_of(facts, version, pod)
         if fault is not None:
             reason = _reason(fault.reason)
-            found.append(of_fault(facts, reason, Fault(fault.reason, fault.message,
-                                                       fault.is_hopeless), version.name))
+            found.append(
+                of_fault(
+                    facts,
+                    reason,
+                    Fault(fault.reason, fault.message, fault.is_hopeless),
+                    version.name,
+                )
+            )
     if not found:
         return None
     return min(found, key=lambda o: (not o.is_hopeless,))

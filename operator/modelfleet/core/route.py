@@ -56,8 +56,7 @@ def is_gone(facts: ModelFacts, version: str, endpoint: str | None) -> bool:
         return True
     acks = facts.gateways.acknowledged
     return bool(acks) and all(
-        ack is not None and endpoint not in ack.endpoints.get(version, ())
-        for ack in acks.values()
+        ack is not None and endpoint not in ack.endpoints.get(version, ()) for ack in acks.values()
     )
 
 

@@ -59,7 +59,7 @@ def status_of(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> MLModel
     roles = picture.roles
     numbers = [before.last_version or 0, *(v.number for v in facts.versions)]
     serving = roles.stable
-    return MLModelStatus(
+    status = MLModelStatus(
         observed_generation=facts.generation,
         conditions=list(
             updated(
@@ -79,6 +79,15 @@ def status_of(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> MLModel
         retained_until=picture.course.retained_until,
         versions=_versions(facts, roles),
     )
+    return before if _is_only_confirmed(before, status) else status
+
+
+def _is_only_confirmed(before: MLModelStatus, after: MLModelStatus) -> bool:
+    """`route.confirmed` alone is not worth a write: it rides on the next one."""
+    if before.route is None or after.route is None:
+        return False
+    route = after.route.model_copy(update={"confirmed": before.route.confirmed})
+    return before == after.model_copy(update={"route": route})
 
 
 def refused(facts: ModelFacts, reason: Reason, message: str) -> MLModelStatus:
@@ -89,9 +98,7 @@ def refused(facts: ModelFacts, reason: Reason, message: str) -> MLModelStatus:
         old = kept.get(kind.value)
         if kind is C.STALLED:
             claims.append((kind, True, reason, message))
-        elif kind is C.RECONCILING:
-            claims.append((kind, False, reason, message))
-        elif kind is C.ROLLED_OUT:
+        elif kind is C.RECONCILING or kind is C.ROLLED_OUT:
             claims.append((kind, False, reason, message))
         elif old is None:
             claims.append(_unknown(kind, reason, message))
@@ -129,15 +136,11 @@ def _claims(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> Iterable[
 def _ready(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> Claim:
     stable = picture.roles.stable
     if stable is None:
-        if picture.obstacle is not None:
-            return (C.READY, False, picture.obstacle.reason, picture.obstacle.message)
-        if picture.is_resolving:
-            return (C.READY, False, Reason.RESOLVING, "the artifact's digest is being determined")
-        return (C.READY, False, Reason.STARTING, picture.moving or "the first version starts")
+        return _not_begun(picture)
     if spec.scaling.min_replicas == 0 and picture.course.grant == 0:
         return (C.READY, True, Reason.IDLE, "idle at zero replicas; the next request wakes it")
     floor = max(1, min(spec.scaling.min_replicas, picture.course.grant))
-    ready = stable.ready + (picture.roles.candidate.ready if picture.roles.candidate else 0)
+    ready = _ready_count(picture)
     if ready >= floor:
         return (C.READY, True, Reason.SERVING, f"{stable.name} serves")
     if ready == 0:
@@ -147,11 +150,22 @@ def _ready(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> Claim:
     return (C.READY, False, Reason.BELOW_FLOOR, f"fewer than {floor} replicas are ready")
 
 
+def _not_begun(picture: Picture) -> Claim:
+    if picture.obstacle is not None:
+        return (C.READY, False, picture.obstacle.reason, picture.obstacle.message)
+    if picture.is_resolving:
+        return (C.READY, False, Reason.RESOLVING, "the artifact's digest is being determined")
+    return (C.READY, False, Reason.STARTING, picture.moving or "the first version starts")
+
+
 def _available(facts: ModelFacts, picture: Picture) -> Claim:
     versions = [v for v in (picture.roles.stable, picture.roles.candidate) if v is not None]
     if any(v.ready > 0 for v in versions):
         return (C.AVAILABLE, True, Reason.SERVING, "replicas answer")
-    if facts.gateways.is_used and picture.course.route is not None and picture.course.is_confirmed:
+    before = facts.status.route
+    # A route that was in effect once stays so; a gateway that is silent now is no news.
+    was_in_effect = before is not None and before.confirmed is not None
+    if facts.gateways.is_used and (was_in_effect or picture.course.is_confirmed):
         return (C.AVAILABLE, True, Reason.HOLDING, "requests are held until a replica is ready")
     return (C.AVAILABLE, False, Reason.STARTING, "no replica and no gateway takes requests yet")
 
@@ -167,7 +181,9 @@ def _reconciling(picture: Picture) -> Claim:
 def _stalled(picture: Picture) -> Claim:
     obstacle = picture.obstacle
     stable = picture.roles.stable
-    concerns_stable = obstacle is not None and stable is not None and obstacle.version == stable.name
+    concerns_stable = (
+        obstacle is not None and stable is not None and obstacle.version == stable.name
+    )
     if obstacle is None or not obstacle.is_hopeless or concerns_stable:
         return (C.STALLED, False, Reason.HEALTHY, "")
     return (C.STALLED, True, obstacle.reason, obstacle.message)
@@ -222,7 +238,6 @@ def _route(facts: ModelFacts, picture: Picture) -> RouteStatus | None:
         return None
     before = facts.status.route
     body = picture.course.route.to_status()
-    # `confirmed` alone is never worth a write: it rides on the next one.
     moved = before is None or before.revision != picture.course.route.revision
     known = before.confirmed if before is not None else None
     if picture.course.is_confirmed and not moved:
@@ -251,7 +266,10 @@ def _scaling(facts: ModelFacts, picture: Picture) -> ScalingStatus | None:
     if ask is None:
         why = [f"starts with {picture.course.grant}"] if before is None else before.why
         return ScalingStatus(
-            want=picture.course.grant, granted=picture.course.grant, ready=_ready_count(picture), why=why
+            want=picture.course.grant,
+            granted=picture.course.grant,
+            ready=_ready_count(picture),
+            why=why,
         )
     reasons = [*ask.why, *(facts.grant.why if facts.grant else ())]
     return ScalingStatus(
@@ -263,9 +281,7 @@ def _scaling(facts: ModelFacts, picture: Picture) -> ScalingStatus | None:
 
 
 def _ready_count(picture: Picture) -> int:
-    return sum(
-        v.ready for v in (picture.roles.stable, picture.roles.candidate) if v is not None
-    )
+    return sum(v.ready for v in (picture.roles.stable, picture.roles.candidate) if v is not None)
 
 
 def _rollout(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> RolloutStatus | None:

@@ -96,9 +96,7 @@ class Observer:
 
     def has_source(self, key: Key, source: str) -> bool:
         """Whether a version was made from exactly this source."""
-        return any(
-            item["spec"]["source"] == source for item in self._sight.versions.of_model(key)
-        )
+        return any(item["spec"]["source"] == source for item in self._sight.versions.of_model(key))
 
     def _fresh(self, gateways: GatewayFacts) -> bool | None:
         if not gateways.is_used:
@@ -112,7 +110,7 @@ class Observer:
         for item in sight.versions.of_model(key):
             specs[item["metadata"]["name"]] = self._version_spec(item)
         for pod in sight.pods.of_model(key):
-            name = (pod["metadata"].get("labels") or {}).get(names.LABEL_VERSION)
+            name = (pod["metadata"].get("labels") or {}).get(names.LABEL_VERSION, "")
             if name in specs:
                 by_version.setdefault(name, []).append(self._pod(pod, specs[name].port))
         return tuple(
@@ -262,8 +260,8 @@ def may_get_traffic(pod: Mapping[str, Any], now: datetime, drain_seconds: float)
 def _has_run(status: Mapping[str, Any]) -> bool:
     """A pod that ever was ready had all its containers started once."""
     return all(
-        c.get("restartCount", 0) > 0 or c.get("started") for c in
-        status.get("containerStatuses") or [{}]
+        c.get("restartCount", 0) > 0 or c.get("started")
+        for c in status.get("containerStatuses") or [{}]
     )
 
 

@@ -41,8 +41,7 @@ def pod_facts(item: Mapping[str, Any], port: int, in_flight: int | None) -> PodF
         endpoint=f"{address}:{port}" if address else None,
         is_ready=is_ready,
         ready_at=moment(ready.get("lastTransitionTime")) if is_ready else None,
-        is_in_service=(meta.get("labels") or {}).get(names.LABEL_IN_SERVICE)
-        == names.IN_SERVICE,
+        is_in_service=(meta.get("labels") or {}).get(names.LABEL_IN_SERVICE) == names.IN_SERVICE,
         is_terminating=bool(meta.get("deletionTimestamp"))
         or status.get("phase") in {"Failed", "Succeeded"},
         in_flight=in_flight,
@@ -88,7 +87,9 @@ def _container_fault(pod: str, container: Mapping[str, Any]) -> Fault | None:
     if told is not None:
         # Our own fetch and serve say in their last words what is wrong.
         text = f"{where}: {told.get('message', '')}"
-        return Fault(str(told["reason"]), text[:600], bool(told.get("final")) or crashes >= _CRASHES)
+        return Fault(
+            str(told["reason"]), text[:600], bool(told.get("final")) or crashes >= _CRASHES
+        )
     if crashes < _CRASHES:
         return None
     last = (ended.get("message") or ended.get("reason") or "").strip().splitlines()

@@ -62,8 +62,10 @@ class Writer(Protocol):
         """Write a version's status."""
         ...
 
-    async def publish_status(self, model: Mapping[str, Any], status: MLModelStatus) -> bool:
-        """Write the model's status if it differs."""
+    async def publish_status(
+        self, model: Mapping[str, Any], status: MLModelStatus
+    ) -> tuple[str, ...]:
+        """Write the model's status if it differs; returns the fields that moved."""
         ...
 
 

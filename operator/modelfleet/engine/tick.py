@@ -60,7 +60,7 @@ class Ticker:
         for key, entry in self._ledger.items():
             if entry.seen is None or not (key in active or _is_moving(entry, entry.seen)):
                 continue
-            asks[key] = self._ask(key, entry, entry.seen, now)
+            asks[key] = self._ask(entry, entry.seen, now)
             held[key] = entry.seen.granted
         self._grant(asks, held)
 
@@ -72,7 +72,7 @@ class Ticker:
             return
         held = self._gateways.held(str(key)) or 1
         entry.buckets.append(Bucket(now, 0.01, 0, 0, 0.0, 0, held))
-        self._grant({key: self._ask(key, entry, entry.seen, now)}, {key: entry.seen.granted})
+        self._grant({key: self._ask(entry, entry.seen, now)}, {key: entry.seen.granted})
 
     def _grant(self, asks: dict[Key, Ask], held: dict[Key, int]) -> None:
         for key, grant in allocate(asks, None, held).items():
@@ -114,7 +114,7 @@ class Ticker:
         if self._complete_since is None:
             self._complete_since = now
 
-    def _ask(self, key: Key, entry: Entry, seen: Seen, now: float) -> Ask:
+    def _ask(self, entry: Entry, seen: Seen, now: float) -> Ask:
         observed = 0.0 if self._complete_since is None else now - self._complete_since
         window = Window(
             buckets=tuple(entry.buckets),
@@ -149,9 +149,7 @@ def _is_moving(entry: Entry, seen: Seen) -> bool:
     )
 
 
-def _bucket(
-    parts: list[tuple[str, float, ModelSample]], now: float, seen: Seen | None
-) -> Bucket:
+def _bucket(parts: list[tuple[str, float, ModelSample]], now: float, seen: Seen | None) -> Bucket:
     """One bucket from all gateways' samples since the last tick.
 
     Several samples of one gateway follow each other, so its length is their sum; gateways run

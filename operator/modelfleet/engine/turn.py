@@ -95,10 +95,17 @@ class Turner:
             if _makes_version(plan):
                 # Its Deployment follows at once; the status is written when that is known.
                 continue
-            status_writes, again = await self._publish(entry, model, plan, facts)
-            writes += status_writes
+            moved, again = await self._publish(entry, model, plan, facts)
+            writes += bool(moved)
             if writes:
-                log.info("turn", key=str(key), writes=writes, why=plan.why, targets=plan.targets)
+                log.info(
+                    "turn",
+                    key=str(key),
+                    writes=writes,
+                    status=moved,
+                    targets=dict(plan.targets),
+                    why=plan.why,
+                )
             return Outcome(writes, _soonest(plan.look_again_seconds, again))
         return Outcome(writes, 0.0)
 
@@ -113,9 +120,7 @@ class Turner:
         kept = claims.refused(facts, Reason.PLAN_REFUSED, text)
         return Plan(status=kept, why=text, look_again_seconds=5.0)
 
-    async def _config(
-        self, key: Key, model: Json | None
-    ) -> dict[tuple[str, str], str | None]:
+    async def _config(self, key: Key, model: Json | None) -> dict[tuple[str, str], str | None]:
         """Content of the ConfigMaps of a spec that has no version yet; nothing otherwise."""
         spec = parse_spec(model)[0] if model is not None else None
         if spec is None or not config_references(spec) or self._observer_knows(key, spec):
@@ -185,23 +190,21 @@ class Turner:
 
     async def _publish(
         self, entry: Entry, model: Json, plan: Plan, facts: ModelFacts
-    ) -> tuple[int, float | None]:
+    ) -> tuple[tuple[str, ...], float | None]:
         """Status at most once a second, route changes at once; then the events."""
         newest = self._models.get(facts.key.namespace, facts.key.name) or model
-        is_route = _revision(plan) != (
-            facts.status.route.revision if facts.status.route else 0
-        )
+        is_route = _revision(plan) != (facts.status.route.revision if facts.status.route else 0)
         since = self._monotonic() - entry.status_at
         if not is_route and since < STATUS_SECONDS:
-            return 0, STATUS_SECONDS - since
+            return (), STATUS_SECONDS - since
         if newest["metadata"].get("generation") != facts.generation:
-            return 0, 0.0
-        written = await self._writer.publish_status(newest, plan.status)
-        if written:
+            return (), 0.0
+        moved = await self._writer.publish_status(newest, plan.status)
+        if moved:
             entry.status_at = self._monotonic()
             for event in plan.events:
                 self._announcer.publish(model, event)
-        return int(written), None
+        return moved, None
 
 
 def _makes_version(plan: Plan) -> bool:

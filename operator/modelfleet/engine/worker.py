@@ -71,7 +71,7 @@ class Workers:
         except Refused as error:
             pause = self._queue.failed(key, 30.0)
             metrics.TURNS.labels("refused").inc()
-            log.error("write refused", key=str(key), error=str(error), again_seconds=pause)
+            log.warning("write refused", key=str(key), error=str(error), again_seconds=pause)
         except Exception:
             # Whatever it was, one model must not stop the others.
             pause = self._queue.failed(key, 5.0)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 LATENCY_BASE_MILLISECONDS = 0.1
 LATENCY_GROWTH = 2**0.25
-"""Bucket i of a latency histogram holds (base * growth**(i-1), base * growth**i]; bucket 0 <= base."""
+"""Bucket i holds latencies in (base * growth**(i-1), base * growth**i]; bucket 0 up to base."""
 LATENCY_BUCKETS = 96
 """The last bucket (about 1.4e6 ms) also takes everything above."""
 

@@ -3,7 +3,6 @@
 Called by `agent`. Must never raise because Envoy is away.
 """
 
-import asyncio
 import re
 from collections.abc import Mapping
 
@@ -57,7 +56,7 @@ class EnvoyAdmin:
                 session.request(method, f"http://envoy{path}") as response,
             ):
                 return await response.text()
-        except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
             log.warning("envoy_admin", path=path, error=repr(error))
             return None
 

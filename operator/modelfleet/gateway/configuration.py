@@ -8,6 +8,7 @@ known state stands, since it serves on. Must never wait.
 from collections.abc import Callable
 
 import structlog
+from google.protobuf.json_format import ParseError
 
 from modelfleet.facts.route import Route
 from modelfleet.facts.traffic import RouteAcknowledgement
@@ -23,6 +24,8 @@ from modelfleet.gateway.view import GatewaySite
 from modelfleet.gateway.wanted import Wanted
 
 log = structlog.get_logger()
+
+REASON_CHARACTERS = 1000
 
 
 class Configuration:
@@ -71,7 +74,12 @@ class Configuration:
         if view is None:
             return
         old = self._projections.get(key)
-        new = self._projector.project(view)
+        try:
+            new = self._projector.project(view)
+        except (ParseError, ValueError) as error:
+            # A number that fits no Envoy field: quarantined like a refusal, the rest goes on.
+            self._board.reject(key, str(error)[:REASON_CHARACTERS])
+            return
         self._projections[key] = new
         self.wanted.replace(old.resources if old else (), new.resources)
         if old is None or old.route.revision != new.route.revision or old.uid != new.uid:
@@ -114,7 +122,7 @@ class Configuration:
     def refused(self, order: PushOrder, resource: Resource, reason: str) -> None:
         """Envoy refused one resource alone: its model keeps what it had."""
         if resource.owner:
-            self._board.reject(resource.owner, reason)
+            self._board.reject(resource.owner, reason[:REASON_CHARACTERS])
         else:
             log.error("envoy_refused_shared_resource", name=resource.name, reason=reason)
         if order is self._order and not self._is_settled:
@@ -183,9 +191,7 @@ class Configuration:
                 found[version] = known.addresses
         return found
 
-    def _revive(
-        self, key: str, projection: Projection, found: dict[str, tuple[str, ...]]
-    ) -> None:
+    def _revive(self, key: str, projection: Projection, found: dict[str, tuple[str, ...]]) -> None:
         served = {version for version, addresses in found.items() if addresses}
         weighted = {share.version for share in projection.route.weights if share.weight > 0}
         woken = False

@@ -123,11 +123,7 @@ class Discovery:
             response_serializer=discovery_pb2.DeltaDiscoveryResponse.SerializeToString,
         )
         server.add_generic_rpc_handlers(
-            (
-                grpc.method_handlers_generic_handler(
-                    SERVICE, {"DeltaAggregatedResources": handler}
-                ),
-            )
+            (grpc.method_handlers_generic_handler(SERVICE, {"DeltaAggregatedResources": handler}),)
         )
 
     async def stream(self, requests: AsyncIterator[Any], context: Any) -> None:

@@ -200,9 +200,7 @@ class Fleet:
             for version in (*record.route.versions, *record.lingering)
             if (namespace, version) in self._versions
         }
-        if any(
-            share.version not in versions for share in record.route.weights if share.weight > 0
-        ):
+        if any(share.version not in versions for share in record.route.weights if share.weight > 0):
             return None
         return ModelView(
             namespace=namespace,

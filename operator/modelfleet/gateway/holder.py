@@ -119,9 +119,7 @@ class Holder:
             return self._refuse(key, "too many requests wait for this model")
         return await self._park(request, parked, route)
 
-    def _ticket(
-        self, request: web.Request, key: str, version: str, route: Route
-    ) -> Parked:
+    def _ticket(self, request: web.Request, key: str, version: str, route: Route) -> Parked:
         now = self._clocks.monotonic()
         attempt = int(request.headers.get(naming.HEADER_ATTEMPT, "1"))
         begun = float(request.headers.get(naming.HEADER_BEGUN, "0"))

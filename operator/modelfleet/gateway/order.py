@@ -90,7 +90,8 @@ class PushOrder:
             track.is_subscribed and track.under_way is None and track.has_answered
             for track in self.tracks.values()
         ) and not any(
-            self._is_missing(kind, name) for kind in (CLUSTER, VIRTUAL_HOST)
+            self._is_missing(kind, name)
+            for kind in (CLUSTER, VIRTUAL_HOST)
             for name in self.wanted.of_kind(kind)
         )
 

@@ -71,9 +71,7 @@ class Projector:
             listeners.append(naming.ROUTES_EXTERNAL)
         hosts = tuple(self._host(view, routes, parts) for routes in listeners)
         self._made[view.key] = parts.new
-        return Projection(
-            view.key, view.uid, view.route, tuple(clusters), tuple(endpoints), hosts
-        )
+        return Projection(view.key, view.uid, view.route, tuple(clusters), tuple(endpoints), hosts)
 
     def forget(self, key: str) -> None:
         """Drop what was remembered of a model."""

@@ -40,11 +40,11 @@ def registry_of(
     """An explicit registry; `on_model` gets the event type (None in a first list) and object."""
     registry = kopf.OperatorRegistry()
 
-    @kopf.on.login(registry=registry)  # type: ignore[arg-type] # Kopf's protocol is wider than any handler
+    @kopf.on.login(registry=registry)
     async def login(**_: Any) -> kopf.AiohttpSession:
         return kopf.AiohttpSession(server=server, aiohttp_session=session())
 
-    @kopf.on.event(  # type: ignore[arg-type] # Kopf's protocol is wider than any handler
+    @kopf.on.event(
         names.GROUP, names.API_VERSION.rsplit("/", 1)[-1], names.MODEL_PLURAL, registry=registry
     )
     async def seen(event: Any, **_: Any) -> None:

@@ -41,9 +41,7 @@ class Applier:
         try:
             made = await self._client.post(resource, key.namespace, manifest)
         except TakenError:
-            made = await self._client.get(
-                resource, key.namespace, manifest["metadata"]["name"]
-            )
+            made = await self._client.get(resource, key.namespace, manifest["metadata"]["name"])
             if not is_owned(made, uid):
                 raise NameTaken(resource.kind, made["metadata"]["name"]) from None
         self._keep(resource.kind, made)
@@ -55,9 +53,7 @@ class Applier:
         resource = BY_KIND[manifest["kind"]]
         body = {**manifest, "metadata": {**manifest["metadata"], "uid": repair.uid}}
         path = resource.path(key.namespace, manifest["metadata"]["name"])
-        made = await self._client.patch(
-            path, body, kind=resource.kind, content_type=APPLY_PATCH
-        )
+        made = await self._client.patch(path, body, kind=resource.kind, content_type=APPLY_PATCH)
         self._keep(resource.kind, made)
 
     async def set_service(self, key: Key, change: PodService) -> None:
@@ -101,9 +97,7 @@ class Applier:
         store = self._stores[delete.kind]
         known = store.get(key.namespace, delete.name)
         try:
-            await self._client.delete(
-                resource, key.namespace, delete.name, {"uid": delete.uid}
-            )
+            await self._client.delete(resource, key.namespace, delete.name, {"uid": delete.uid})
         except Gone:
             if known is not None and known["metadata"]["uid"] == delete.uid:
                 store.remove(known)
@@ -126,12 +120,12 @@ class Applier:
 
     async def publish_status(
         self, model: Mapping[str, Any], status: MLModelStatus
-    ) -> bool:
-        """Write the status if it differs from the object's; False when nothing was to do."""
+    ) -> tuple[str, ...]:
+        """Write the status if it differs from the object's; returns the fields that moved."""
         wanted = status.model_dump(by_alias=True, exclude_none=True, mode="json")
         change = merge_patch(model.get("status") or {}, wanted)
         if not change:
-            return False
+            return ()
         self._check()
         meta = model["metadata"]
         made = await self._client.patch(
@@ -140,12 +134,19 @@ class Applier:
             kind=MODELS.kind,
         )
         self._keep(MODELS.kind, made)
-        return True
+        return moved_fields(model.get("status") or {}, change)
 
     def _keep(self, kind: str, item: dict[str, Any]) -> None:
         store = self._stores.get(kind)
         if store is not None:
             store.put(item)
+
+
+def moved_fields(old: Mapping[str, Any], change: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the fields of a status change; conditions by their type."""
+    known = {c["type"]: c for c in old.get("conditions") or []}
+    conditions = [c["type"] for c in change.get("conditions") or [] if known.get(c["type"]) != c]
+    return (*sorted(key for key in change if key != "conditions"), *conditions)
 
 
 def is_owned(item: Mapping[str, Any], uid: str) -> bool:

@@ -12,8 +12,8 @@ import aiohttp
 import orjson
 
 from modelfleet import __version__
-from modelfleet.errors import Bug, Conflict, Gone, Refused, Transient
 from modelfleet.api.conditions import Reason
+from modelfleet.errors import Bug, Conflict, Gone, Refused, Transient
 from modelfleet.kube.access import Access
 from modelfleet.kube.resource import Resource
 from modelfleet.telemetry import metrics
@@ -37,7 +37,9 @@ class TakenError(Conflict):
 class KubeClient:
     """Requests as values in, plain dicts out. `user_agent` shows in the audit log."""
 
-    def __init__(self, access: Access, *, concurrency: int = 64, component: str = "operator"):
+    def __init__(
+        self, access: Access, *, concurrency: int = 64, component: str = "operator"
+    ) -> None:
         """`concurrency` bounds the requests under way, watches not counted."""
         self.access = access
         self._limit = asyncio.Semaphore(concurrency)
@@ -81,7 +83,10 @@ class KubeClient:
     ) -> dict[str, Any]:
         """Create an object; raises TakenError when the name exists."""
         return await self._send(
-            "POST", resource.path(namespace), body=body, kind=resource.kind,
+            "POST",
+            resource.path(namespace),
+            body=body,
+            kind=resource.kind,
             params={"fieldManager": "modelfleet"},
         )
 

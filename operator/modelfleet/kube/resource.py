@@ -41,6 +41,4 @@ EVENTS = Resource("events.k8s.io/v1", "Event", "events")
 LEASES = Resource("coordination.k8s.io/v1", "Lease", "leases")
 ENDPOINT_SLICES = Resource("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
 
-BY_KIND = {
-    resource.kind: resource for resource in (MODELS, VERSIONS, DEPLOYMENTS, SERVICES, PODS)
-}
+BY_KIND = {resource.kind: resource for resource in (MODELS, VERSIONS, DEPLOYMENTS, SERVICES, PODS)}

@@ -33,9 +33,15 @@ class PodShape:
 class Runtime(Protocol):
     """One member of the catalogue."""
 
-    name: str
-    formats: tuple[str, ...]
-    """Artifact formats for which this runtime is chosen when the spec names none."""
+    @property
+    def name(self) -> str:
+        """What a spec calls it."""
+        ...
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Artifact formats for which this runtime is chosen when the spec names none."""
+        ...
 
     def pod(self, model: str, spec: MLModelSpec, server_image: str) -> PodShape:
         """Container for `model`; `server_image` is modelfleet's own server."""

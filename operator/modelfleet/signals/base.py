@@ -4,6 +4,7 @@ Implemented by the members of this catalogue, called by `core.demand`. Must neve
 answer by minimum or maximum: that is the ask's business.
 """
 
+import math
 from typing import Protocol
 
 from modelfleet.facts.scaling import Demand, ScalingParams, Window
@@ -28,4 +29,4 @@ def staffed(load: float, slots: int) -> float:
 
     Worked example: 1 busy slot on average and 1 slot a replica: (1 + 1.5 * 1) / 1 = 2.5.
     """
-    return (load + 1.5 * load**0.5) / slots
+    return (load + 1.5 * math.sqrt(load)) / slots

@@ -133,9 +133,7 @@ class GatewayLinks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _follow(
-        self, session: aiohttp.ClientSession, name: str, gateway: _Gateway
-    ) -> None:
+    async def _follow(self, session: aiohttp.ClientSession, name: str, gateway: _Gateway) -> None:
         wait = FIRST_WAIT_SECONDS
         while True:
             why = "ended"
@@ -152,9 +150,7 @@ class GatewayLinks:
             await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311 - not for secrets
             wait = min(2 * wait, LONGEST_WAIT_SECONDS)
 
-    async def _stream(
-        self, session: aiohttp.ClientSession, name: str, gateway: _Gateway
-    ) -> None:
+    async def _stream(self, session: aiohttp.ClientSession, name: str, gateway: _Gateway) -> None:
         scheme = "http" if self._ssl is None else "https"
         host = f"[{gateway.address}]" if ":" in gateway.address else gateway.address
         async with session.get(

@@ -1,8 +1,8 @@
 """Strategy `Rolling`: the weight of the new version follows its ready capacity.
 
-    Preparing  no replica of the candidate is in effect: all traffic stays
-    Shifting   some are: it gets their share of what the load needs
-    Promoting  all are: 100 %, then wait until every gateway confirms
+Preparing  no replica of the candidate is in effect: all traffic stays
+Shifting   some are: it gets their share of what the load needs
+Promoting  all are: 100 %, then wait until every gateway confirms
 """
 
 from modelfleet.strategies.base import RolloutFacts, Step

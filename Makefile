@@ -1,0 +1,97 @@
+# Everything a person or CI runs. `make help` lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+CLUSTER := $(PYTHON) -m tests.cluster
+
+.PHONY: help setup demo demo-down test unit gateway-tests e2e faults bench verify generate lint type \
+	layers format locks cluster-up cluster-down cluster-status cluster-build cluster-cycles images \
+	load clean
+
+help: ## List the targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## Make the virtual environment from the hashed locks
+$(STAMP): requirements/dev.txt pyproject.toml
+	@echo "installing the locked Python packages into $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check uv
+	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+demo: $(STAMP) ## Set everything up and run the main job, live
+	@$(BIN)/python -m tests.demo run
+
+demo-down: $(STAMP) ## End what the demo left running
+	@$(BIN)/python -m tests.demo down
+
+test: $(STAMP) ## Set everything up and run every test
+	@$(BIN)/python -m tests.run
+
+unit: $(STAMP) ## Tests without a cluster (about a minute)
+	@$(BIN)/pytest tests/unit tests/properties tests/sequences tests/engine tests/house tests/crds
+
+gateway-tests: $(STAMP) ## The gateway against the real Envoy, on loopback
+	@$(BIN)/pytest tests/gateway
+
+e2e: $(STAMP) ## Behaviour on the real Kubernetes (starts it if needed)
+	@$(BIN)/python -m tests.run e2e
+
+faults: $(STAMP) ## Kill campaigns on the real Kubernetes
+	@$(BIN)/python -m tests.run faults
+
+bench: $(STAMP) ## Benchmarks (minutes; prints ratios, asserts nothing)
+	@$(BIN)/python -m tests.bench
+
+verify: $(STAMP) generate lint type layers ## Regenerate, lint, type-check, check layers; fail on a dirty tree
+	@$(BIN)/pytest -q tests/house tests/crds
+	@git diff --exit-code --stat -- crds docs/reference manifests requirements \
+		|| { echo "generated files differ: run 'make generate' and commit"; exit 1; }
+	@test -z "$$(git status --porcelain --untracked-files=normal -- crds docs/reference)" \
+		|| { echo "generated files are not committed: run 'make generate' and commit"; exit 1; }
+
+generate: $(STAMP) ## Regenerate CRDs and reference pages
+	@$(BIN)/python -m modelfleet crds crds
+	@$(BIN)/python -m modelfleet reference docs/reference
+
+lint: $(STAMP) ## Lint and check the format
+	@$(BIN)/ruff check operator tests
+	@$(BIN)/ruff format --check operator tests || { echo "run 'make format'"; exit 1; }
+
+format: $(STAMP) ## Format
+	@$(BIN)/ruff check --fix -q operator tests; $(BIN)/ruff format -q operator tests
+
+type: $(STAMP) ## Type-check
+	@$(BIN)/mypy
+
+layers: $(STAMP) ## Check the import layers
+	@$(BIN)/lint-imports --no-cache
+
+locks: $(STAMP) ## Compile the hashed requirements again
+	@for extra in operator gateway server; do \
+		$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate \
+			--no-header --python-version 3.11 --extra $$extra pyproject.toml -o requirements/$$extra.txt; done
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate \
+		--no-header --python-version 3.11 --all-extras --group dev pyproject.toml -o requirements/dev.txt
+
+cluster-up: ## Start the local Kubernetes (CLUSTER=native|kind|existing)
+	@$(CLUSTER) up
+cluster-down: ## End it
+	@$(CLUSTER) down
+cluster-status: ## What runs of it
+	@$(CLUSTER) status
+cluster-build: ## Build its binaries (minutes once, cached)
+	@$(CLUSTER) build
+cluster-cycles: ## 20 times up and down; nothing may be left
+	@$(PYTHON) -m tests.cluster.cycles 20
+images: ## Build the images of this checkout
+	@$(CLUSTER) images
+load: ## Build the images and load them into the local Kubernetes
+	@$(CLUSTER) load
+
+clean: cluster-down ## Remove what was built (the caches outside stay)
+	@rm -rf build $(VENV)

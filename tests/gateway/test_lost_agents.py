@@ -1,0 +1,66 @@
+"""Two gateways; the agent of one is killed without warning while requests are parked in it."""
+
+import asyncio
+from http import HTTPStatus
+
+import pytest
+
+from tests.gateway.remote import RemoteAgent
+from tests.gateway.rig import Rig, until
+
+pytestmark = pytest.mark.asyncio
+
+PARKED = 200
+
+
+async def _two_gateways(rig: Rig) -> RemoteAgent:
+    """The first gateway's agent is a process; the second's runs here."""
+    await rig.served()
+    first = await rig.gateway()
+    await first.cancel_agent()
+    remote = RemoteAgent(rig, first)
+    await remote.start()
+    await rig.gateway()
+    return remote
+
+
+async def _parked(rig: Rig, remote: RemoteAgent) -> list[asyncio.Task[object]]:
+    asked = [asyncio.create_task(rig.ask()) for _ in range(PARKED)]
+    async with asyncio.timeout(10):
+        while await remote.metric("modelfleet_gateway_held_requests{") < PARKED:
+            await asyncio.sleep(0.05)
+    return asked
+
+
+async def test_the_other_gateway_takes_over_who_was_parked(rig: Rig) -> None:
+    remote = await _two_gateways(rig)
+    try:
+        asked = await _parked(rig, remote)
+        await remote.kill()
+        other = rig.gateways[1].agent.holder
+        await until(lambda: sum(other.held.values()) == PARKED)
+        await remote.start()
+        await rig.replica(1)
+        rig.endpoints(1, 1)
+        answers = await asyncio.gather(*asked)
+    finally:
+        await remote.kill()
+    assert {answer.code for answer in answers} == {HTTPStatus.OK}
+
+
+async def test_released_by_the_other_before_its_own_agent_is_back(rig: Rig) -> None:
+    remote = await _two_gateways(rig)
+    try:
+        asked = await _parked(rig, remote)
+        await remote.kill()
+        other = rig.gateways[1].agent.holder
+        await until(lambda: sum(other.held.values()) == PARKED)
+        # The calling Envoy does not learn of the replica before its own agent is back.
+        await rig.replica(1)
+        rig.endpoints(1, 1)
+        await asyncio.sleep(3)
+        await remote.start()
+        answers = await asyncio.gather(*asked)
+    finally:
+        await remote.kill()
+    assert {answer.code for answer in answers} == {HTTPStatus.OK}
