@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from modelfleet.api.mlmodel import MLModelSpec, MLModelStatus
+from modelfleet.api.mlmodel import MLModelSpec
+from modelfleet.api.status import MLModelStatus
 from modelfleet.api.version import MLModelVersionSpec
 from modelfleet.build.children import deployment, version_service
 from modelfleet.core.shape import source_hash

@@ -38,7 +38,7 @@ class OldClustersFirst(PushOrder):
     def may_push(self, resource: Resource) -> bool:
         clusters = self.tracks[CLUSTER]
         is_leaving = clusters.under_way is not None and clusters.under_way.removed
-        return super().may_push(resource) and not is_leaving
+        return super().may_push(resource) and not (is_leaving and resource.needs)
 
 
 async def test_routes_before_clusters_fails(rig: Rig) -> None:

@@ -82,7 +82,7 @@ def _metrics() -> str:
     rows = []
     for value in vars(metrics).values():
         if isinstance(value, MetricWrapperBase):
-            family = value.describe()[0]
+            family = next(iter(value.describe()))
             name = f"{family.name}_total" if family.type == "counter" else family.name
             rows.append(f"| `{name}` | {family.type} | {family.documentation} |")
     head = "# Metrics of the operator\n\nAt `/metrics` of its health port.\n\n"

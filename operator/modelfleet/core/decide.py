@@ -94,6 +94,7 @@ def _step(
         needed=max(1, grant),
         weights={s.version: s.weight for s in present.weights} if present else {},
         is_confirmed=confirmed if facts.gateways.is_used else True,
+        is_known=not facts.gateways.silent,
     )
     if not facts.gateways.is_used:
         # Without a gateway no weights exist; ready replicas are all there is to wait for.

@@ -3,7 +3,7 @@
 Called by `decide`. An event says what changed and why; what merely is stands in the status.
 """
 
-from modelfleet.api.mlmodel import MLModelStatus
+from modelfleet.api.status import MLModelStatus
 from modelfleet.facts.model import ModelFacts
 from modelfleet.facts.plan import EventFact, Plan
 

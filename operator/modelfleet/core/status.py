@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from modelfleet.api.conditions import ConditionType as C
 from modelfleet.api.conditions import Reason, updated
-from modelfleet.api.mlmodel import (
-    MLModelSpec,
+from modelfleet.api.mlmodel import MLModelSpec
+from modelfleet.api.status import (
     MLModelStatus,
     RolloutStatus,
     RouteStatus,
@@ -271,12 +271,12 @@ def _scaling(facts: ModelFacts, picture: Picture) -> ScalingStatus | None:
             ready=_ready_count(picture),
             why=why,
         )
-    reasons = [*ask.why, *(facts.grant.why if facts.grant else ())]
+    reasons = dict.fromkeys([*ask.why, *(facts.grant.why if facts.grant else ())])
     return ScalingStatus(
         want=ask.want,
         granted=picture.course.grant,
         ready=_ready_count(picture),
-        why=[text[:512] for text in reasons[:16]],
+        why=[text[:512] for text in reasons][:16],
     )
 
 

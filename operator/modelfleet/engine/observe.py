@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from modelfleet.api import names
 from modelfleet.api.conditions import Reason
-from modelfleet.api.mlmodel import MLModelSpec, MLModelStatus
+from modelfleet.api.mlmodel import MLModelSpec
+from modelfleet.api.status import MLModelStatus
 from modelfleet.api.version import MLModelVersionSpec
 from modelfleet.engine.ledger import Entry
 from modelfleet.engine.pods import moment, pod_facts, reported

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
-from modelfleet.api.mlmodel import MLModelStatus
+from modelfleet.api.status import MLModelStatus
 from modelfleet.facts.model import Key
 from modelfleet.facts.plan import (
     Create,

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from modelfleet.api.mlmodel import MLModelSpec, MLModelStatus
+from modelfleet.api.mlmodel import MLModelSpec
+from modelfleet.api.status import MLModelStatus
 from modelfleet.api.version import MLModelVersionSpec
 from modelfleet.facts.scaling import Ask, Grant
 from modelfleet.facts.traffic import RouteAcknowledgement

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from modelfleet.api.mlmodel import MLModelStatus
+from modelfleet.api.status import MLModelStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,9 @@ NEVER_SPILL: Final = 100_000
 """Overprovisioning factor (percent): traffic stays on the living while one replica lives."""
 UPSTREAM_IDLE: Final = "1.5s"
 """Shorter than the keep-alive of any common server (gunicorn: 2 s), so that it never closes first."""
-OWN_WEIGHT, OTHER_WEIGHT = 1_000_000, 1
+OWN_WEIGHT, OTHER_WEIGHT = 10_000, 1
+"""By weight in one priority, not by two priorities: `previous_priorities` would send a request that
+failed at a replica and at the own holder to the other gateways for ever."""
 _RETRY_ON = "connect-failure,refused-stream,reset-before-request,retriable-headers"
 _ADS: Final = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
 _TYPED = "@type"
@@ -86,7 +88,8 @@ def _discovered(name: str, protocol: Protocol, idle: str, failures: int) -> dict
         "connect_timeout": "1s",
         "circuit_breakers": _breakers(),
         "outlier_detection": _outliers(failures),
-        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+        # Envoy gathers ejections for a second by default: ten retries are over by then.
+        "common_lb_config": {"healthy_panic_threshold": {"value": 0}, "update_merge_window": "0s"},
         "typed_extension_protocol_options": _protocol(protocol, idle),
     }
 
@@ -123,7 +126,6 @@ def holder_cluster() -> Resource:
     """All holders in one priority: own agent by weight, the others once it fails (rule 9)."""
     content = _discovered(naming.HOLDER_CLUSTER, "HTTP1", "60s", 1)
     content["lb_policy"] = "ROUND_ROBIN"
-    content["common_lb_config"]["locality_weighted_lb_config"] = {}
     return encode(CLUSTER, naming.HOLDER_CLUSTER, content)
 
 
@@ -145,17 +147,15 @@ def endpoints(name: str, addresses: tuple[str, ...], owner: str = "") -> Resourc
 
 
 def holder_endpoints(own: str, others: tuple[str, ...]) -> Resource:
-    """Own holder and those of the other gateways."""
+    """Own holder, and those of the other gateways for when it fails."""
     name = naming.HOLDER_CLUSTER
     message = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
     message.policy.overprovisioning_factor.value = NEVER_SPILL
-    groups = (("own", OWN_WEIGHT, (own,)), ("others", OTHER_WEIGHT, others))
-    for zone, weight, addresses in groups:
-        if addresses:
-            group = message.endpoints.add()
-            group.locality.zone = zone
-            group.load_balancing_weight.value = weight
-            group.lb_endpoints.extend(_host(address) for address in addresses)
+    group = message.endpoints.add()
+    for address in (own, *others):
+        host = _host(address)
+        host.load_balancing_weight.value = OWN_WEIGHT if address == own else OTHER_WEIGHT
+        group.lb_endpoints.append(host)
     return encode(ENDPOINTS, name, message, addresses=(own, *others))
 
 

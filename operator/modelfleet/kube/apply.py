@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from modelfleet.api import names
-from modelfleet.api.mlmodel import MLModelStatus
+from modelfleet.api.status import MLModelStatus
 from modelfleet.errors import Gone, NameTaken, Transient
 from modelfleet.facts.model import Key
 from modelfleet.facts.plan import Create, Delete, PodService, Repair, Scale, VersionLearned

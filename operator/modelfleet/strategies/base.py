@@ -16,7 +16,8 @@ class RolloutFacts:
     """A rollout as it stands. `in_effect` counts the replicas that every gateway can use.
 
     `needed` is how many replicas carry all of the observed load. `is_confirmed`: every gateway
-    has the present route in effect. `weights` are those of the present route.
+    has the present route in effect. `weights` are those of the present route. `is_known`: every
+    gateway has told what it has; if not, `in_effect` says nothing and weights must not move.
     """
 
     stable: str | None
@@ -25,6 +26,7 @@ class RolloutFacts:
     needed: int
     weights: Mapping[str, int]
     is_confirmed: bool
+    is_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ class RollingStrategy:
         if facts.stable is None:
             return self._first(facts, floors)
         floors[facts.stable] = facts.needed
+        if not facts.is_known:
+            return self._held(facts, floors)
         carried = facts.in_effect.get(facts.candidate, 0)
         if carried == 0:
             weights = {facts.stable: 100, facts.candidate: 0}
@@ -33,6 +35,15 @@ class RollingStrategy:
             why = f"{carried} of {facts.needed} replicas of {facts.candidate} can serve"
             return Step("Shifting", weights, is_complete=False, why=why, floors=floors)
         return self._promoting(facts, floors)
+
+    def _held(self, facts: RolloutFacts, floors: dict[str, int]) -> Step:
+        """A gateway is silent: it may serve by any weights that it ever had, so none moves."""
+        involved = {facts.stable, facts.candidate}
+        present = {name: w for name, w in facts.weights.items() if name in involved}
+        if sum(present.values()) != 100 or facts.candidate not in present:  # noqa: PLR2004 - percent
+            present = {str(facts.stable): 100, facts.candidate: 0}
+        why = "waits for every gateway to report"
+        return Step("Shifting", present, is_complete=False, why=why, floors=floors)
 
     def _promoting(self, facts: RolloutFacts, floors: dict[str, int]) -> Step:
         weights = {str(facts.stable): 0, facts.candidate: 100}
