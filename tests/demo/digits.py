@@ -40,7 +40,7 @@ class Digits:
 
 def make(folder: Path) -> Digits:
     """Train both versions and write everything into ``folder``; about 8 CPU seconds."""
-    from sklearn.datasets import load_digits  # slow imports, only for who trains
+    from sklearn.datasets import load_digits  # type: ignore[import-untyped]
 
     folder.mkdir(parents=True, exist_ok=True)
     images, labels = load_digits(return_X_y=True)
@@ -60,8 +60,8 @@ def make(folder: Path) -> Digits:
 
 def train(images: Images, labels: Any, seed: int) -> bytes:
     """One version as ONNX."""
-    from skl2onnx import to_onnx
-    from sklearn.ensemble import RandomForestClassifier
+    from skl2onnx import to_onnx  # type: ignore[import-untyped]
+    from sklearn.ensemble import RandomForestClassifier  # type: ignore[import-untyped]
 
     forest = RandomForestClassifier(TREES, random_state=seed).fit(images, labels)
     model = to_onnx(forest, images[:1], options={"zipmap": False})

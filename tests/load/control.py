@@ -36,12 +36,15 @@ def read_command(line: str | bytes) -> Command:
     try:
         value = json.loads(line)
     except ValueError as error:
-        raise PlanError(f"command is no JSON: {line!r}") from error
+        msg = f"command is no JSON: {line!r}"
+        raise PlanError(msg) from error
     if not isinstance(value, dict) or not value or set(value) - _KNOWN:
-        raise PlanError(f"command must have keys out of {', '.join(sorted(_KNOWN))}: {line!r}")
+        msg = f"command must have keys out of {', '.join(sorted(_KNOWN))}: {line!r}"
+        raise PlanError(msg)
     once = value.get("once", 0)
     if not isinstance(once, int) or not 0 <= once <= MOST_AT_ONCE:
-        raise PlanError(f"once must be in [0, {MOST_AT_ONCE}]")
+        msg = f"once must be in [0, {MOST_AT_ONCE}]"
+        raise PlanError(msg)
     return Command(
         steps=read_steps(value["steps"]) if "steps" in value else None,
         allow=_read_allow(value["allow"]) if "allow" in value else None,

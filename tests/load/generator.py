@@ -85,8 +85,10 @@ class Generator:
         """Send until the schedule ends or somebody stops it, then wait for what is under way."""
         host = {"host": self._plan.host, "content-type": "application/json"}
         timeout = aiohttp.ClientTimeout(total=self._plan.timeout_seconds)
-        for fresh in (False, True):
-            connector = aiohttp.TCPConnector(limit=0, force_close=fresh, keepalive_timeout=3600)
+        for connector in (
+            aiohttp.TCPConnector(limit=0, keepalive_timeout=3600),
+            aiohttp.TCPConnector(limit=0, force_close=True),
+        ):
             self._pools.append(
                 aiohttp.ClientSession(
                     connector=connector, headers=host, timeout=timeout, auto_decompress=False

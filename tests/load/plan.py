@@ -45,7 +45,8 @@ def read_plan(path: Path) -> Plan:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise PlanError(f"{path}: {error}") from error
+        msg = f"{path}: {error}"
+        raise PlanError(msg) from error
     return plan_of(value)
 
 
@@ -55,10 +56,12 @@ def plan_of(value: Any) -> Plan:
         raise PlanError("a plan is a JSON object")
     known = {each.name for each in fields(Plan)}
     if unknown := sorted(set(value) - known):
-        raise PlanError(f"a plan has no field {unknown[0]!r}; it has {', '.join(sorted(known))}")
+        msg = f"a plan has no field {unknown[0]!r}; it has {', '.join(sorted(known))}"
+        raise PlanError(msg)
     for name in ("url", "host", "questions"):
         if not isinstance(value.get(name), str):
-            raise PlanError(f"{name} must be a string")
+            msg = f"{name} must be a string"
+            raise PlanError(msg)
     if value.get("pacing", "poisson") not in {"poisson", "uniform"}:
         raise PlanError("pacing must be 'poisson' or 'uniform'")
     if not 0 <= value.get("fresh_share", 0) <= 1:
@@ -76,7 +79,8 @@ def read_questions(path: Path) -> list[Question]:
         for each in values
     ]
     if not questions:
-        raise PlanError(f"{path} holds no question")
+        msg = f"{path} holds no question"
+        raise PlanError(msg)
     return questions
 
 
@@ -86,14 +90,16 @@ def check_target(url: str, *, in_own_network: bool) -> None:
     try:
         address = ipaddress.ip_address(parts.hostname or "")
     except ValueError as error:
-        raise PlanError(f"url: {parts.hostname!r} must be an IP address") from error
+        msg = f"url: {parts.hostname!r} must be an IP address"
+        raise PlanError(msg) from error
     if parts.scheme != "http":
         raise PlanError("url must start with http://")
     if not (address.is_loopback or (in_own_network and address.is_private)):
-        raise PlanError(
+        msg = (
             f"url: {address} is neither loopback nor inside the cluster's network "
             "(python3 -m tests.cluster enter -- ...)"
         )
+        raise PlanError(msg)
 
 
 def _in_own_network() -> bool:

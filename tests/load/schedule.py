@@ -33,10 +33,12 @@ class Step:
 
     def __post_init__(self) -> None:
         if not 0 < self.seconds <= MOST_SECONDS:
-            raise PlanError(f"steps: seconds must be in (0, {MOST_SECONDS:.0f}]")
+            msg = f"steps: seconds must be in (0, {MOST_SECONDS:.0f}]"
+            raise PlanError(msg)
         for rate in (self.first, self.last):
             if not 0 <= rate <= MOST_RATE:
-                raise PlanError(f"steps: a rate must be in [0, {MOST_RATE:.0f}] requests/s")
+                msg = f"steps: a rate must be in [0, {MOST_RATE:.0f}] requests/s"
+                raise PlanError(msg)
 
     @property
     def requests(self) -> float:
@@ -71,7 +73,8 @@ def read_steps(value: object) -> tuple[Step, ...]:
 def _read_step(value: object) -> Step:
     numbers = value if isinstance(value, Sequence) and not isinstance(value, str) else ()
     if len(numbers) not in {2, 3} or not all(type(n) in {int, float} for n in numbers):
-        raise PlanError(f"steps: {value!r} must be [seconds, rate] or [seconds, from, to]")
+        msg = f"steps: {value!r} must be [seconds, rate] or [seconds, from, to]"
+        raise PlanError(msg)
     return Step(float(numbers[0]), float(numbers[1]), float(numbers[-1]))
 
 
