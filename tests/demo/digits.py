@@ -20,7 +20,8 @@ import numpy as np
 TREES = 500
 SAMPLES = 1400
 BATCHES = 64
-BATCH = 64
+BATCH = 16
+"""Images of a request: enough to keep a replica busy, few enough for a machine of two cores."""
 LEAST_MARGIN = 0.01
 """Votes of five trees: sums in another order give the same label."""
 MOST_BLENDS = 4_000
@@ -82,7 +83,7 @@ def ask(artifacts: dict[str, bytes], images: Images) -> list[dict[str, Any]]:
         raise RuntimeError("the two versions agree on every image: no request tells them apart")
     questions = []
     for _ in range(BATCHES):
-        some = chance.choice(telling, min(4, telling.size), replace=False)
+        some = chance.choice(telling, min(3, telling.size), replace=False)
         rest = chance.choice(plain, BATCH - some.size, replace=False)
         chosen = chance.permutation(np.concatenate([some, rest]))
         questions.append(

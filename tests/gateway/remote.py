@@ -30,18 +30,24 @@ class RemoteAgent:
 
     async def start(self) -> None:
         """Run it with all objects that exist, and wait until it is ready."""
-        config = {name: str(value) if name.endswith("dir") else value
-                  for name, value in asdict(self._gateway.config).items()}
+        config = {
+            name: str(value) if name.endswith("dir") else value
+            for name, value in asdict(self._gateway.config).items()
+        }
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.gateway.agent_process", json.dumps(config),
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+            sys.executable,
+            "-m",
+            "tests.gateway.agent_process",
+            json.dumps(config),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         for kind, obj in list(self._rig.objects.values()):
             self._send("put", kind, obj)
         self._send("synced", "", {})
         async with asyncio.timeout(15):
-            while not await self.is_ready():
+            while not await self.is_ready():  # noqa: ASYNC110 - asks another process
                 await asyncio.sleep(0.05)
 
     async def is_ready(self) -> bool:

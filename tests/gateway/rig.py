@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+
 from modelfleet.facts.route import Route
 from modelfleet.gateway.agent import Agent, AgentConfig, Parts
 from modelfleet.gateway.bootstrap import Listening
-
 from tests.gateway.envoy_process import Envoy
 from tests.gateway.objects import (
     GATEWAYS,
@@ -97,9 +97,7 @@ class Gateway:
             drain_seconds=20.0,
             **more,
         )
-        self.envoy = Envoy(
-            binary, name, run_dir, Listening(address, CLUSTER_PORT, EXTERNAL_PORT)
-        )
+        self.envoy = Envoy(binary, name, run_dir, Listening(address, CLUSTER_PORT, EXTERNAL_PORT))
         self.stop_event = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.agent = Agent(self.config, self._parts)
@@ -268,8 +266,13 @@ class Rig:
         return self._session
 
     async def ask(
-        self, host: str = f"{MODEL}.{NAMESPACE}", *, gateway: int = 0, port: int = CLUSTER_PORT,
-        data: Any = b"x", headers: Mapping[str, str] | None = None,
+        self,
+        host: str = f"{MODEL}.{NAMESPACE}",
+        *,
+        gateway: int = 0,
+        port: int = CLUSTER_PORT,
+        data: Any = b"x",
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """One request of a client."""
         begin = time.monotonic()
@@ -298,7 +301,9 @@ class Rig:
             await asyncio.sleep(pause)
 
     @asynccontextmanager
-    async def load(self, clients: int = 8, pause: float = 0.002, **more: Any) -> AsyncIterator[Load]:
+    async def load(
+        self, clients: int = 8, pause: float = 0.002, **more: Any
+    ) -> AsyncIterator[Load]:
         """Clients that run for the length of the block, then end in order."""
         seen, stop = Load(), asyncio.Event()
         tasks = [

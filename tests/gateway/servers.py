@@ -6,7 +6,6 @@ Used by the tests with a real Envoy. A server can be slow, broken, silent, or ki
 import asyncio
 import json
 from collections import Counter
-from typing import Any
 
 from aiohttp import web
 
@@ -22,7 +21,6 @@ class ModelServer:
         self.served: Counter[str] = Counter()
         self.bytes = 0
         self._runner: web.AppRunner | None = None
-        self._transports: set[Any] = set()
 
     async def start(self) -> "ModelServer":
         """Listen."""
@@ -44,26 +42,27 @@ class ModelServer:
             self._runner = None
 
     async def kill(self) -> None:
-        """Like a killed process: the port closes, connections are reset."""
-        for transport in list(self._transports):
-            transport.abort()
+        """Like a killed process: the port closes and all connections are reset, at one moment."""
+        if self._runner is None or self._runner.server is None:
+            return
+        for site in self._runner.sites:
+            site._server.close()  # as the kernel does it: before any connection ends
+        for connection in self._runner.server.connections:
+            if connection.transport is not None:
+                connection.transport.abort()
         await self.stop()
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         transport = request.transport
-        self._transports.add(transport)
-        try:
-            body = await request.read()
-            self.served[request.headers.get("x-client", "")] += 1
-            self.bytes += len(body)
-            if self.mode == "reset" and transport is not None:
-                transport.abort()
-                await asyncio.sleep(1)
-            if self.delay:
-                await asyncio.sleep(self.delay)
-            return web.json_response({"version": self.version, "bytes": len(body)})
-        finally:
-            self._transports.discard(transport)
+        body = await request.read()
+        self.served[request.headers.get("x-client", "")] += 1
+        self.bytes += len(body)
+        if self.mode == "reset" and transport is not None:
+            transport.abort()
+            await asyncio.sleep(1)
+        if self.delay:
+            await asyncio.sleep(self.delay)
+        return web.json_response({"version": self.version, "bytes": len(body)})
 
     async def _metadata(self, request: web.Request) -> web.Response:
         if self.mode == "silent":

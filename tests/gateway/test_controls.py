@@ -4,12 +4,12 @@ A control that passes would mean that the test cannot see what the rule is for.
 """
 
 import pytest
+
 from modelfleet.gateway import project
 from modelfleet.gateway.agent import Parts
 from modelfleet.gateway.order import PushOrder
 from modelfleet.gateway.resources import CLUSTER, VIRTUAL_HOST, Resource
 from modelfleet.gateway.track import Push
-
 from tests.gateway import scenarios
 from tests.gateway.rig import Rig
 

@@ -8,9 +8,9 @@ from http import HTTPStatus
 
 import aiohttp
 import pytest
-from modelfleet.sources.gateway import GatewayLinks
 
-from tests.gateway.certificate import write_link
+from modelfleet.sources.gateway import GatewayLinks
+from tests.gateway.certificate import TOKEN, write_link
 from tests.gateway.rig import LINK_PORT, Rig, until
 
 pytestmark = pytest.mark.asyncio
@@ -19,7 +19,7 @@ KEY = "team-a/churn"
 
 
 @asynccontextmanager
-async def following(rig: Rig, pem: str, token: str = "secret") -> AsyncIterator[GatewayLinks]:
+async def following(rig: Rig, pem: str, token: str = TOKEN) -> AsyncIterator[GatewayLinks]:
     """The leader's side, connected to all gateways of the rig."""
     news: list[tuple[str, str]] = []
     links = GatewayLinks(
@@ -57,7 +57,7 @@ async def test_without_the_right_token_nothing_is_told(rig: Rig) -> None:
             return False
 
     async with asyncio.timeout(10):
-        while not await is_open():  # the files came after the agent began
+        while not await is_open():  # noqa: ASYNC110 - asks another process
             await asyncio.sleep(0.1)
     assert await code() == HTTPStatus.UNAUTHORIZED
     assert await code(Authorization="Bearer wrong") == HTTPStatus.UNAUTHORIZED

@@ -27,7 +27,8 @@ async def _two_gateways(rig: Rig) -> RemoteAgent:
 async def _parked(rig: Rig, remote: RemoteAgent) -> list[asyncio.Task[object]]:
     asked = [asyncio.create_task(rig.ask()) for _ in range(PARKED)]
     async with asyncio.timeout(10):
-        while await remote.metric("modelfleet_gateway_held_requests{") < PARKED:
+        held = "modelfleet_gateway_held_requests{"
+        while await remote.metric(held) < PARKED:  # noqa: ASYNC110 - asks another process
             await asyncio.sleep(0.05)
     return asked
 

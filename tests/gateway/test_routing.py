@@ -57,5 +57,7 @@ async def test_a_client_cannot_speak_envoys_language(rig: Rig) -> None:
     }
     answer = await rig.ask(headers=rude)
     assert answer.code == HTTPStatus.OK
-    assert not [name for name in answer.headers if name.lower().startswith(("x-envoy", "x-modelfleet"))]
+    assert not [
+        name for name in answer.headers if name.lower().startswith(("x-envoy", "x-modelfleet"))
+    ]
     assert CLUSTER_PORT != EXTERNAL_PORT

@@ -52,16 +52,23 @@ def judge(answer: Answer, question: Question, allowed: Mapping[str, str]) -> Ver
         version, labels = read(answer.body)
     except (ValueError, TypeError, KeyError) as error:
         return Verdict("", "not an answer", f"{error}: {excerpt(answer.body)}")
+    reason, detail = _judge_content(version, labels, question, allowed)
+    return Verdict(version, reason, detail)
+
+
+def _judge_content(
+    version: str, labels: Sequence[int], question: Question, allowed: Mapping[str, str]
+) -> tuple[str, str]:
     kind = allowed.get(version)
     if kind is None:
         names = ", ".join(sorted(allowed)) or "none"
-        return Verdict(version, "version not allowed", f"{version}; allowed: {names}")
+        return "version not allowed", f"{version}; allowed: {names}"
     expected = question.labels.get(kind)
     if expected is None:
-        return Verdict(version, "no expectation", f"no labels '{kind}' were prepared")
+        return "no expectation", f"no labels '{kind}' were prepared"
     if list(labels) != list(expected):
-        return Verdict(version, "wrong labels", _difference(labels, expected))
-    return Verdict(version, "")
+        return "wrong labels", _difference(labels, expected)
+    return "", ""
 
 
 def read(body: bytes) -> tuple[str, Sequence[int]]:

@@ -159,15 +159,17 @@ def _not_begun(picture: Picture) -> Claim:
 
 
 def _available(facts: ModelFacts, picture: Picture) -> Claim:
+    """A replica, or a hold that will be answered: of a version that has proven itself once.
+
+    One reason for both: going to zero and back is not worth a write.
+    """
+    text = "requests are answered, or held until a replica is ready"
     versions = [v for v in (picture.roles.stable, picture.roles.candidate) if v is not None]
-    if any(v.ready > 0 for v in versions):
-        return (C.AVAILABLE, True, Reason.SERVING, "replicas answer")
-    before = facts.status.route
-    # A route that was in effect once stays so; a gateway that is silent now is no news.
-    was_in_effect = before is not None and before.confirmed is not None
-    if facts.gateways.is_used and (was_in_effect or picture.course.is_confirmed):
-        return (C.AVAILABLE, True, Reason.HOLDING, "requests are held until a replica is ready")
-    return (C.AVAILABLE, False, Reason.STARTING, "no replica and no gateway takes requests yet")
+    has_ready = any(v.ready > 0 for v in versions)
+    can_hold = facts.gateways.is_used and facts.status.route is not None
+    if picture.roles.stable is not None and (has_ready or can_hold):
+        return (C.AVAILABLE, True, Reason.SERVING, text)
+    return (C.AVAILABLE, False, Reason.STARTING, "no version has served yet")
 
 
 def _reconciling(picture: Picture) -> Claim:

@@ -41,6 +41,8 @@ SAMPLE_SECONDS = 1.0
 RECONCILE_SECONDS = 5.0
 DRAIN_LOOK_SECONDS = 0.2
 LISTEN_LOOK_SECONDS = 0.05
+QUIET_LOOKS = 2
+"""A request may arrive between two looks: one look without any is not the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ class Agent:
         self._listens = False
         self.configuration.on_live = self.holder.wake
         self.configuration.on_gone = self._forget_traffic
+        self.configuration.on_versions = self._forget_traffic
 
     # -- the feed ---------------------------------------------------------------------------
 
@@ -157,8 +160,8 @@ class Agent:
         if found is not None:
             self.configuration.refresh((name[0], found[0]))
 
-    def _forget_traffic(self, key: str) -> None:
-        self.traffic.forget(key)
+    def _forget_traffic(self, key: str, versions: frozenset[str] = frozenset()) -> None:
+        self.traffic.forget(key, versions)
         self._log.forget()
 
     # -- life -------------------------------------------------------------------------------
@@ -194,8 +197,9 @@ class Agent:
                 )
             ]
             stack.push_async_callback(_end, tasks)
-            waiting = asyncio.create_task(stop.wait())
-            await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+            stopping = asyncio.create_task(stop.wait())
+            stack.push_async_callback(_end, [stopping])
+            await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
             for task in tasks:
                 if task.done():
                     task.result()
@@ -278,14 +282,14 @@ class Agent:
         await self.admin.begin_drain()
         deadline = self._parts.clock() + self.config.drain_seconds
         quiet = 0
-        while quiet < 2 and self._parts.clock() < deadline:
+        while quiet < QUIET_LOOKS and self._parts.clock() < deadline:
             active = await self.admin.active()
             quiet = quiet + 1 if not active else 0
             await asyncio.sleep(DRAIN_LOOK_SECONDS)
         self.holder.leave()
         # The bounces have to leave before the sockets close.
         await asyncio.sleep(DRAIN_LOOK_SECONDS)
-        log.info("drained", is_quiet=quiet >= 2)
+        log.info("drained", is_quiet=quiet >= QUIET_LOOKS)
 
 
 class _NoProber:
@@ -296,7 +300,7 @@ class _NoProber:
         raise RuntimeError(msg)
 
 
-async def _end(tasks: list[asyncio.Task[None]]) -> None:
+async def _end(tasks: list[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

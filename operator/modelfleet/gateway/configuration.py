@@ -49,6 +49,7 @@ class Configuration:
         self._is_settled = False
         self.on_live: Callable[[str], None] = lambda _: None
         self.on_gone: Callable[[str], None] = lambda _: None
+        self.on_versions: Callable[[str, frozenset[str]], None] = lambda _key, _versions: None
         self.wanted.put(project.holder_cluster())
         for routes in (naming.ROUTES_CLUSTER, naming.ROUTES_EXTERNAL):
             self.wanted.put(project.route_configuration(routes))
@@ -82,6 +83,8 @@ class Configuration:
             return
         self._projections[key] = new
         self.wanted.replace(old.resources if old else (), new.resources)
+        if old is not None and len(old.endpoints) > len(new.endpoints):
+            self.on_versions(key, frozenset(view.versions))
         if old is None or old.route.revision != new.route.revision or old.uid != new.uid:
             self._settle(key)
 

@@ -21,7 +21,11 @@ Name = tuple[str, str]
 
 @dataclass(slots=True)
 class Record:
-    """One model. `lingering`: versions that left the route, and when they may be forgotten."""
+    """One model.
+
+    `lingering`: versions that left the route, and when they may be forgotten. `usable`: the last
+    route, with its model's uid, whose versions were all known.
+    """
 
     namespace: str
     name: str
@@ -30,6 +34,7 @@ class Record:
     exists: bool = True
     route: Route | None = None
     route_uid: str = ""
+    usable: tuple[str, Route] | None = None
     lingering: dict[str, float] = field(default_factory=dict)
 
 
@@ -193,23 +198,35 @@ class Fleet:
         if record is None or record.route is None:
             return None
         namespace = record.namespace
+        if self._is_usable(namespace, record.route):
+            record.usable = (record.route_uid, record.route)
+        if record.usable is None:
+            return None
+        # A version that the watch brings later must not freeze the endpoints meanwhile.
+        uid, route = record.usable
+        lingering = tuple(v for v in sorted(record.lingering) if v not in route.versions)
         versions = {
             version: replace(
                 self._versions[namespace, version], endpoints=admitted((namespace, version))
             )
-            for version in (*record.route.versions, *record.lingering)
+            for version in (*route.versions, *lingering)
             if (namespace, version) in self._versions
         }
-        if any(share.version not in versions for share in record.route.weights if share.weight > 0):
-            return None
         return ModelView(
             namespace=namespace,
             name=record.name,
-            uid=record.route_uid,
-            route=record.route,
+            uid=uid,
+            route=route,
             versions=versions,
-            lingering=tuple(v for v in sorted(record.lingering) if v in versions),
+            lingering=tuple(version for version in lingering if version in versions),
             has_dashed_host=self._dashed.get(f"{record.name}-{namespace}") == name,
+        )
+
+    def _is_usable(self, namespace: str, route: Route) -> bool:
+        return all(
+            (namespace, share.version) in self._versions
+            for share in route.weights
+            if share.weight > 0
         )
 
     def is_over(self, name: Name) -> bool:
@@ -255,5 +272,6 @@ class Fleet:
         record = self.records.get((version[0], self._models[version]))
         if record is None:
             return False
-        used = record.route.versions if record.route else ()
+        routes = [record.route, record.usable[1] if record.usable else None]
+        used = {name for route in routes if route is not None for name in route.versions}
         return version[1] in used or version[1] in record.lingering

@@ -1,5 +1,6 @@
-"""The generated admission probe over HTTP: ask a server what it takes, send zeros, look at what
-comes back (Open Inference Protocol v2).
+"""The generated admission probe over HTTP, by the Open Inference Protocol v2.
+
+Asks a server what it takes, sends zeros of that shape, and looks at what comes back.
 
 Called by `admission`. Must never raise for anything a server could do, and never call an answer
 wrong that only means "not like this".

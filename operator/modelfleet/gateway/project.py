@@ -24,7 +24,7 @@ from modelfleet.gateway.resources import (
 from modelfleet.gateway.view import GatewaySite, ModelView, Protocol
 
 UNBOUNDED: Final = 1_000_000
-"""Circuit breakers stand above any hold bound: Envoy's default of 3 retries would shed a release."""
+"""Above any hold bound: Envoy's default of 3 parallel retries would shed a release."""
 RETRIES: Final = 10
 """Above 5, since each bounce of the holder is one, and two may be spent on a dead replica first."""
 TRIES_ON_REPLICAS: Final = 2
@@ -35,7 +35,7 @@ SELECTIONS: Final = 64
 NEVER_SPILL: Final = 100_000
 """Overprovisioning factor (percent): traffic stays on the living while one replica lives."""
 UPSTREAM_IDLE: Final = "1.5s"
-"""Shorter than the keep-alive of any common server (gunicorn: 2 s), so that it never closes first."""
+"""Shorter than the keep-alive of common servers (gunicorn: 2 s), which then never close first."""
 OWN_WEIGHT, OTHER_WEIGHT = 10_000, 1
 """By weight in one priority, not by two priorities: `previous_priorities` would send a request that
 failed at a replica and at the own holder to the other gateways for ever."""

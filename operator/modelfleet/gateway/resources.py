@@ -64,7 +64,7 @@ class Resource:
 
 
 def encode(kind: str, name: str, content: Any, **about: Any) -> Resource:
-    """A resource from its JSON form (a mapping) or its message; `about` are further fields of Resource.
+    """A resource from its JSON form (a mapping) or its message; `about`: fields of Resource.
 
     Raises `json_format.ParseError` when a field does not exist: a bug, found by any test.
     """

@@ -92,7 +92,7 @@ class Track:
             self.inherited.pop(name, None)
 
     def refuse(self, push: Push, reason: str) -> Resource | None:
-        """Envoy refused: a single resource is quarantined (returned), of several each goes alone."""
+        """Envoy refused: a single resource is left out (returned), of several each goes alone."""
         self.dirty.update(push.removed)
         if len(push.resources) == 1:
             (bad,) = push.resources

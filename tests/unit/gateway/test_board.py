@@ -1,6 +1,7 @@
 """The wire format, the board's state and news, and readers that lag."""
 
 import pytest
+
 from modelfleet.facts.link import (
     Acknowledged,
     Gone,
@@ -76,7 +77,11 @@ def test_a_reader_gets_the_state_and_then_news() -> None:
     board.hold("a/b", 3)
     board.hold("a/b", 0)
     assert lines(reader) == [
-        Hello("g", "1"), Acknowledged("a/b", ACK), Held("a/b", 2), Synced(), Held("a/b", 0),
+        Hello("g", "1"),
+        Acknowledged("a/b", ACK),
+        Held("a/b", 2),
+        Synced(),
+        Held("a/b", 0),
     ]
 
 

@@ -4,8 +4,8 @@ import itertools
 from typing import Any
 
 import pytest
-from modelfleet.gateway.fleet import Fleet
 
+from modelfleet.gateway.fleet import Fleet
 from tests.gateway.objects import GATEWAYS, a_model, a_slice, a_version, gateway_slice, route
 
 NAME = ("team-a", "churn")
@@ -37,7 +37,7 @@ OBJECTS = [
 ]
 
 
-@pytest.mark.parametrize("order", itertools.permutations(OBJECTS))
+@pytest.mark.parametrize("order", list(itertools.permutations(OBJECTS)))
 def test_any_order_and_duplicates_give_the_same(order: tuple[tuple[str, dict[str, Any]]]) -> None:
     fleet, _ = a_fleet()
     for kind, obj in (*order, *order):
@@ -99,6 +99,20 @@ def test_a_route_waits_for_the_versions_it_sends_to() -> None:
     assert seen(fleet) is None
     fleet.put(*OBJECTS[1])
     assert seen(fleet).versions["churn-v1"].endpoints == ()
+
+
+def test_a_route_that_waits_does_not_freeze_the_endpoints() -> None:
+    fleet, _ = a_fleet()
+    for kind, obj in OBJECTS:
+        fleet.put(kind, obj)
+    assert seen(fleet).route.revision == 3
+    fleet.put("MLModel", a_model("churn", route(4, {"churn-v2": 100})))
+    fleet.put("EndpointSlice", a_slice("churn", 1, ["10.0.0.9"]))
+    view = seen(fleet)
+    assert (view.route.revision, view.lingering) == (3, ())
+    assert view.versions["churn-v1"].endpoints == ("10.0.0.9:8000",)
+    fleet.put("MLModelVersion", a_version("churn", 2))
+    assert (seen(fleet).route.revision, seen(fleet).lingering) == (4, ("churn-v1",))
 
 
 def test_one_dashed_host_for_one_model() -> None:

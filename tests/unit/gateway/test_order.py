@@ -2,6 +2,7 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from modelfleet.gateway.order import CLUSTER, ENDPOINTS, ROUTES, VIRTUAL_HOST, PushOrder
 from modelfleet.gateway.resources import PUSH_TYPES, Resource
 from modelfleet.gateway.wanted import Wanted
@@ -52,9 +53,7 @@ class Envoy:
 
     def _subscribe(self) -> None:
         now = set(self.has[CLUSTER])
-        self.order.subscribe(
-            ENDPOINTS, tuple(now - self.asked), {}, tuple(self.asked - now)
-        )
+        self.order.subscribe(ENDPOINTS, tuple(now - self.asked), {}, tuple(self.asked - now))
         self.asked = now
 
     def _check(self) -> None:
@@ -65,7 +64,8 @@ class Envoy:
     def settle(self) -> None:
         """Until nothing is due."""
         for _ in range(100):
-            if not any([self.turn(kind) for kind in PUSH_TYPES]):
+            moved = [self.turn(kind) for kind in PUSH_TYPES]
+            if not any(moved):
                 return
         raise AssertionError("never settles")
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import orjson
 import pytest
+
 from modelfleet.facts.traffic import ProbeResult
 from modelfleet.gateway.admission import Admission, Verdict
 from modelfleet.gateway.probe import generate, judge
@@ -16,9 +17,7 @@ SPEC = ProbeSpec("OpenInferenceV2", "churn")
 
 def test_dynamic_dimensions_become_one() -> None:
     asked = generate({"inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 2]}]})
-    assert asked == {
-        "inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [0, 0]}]
-    }
+    assert asked == {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [0, 0]}]}
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.config.route.v3 import route_components_pb2
 from google.protobuf import json_format
+
 from modelfleet.gateway import project
 from modelfleet.gateway.bootstrap import Listening, bootstrap
 from modelfleet.gateway.projector import Projector
 from modelfleet.gateway.view import GatewaySite, ModelView, VersionView
-
 from tests.gateway.objects import route
 
 SITE = GatewaySite("gateway-1", other_holders=())

@@ -1,6 +1,7 @@
 """Counting: buckets, histogram, in flight, drift, requests that kill."""
 
 import pytest
+
 from modelfleet.facts.traffic import LATENCY_BASE_MILLISECONDS, LATENCY_BUCKETS, LATENCY_GROWTH
 from modelfleet.gateway.admin import parse_active, parse_in_flight
 from modelfleet.gateway.traffic import Traffic, latency_bucket
@@ -9,7 +10,8 @@ KEY = "team-a/churn"
 
 
 @pytest.mark.parametrize(
-    ("seconds", "bucket"), [(0.0, 0), (0.0001, 0), (0.00011, 1), (1.0, 54), (1e9, LATENCY_BUCKETS - 1)]
+    ("seconds", "bucket"),
+    [(0.0, 0), (0.0001, 0), (0.00011, 1), (1.0, 54), (1e9, LATENCY_BUCKETS - 1)],
 )
 def test_bucket_of_a_latency(seconds: float, bucket: int) -> None:
     assert latency_bucket(seconds) == bucket

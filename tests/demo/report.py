@@ -1,0 +1,141 @@
+"""The outcome of a run: the numbers, the phases that happened, and the verdict. Pure.
+
+Filled by ``story``, printed and written by ``__main__``. A number that was not measured is null,
+never 0. The run passed only if every phase happened, no request failed, and the gateways counted
+what the generator sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+PHASES = (
+    "first answer",
+    "scale up",
+    "roll out",
+    "scale down",
+    "mistakes",
+    "to zero",
+    "wake",
+    "in the cluster",
+)
+
+
+@dataclass
+class Report:
+    """What was measured; ``None`` is unknown."""
+
+    phases: dict[str, float] = field(default_factory=dict)
+    """Seconds by name of each phase that happened."""
+    first_answer_seconds: float | None = None
+    rollout_seconds: float | None = None
+    wake_seconds: float | None = None
+    wake_ready_to_first_byte_seconds: float | None = None
+    max_replicas: int | None = None
+    pod_starts: Sequence[float] = ()
+    versions: dict[str, str] = field(default_factory=dict)
+    """The user's name of each version that answered."""
+    messages: dict[str, str] = field(default_factory=dict)
+    """What the user was told about each mistake."""
+    load: Mapping[str, Any] = field(default_factory=dict)
+    """The generator's own report."""
+    others_requests: int = 0
+    """Requests through the gateways that were not the generator's."""
+    gateways: Mapping[str, int] = field(default_factory=dict)
+    """Completed requests by class, as the gateways counted."""
+    error: str | None = None
+
+    def faults(self) -> list[str]:
+        """Why the run did not pass; empty if it did."""
+        found = [self.error] if self.error else []
+        found += [f"phase '{name}' did not happen" for name in PHASES if name not in self.phases]
+        total = self.load.get("total", {})
+        if not total:
+            found.append("the load generator left no report")
+        elif total["failed"]:
+            reasons = ", ".join(f"{n} x {why}" for why, n in total["reasons"].items())
+            found.append(f"{total['failed']} of {total['sent']} requests failed: {reasons}")
+        if total and self.envoy_requests != total["sent"] + self.others_requests:
+            found.append(
+                f"the gateways counted {self.envoy_requests} requests, but "
+                f"{total['sent']} + {self.others_requests} were sent"
+            )
+        return found
+
+    @property
+    def envoy_requests(self) -> int:
+        """All requests that the gateways completed."""
+        return sum(self.gateways.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``build/demo-report.json``."""
+        total = self.load.get("total", {})
+        return {
+            "passed": not self.faults(),
+            "faults": self.faults(),
+            "requests": total.get("sent"),
+            "failed": total.get("failed"),
+            "envoy_requests": self.envoy_requests,
+            "envoy_requests_by_class": dict(self.gateways),
+            "requests_beside_generator": self.others_requests,
+            "max_replicas": self.max_replicas,
+            "first_answer_seconds": rounded(self.first_answer_seconds),
+            "rollout_seconds": rounded(self.rollout_seconds),
+            "wake_seconds": rounded(self.wake_seconds),
+            "wake_ready_to_first_byte_seconds": rounded(self.wake_ready_to_first_byte_seconds),
+            "pod_start_seconds": rounded(median(self.pod_starts) if self.pod_starts else None),
+            "pods_started": len(self.pod_starts),
+            "versions": {
+                name: {"model": label, "answers": total.get("versions", {}).get(name, 0)}
+                for name, label in self.versions.items()
+            },
+            "latency_ms": total.get("latency_ms"),
+            "generator_late_ms": total.get("late_ms"),
+            "generator_cpu_seconds": self.load.get("cpu_seconds"),
+            "phase_seconds": {name: rounded(value) for name, value in self.phases.items()},
+            "phase_load": self.load.get("phases", {}),
+            "messages": self.messages,
+            "failures": self.load.get("failures", []),
+        }
+
+    def lines(self) -> list[tuple[str, str]]:
+        """The summary for people."""
+        value = self.to_json()
+        times = value["latency_ms"] or {}
+        late = value["generator_late_ms"] or {}
+        answers = [f"{n} ({v['model']}): {v['answers']}" for n, v in value["versions"].items()]
+        named = {
+            "requests sent": value["requests"],
+            "failed": value["failed"],
+            "counted by the gateways": f"{value['envoy_requests']}"
+            f" ({self.others_requests} of them not from the generator)",
+            "answers by version": ", ".join(answers),
+            "latency p50/p95/p99": spread(times),
+            "generator's lateness p50/p95/p99": spread(late),
+            "most ready replicas": value["max_replicas"],
+            "from apply to the first answer": seconds(value["first_answer_seconds"]),
+            "rollout under load": seconds(value["rollout_seconds"]),
+            "wake from zero": seconds(value["wake_seconds"]),
+            "  of it after the pod was Ready": seconds(value["wake_ready_to_first_byte_seconds"]),
+            "start of a replica (median)": seconds(value["pod_start_seconds"]),
+        }
+        return [(name, "unknown" if each is None else str(each)) for name, each in named.items()]
+
+
+def rounded(value: float | None) -> float | None:
+    """Milliseconds are enough."""
+    return None if value is None else round(value, 3)
+
+
+def seconds(value: float | None) -> str:
+    """For people."""
+    return "unknown" if value is None else f"{value:.2f} s"
+
+
+def spread(times: Mapping[str, float]) -> str:
+    """Three percentiles in milliseconds."""
+    known = [f"{times[name]:.1f}" for name in ("p50", "p95", "p99") if name in times]
+    return f"{'/'.join(known)} ms" if known else "unknown"

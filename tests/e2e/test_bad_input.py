@@ -1,0 +1,124 @@
+"""What only the controller can know is wrong: said within 30 s, healed by itself, alone."""
+
+import time
+
+import pytest
+
+from tests import stack
+from tests.e2e.conftest import claims, model, put, ready
+
+SECONDS_TO_SAY = 30.0
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason", "words"),
+    [
+        ({"runtime": {"name": "nope"}}, "UnknownRuntime", "must be one of"),
+        ({"uri": "/none.onnx"}, "FetchFailed", "404"),
+        ({"digest": "sha256:" + "0" * 64}, "ArtifactMismatch", "has digest sha256:"),
+        ({"uri": "/broken.onnx"}, "NotAModel", "not an ONNX model"),
+        ({"runtime": {"image": "modelfleet/none:1"}}, "ImagePullFailed", "modelfleet/none:1"),
+        ({"runtime": {"args": ["--no-such-option"]}}, "CrashLoop", "has ended"),
+        ({"version": "digits-v9"}, "UnknownVersion", "must be an existing version"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and value.isalpha() else "",
+)
+def test_hopeless_spec_is_stalled_with_reason_and_advice(namespace, store, spec, reason, words):
+    spec = dict(spec)
+    uri = spec.pop("uri", "/digits-1.onnx")
+    pin = spec.pop("version", None)
+    wrong = model(namespace, f"{store}{uri}", **spec)
+    if pin:
+        wrong["spec"]["version"] = pin
+    began = time.monotonic()
+    stack.apply(wrong)
+    found, message = claims(namespace, "Stalled", "True", seconds=60)
+    print(f"\n{reason}: said after {time.monotonic() - began:.1f} s: {message}")
+    assert found == reason
+    assert words in message
+    assert stack.condition(stack.get("mlmodel", namespace, "digits"), "Reconciling")[0] == "False"
+
+
+def test_bad_version_leaves_the_good_one_serving_and_a_correction_mends_it(namespace, store, load):
+    good = model(namespace, f"{store}/digits-1.onnx", version="one")
+    stack.apply(good)
+    ready(namespace)
+    load.say(allow={"digits-v1": "one"})
+    load.rate(20)
+    stack.apply(model(namespace, f"{store}/broken.onnx", version="two"))
+    assert claims(namespace, "Stalled", "True", seconds=60)[0] == "NotAModel"
+    found = stack.get("mlmodel", namespace, "digits")
+    assert stack.condition(found, "Ready")[0] == "True"
+    assert found["status"]["stable"] == "digits-v1"
+    load.say(allow={"digits-v1": "one", "digits-v3": "two"})
+    stack.apply(model(namespace, f"{store}/digits-2.onnx", version="three"))
+    stack.wait(
+        "the corrected version to serve",
+        lambda: stack.get("mlmodel", namespace, "digits")["status"]["stable"] == "digits-v3",
+        60,
+    )
+    ready(namespace)
+    total = load.end()["total"]
+    assert total["failed"] == 0, total
+
+
+def test_missing_config_map_is_said_and_heals(namespace, store):
+    env = [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "later", "key": "k"}}}]
+    stack.apply(model(namespace, f"{store}/digits-1.onnx", runtime={"env": env}))
+    assert claims(namespace, "Ready", "False")[0] in {"ConfigMapMissing", "Resolving"}
+    reason, message = claims(namespace, "Stalled", "True", seconds=60)
+    assert (reason, "ConfigMap 'later'" in message) == ("ConfigMapMissing", True)
+    stack.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "data": {"k": "frozen"},
+            "metadata": {"name": "later", "namespace": namespace},
+        }
+    )
+    ready(namespace, seconds=90)
+    version = stack.get("mlmodelversion", namespace, "digits-v1")
+    env = version["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert {"name": "A", "value": "frozen"} in env
+
+
+def test_artifact_that_appears_later_heals(namespace, store, artifacts):
+    name = f"late-{time.time_ns()}.onnx"
+    stack.apply(model(namespace, f"{store}/{name}"))
+    assert claims(namespace, "Stalled", "True", seconds=60)[0] == "FetchFailed"
+    put(store.split(".")[1], name, artifacts.artifacts["one"])
+    ready(namespace, seconds=120)
+
+
+def test_slow_load_is_not_hopeless(namespace):
+    script = (
+        "import http.server,time,signal,os;signal.signal(15,lambda *_:os._exit(0));time.sleep(12);"
+        "http.server.HTTPServer(('',8080),http.server.SimpleHTTPRequestHandler).serve_forever()"
+    )
+    runtime = {
+        "name": "custom",
+        "image": "modelfleet/server:dev",
+        "command": ["python3", "-c", script],
+    }
+    stack.apply(model(namespace, None, runtime=runtime))
+    seen = set()
+    deadline = time.monotonic() + 40
+    while time.monotonic() < deadline:
+        found = stack.get("mlmodel", namespace, "digits")
+        seen.add(stack.condition(found, "Stalled")[0])
+        if stack.condition(found, "Ready")[0] == "True":
+            break
+        time.sleep(1)
+    assert stack.condition(found, "Ready")[0] == "True"
+    assert "True" not in seen
+
+
+def test_start_that_takes_too_long_is_said(namespace):
+    runtime = {
+        "name": "custom",
+        "image": "modelfleet/server:dev",
+        "startupSeconds": 5,
+        "command": ["python3", "-c", "import time; time.sleep(3600)"],
+    }
+    stack.apply(model(namespace, None, runtime=runtime))
+    assert claims(namespace, "Stalled", "True", seconds=60)[0] in {"StartTimeout", "CrashLoop"}

@@ -1,0 +1,138 @@
+"""Zero failed requests through everything that is done to a model, in one long run under load."""
+
+import subprocess
+import time
+
+from tests import stack
+from tests.e2e.conftest import Load, model, ready
+
+OPERATOR = "app.kubernetes.io/name=modelfleet-operator"
+GATEWAY = "app.kubernetes.io/name=modelfleet-gateway"
+
+
+def test_nothing_is_lost_through_the_life_of_a_model(namespace, store, load):
+    spec = {"scaling": {"minReplicas": 0, "maxReplicas": 4, "concurrencyPerReplica": 1}}
+    stack.apply(model(namespace, f"{store}/digits-1.onnx", version="one", **spec))
+    ready(namespace)
+    load.say(allow={"digits-v1": "one"})
+    load.rate(20)
+    time.sleep(5)
+    scale_up(namespace, load)
+    kill_a_replica(namespace)
+    kill_the_operator()
+    roll_out(namespace, store, load, spec)
+    restart_the_gateways(namespace)
+    scale_down_to_zero(namespace, load)
+    wake_with_parked_requests_while_an_agent_dies(namespace, load)
+    report = load.end()
+    total = report["total"]
+    print(f"\n{total}")
+    assert total["failed"] == 0, total
+    assert total["sent"] >= 10_000
+
+
+def replicas(namespace: str) -> int:
+    return stack.get("mlmodel", namespace, "digits")["status"]["replicas"]
+
+
+def scale_up(namespace: str, load: Load) -> None:
+    load.rate(120)
+    stack.wait("two replicas or more", lambda: replicas(namespace) >= 2, 60)
+    time.sleep(20)
+
+
+def kill_a_replica(namespace: str) -> None:
+    """kill -9 of the server in one pod, and a deletion without grace of another one."""
+    pods = stack.items("pods", namespace, "modelfleet.dev/role=replica")
+    names = [p["metadata"]["name"] for p in pods if not p["metadata"].get("deletionTimestamp")]
+    script = "import os,signal;[os.kill(int(p),9) for p in os.listdir('/proc') if p.isdigit() and int(p)!=os.getpid()]"
+    stack.kubectl(
+        "-n",
+        namespace,
+        "exec",
+        names[0],
+        "-c",
+        "server",
+        "--",
+        "python3",
+        "-c",
+        script,
+        check=False,
+    )
+    time.sleep(3)
+    stack.kubectl("-n", namespace, "delete", "pod", names[-1], "--grace-period=0", "--force")
+    time.sleep(5)
+
+
+def kill_the_operator() -> None:
+    stack.kubectl(
+        "-n", stack.SYSTEM, "delete", "pod", "-l", OPERATOR, "--grace-period=0", "--force"
+    )
+
+
+def roll_out(namespace: str, store: str, load: Load, spec: dict) -> None:
+    """A new version, and the operator killed again while it moves."""
+    load.say(allow={"digits-v1": "one", "digits-v2": "two"})
+    stack.apply(model(namespace, f"{store}/digits-2.onnx", version="two", **spec))
+    stack.wait(
+        "the rollout to begin",
+        lambda: stack.get("mlmodel", namespace, "digits")["status"].get("candidate"),
+        60,
+    )
+    kill_the_operator()
+    stack.wait(
+        "the new version to serve",
+        lambda: stack.get("mlmodel", namespace, "digits")["status"]["stable"] == "digits-v2",
+        90,
+    )
+    load.say(allow={"digits-v2": "two"})
+    time.sleep(20)
+
+
+def restart_the_gateways(namespace: str) -> None:
+    """One after the other, with grace: a gateway that is stopped loses nothing."""
+    stack.kubectl("-n", stack.SYSTEM, "rollout", "restart", "deployment/modelfleet-gateway")
+    stack.kubectl(
+        "-n", stack.SYSTEM, "rollout", "status", "deployment/modelfleet-gateway", "--timeout=180s"
+    )
+    assert replicas(namespace) >= 1
+
+
+def scale_down_to_zero(namespace: str, load: Load) -> None:
+    load.rate(10)
+    stack.wait("fewer replicas", lambda: replicas(namespace) <= 2, 120)
+    load.rate(0)
+    stack.wait(
+        "zero replicas",
+        lambda: not stack.items("pods", namespace, "modelfleet.dev/role=replica"),
+        120,
+    )
+
+
+def wake_with_parked_requests_while_an_agent_dies(namespace: str, load: Load) -> None:
+    load.say(once=200)
+    time.sleep(0.5)
+    pod = stack.items("pods", stack.SYSTEM, GATEWAY)[0]["metadata"]["name"]
+    script = "import os,signal;[os.kill(int(p),9) for p in os.listdir('/proc') if p.isdigit() and int(p)!=os.getpid()]"
+    subprocess.run(
+        [
+            str(stack.KUBECTL),
+            "--kubeconfig",
+            str(stack.KUBECONFIG),
+            "-n",
+            stack.SYSTEM,
+            "exec",
+            pod,
+            "-c",
+            "agent",
+            "--",
+            "python3",
+            "-c",
+            script,
+        ],
+        capture_output=True,
+        check=False,
+    )
+    stack.wait("all parked requests to be answered", lambda: len(load.answers) >= 200, 60)
+    load.rate(50, 30)
+    time.sleep(31)

@@ -1,0 +1,42 @@
+"""A settled fleet under steady traffic writes nothing, and a restart of the operator neither."""
+
+import os
+import time
+
+from tests import stack
+from tests.e2e.conftest import model, ready
+
+QUIET_SECONDS = float(os.environ.get("MODELFLEET_QUIET_SECONDS", "120"))
+SETTLE_SECONDS = 40
+
+
+def test_steady_traffic_and_operator_restart_write_nothing(namespace, store, load):
+    stack.apply(model(namespace, f"{store}/digits-1.onnx", version="one"))
+    ready(namespace)
+    load.say(allow={"digits-v1": "one"})
+    load.rate(50)
+    time.sleep(SETTLE_SECONDS)
+    pods = {p["metadata"]["uid"] for p in stack.items("pods", namespace)}
+    before = stack.audit_position()
+    time.sleep(QUIET_SECONDS)
+    steady = [stack.written(w) for w in stack.writes(before)]
+    before = stack.audit_position()
+    stack.kubectl(
+        "-n",
+        stack.SYSTEM,
+        "delete",
+        "pod",
+        "-l",
+        "app.kubernetes.io/name=modelfleet-operator",
+        "--grace-period=0",
+        "--force",
+    )
+    stack.kubectl("-n", stack.SYSTEM, "rollout", "status", "deployment/modelfleet-operator")
+    time.sleep(15)
+    restart = [stack.written(w) for w in stack.writes(before)]
+    total = load.end()["total"]
+    print(f"\n{QUIET_SECONDS:.0f} s at 50/s: {len(steady)} writes; restart: {len(restart)} writes")
+    assert steady == []
+    assert restart == []
+    assert {p["metadata"]["uid"] for p in stack.items("pods", namespace)} == pods
+    assert total["failed"] == 0, total
