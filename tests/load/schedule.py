@@ -17,6 +17,8 @@ from typing import Literal
 Pacing = Literal["poisson", "uniform"]
 MOST_RATE = 5_000.0
 MOST_SECONDS = 7_200.0
+ROUNDING = 1e-9
+"""In requests: an arrival on the very end of a step must not be lost to binary fractions."""
 
 
 class PlanError(ValueError):
@@ -121,7 +123,7 @@ class Arrivals:
         while self._steps:
             step = self._steps[0]
             left = step.requests - step.requests_until(self._at)
-            if left >= self._missing or self._begins + step.seconds > until:
+            if left >= self._missing - ROUNDING or self._begins + step.seconds > until:
                 return
             self._missing -= left
             self._begins, self._at = self._begins + step.seconds, 0.0

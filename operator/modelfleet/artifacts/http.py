@@ -7,31 +7,18 @@ import http.client
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from typing import IO
 
 from modelfleet.artifacts.base import FetchError, Limits
 
 _CHUNK = 1024 * 1024
-_CLIENT_ERROR, _SERVER_ERROR = 400, 500
+_SERVER_ERROR = 500
 _RETRIED = {408, 425, 429}
 
 
 class _BoundedRedirects(urllib.request.HTTPRedirectHandler):
-    max_redirections = Limits().most_redirects
+    """The standard library itself refuses redirects that leave http and https."""
 
-    def redirect_request(  # noqa: PLR0917 - the base class's signature
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: http.client.HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        if not newurl.lower().startswith(("http://", "https://")):
-            text = f"a redirect to '{newurl[:200]}' leaves http and https"
-            raise FetchError(text, is_final=True)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+    max_redirections = Limits().most_redirects
 
 
 class HttpFetcher:
@@ -62,7 +49,7 @@ class HttpFetcher:
                     text = f"{uri} ended after {received} of {promised} bytes"
                     raise FetchError(text, is_final=False)
         except urllib.error.HTTPError as error:
-            is_final = _CLIENT_ERROR <= error.code < _SERVER_ERROR and error.code not in _RETRIED
+            is_final = error.code < _SERVER_ERROR and error.code not in _RETRIED
             text = f"{uri} answers {error.code} {error.reason}"
             raise FetchError(text, is_final=is_final) from error
         except (OSError, http.client.HTTPException, ValueError) as error:

@@ -67,7 +67,7 @@ def settle(
         kept = min(held_grant, newest.ceiling)
         text = f"lower demand has not lasted {params.scale_down_seconds:.0f} s yet"
         return Ask(max(kept, newest.want), newest.floor, newest.ceiling, (text, *newest.why))
-    highest = max((a for at, a in recent if at >= horizon), key=lambda a: a.want)
+    highest = max((a for at, a in recent if at >= horizon), key=lambda a: a.want, default=newest)
     if highest.want > newest.want:
         want = min(highest.want, held_grant)
         text = f"highest demand of the last {params.scale_down_seconds:.0f} s"

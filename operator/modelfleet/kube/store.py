@@ -25,7 +25,7 @@ class Store:
         """`key_of` gives the model of an object; by default from its label."""
         self._objects: dict[tuple[str, str], Json] = {}
         self._by_model: dict[Key, set[tuple[str, str]]] = {}
-        self._gone: dict[str, None] = {}
+        self._gone: dict[str, int] = {}
         self._on_change = on_change
         self._key_of = key_of or model_key
 
@@ -48,7 +48,7 @@ class Store:
     def put(self, item: Json) -> None:
         """Keep the newest state of an object; one that is known to be deleted stays deleted."""
         meta = item["metadata"]
-        if meta["uid"] in self._gone:
+        if _version(meta) < self._gone.get(meta["uid"], 0):
             return
         place = (meta.get("namespace", ""), meta["name"])
         old = self._objects.get(place)
@@ -63,7 +63,8 @@ class Store:
     def remove(self, item: Json) -> None:
         """Forget a deleted object, unless another one has taken its name since."""
         meta = item["metadata"]
-        self._gone[meta["uid"]] = None
+        # An object that only left the watch's selector comes back with this very version.
+        self._gone[meta["uid"]] = _version(meta)
         if len(self._gone) > _REMEMBERED_GONE:
             del self._gone[next(iter(self._gone))]
         place = (meta.get("namespace", ""), meta["name"])
@@ -119,9 +120,8 @@ def trimmed(item: Json) -> Json:
 
 def _is_newer(new: Json, old: Json) -> bool:
     """Resource versions of one object are compared as integers (KEP-5504)."""
-    if new["uid"] != old["uid"]:
-        return True
-    try:
-        return int(new["resourceVersion"]) > int(old["resourceVersion"])
-    except (KeyError, ValueError):
-        return True
+    return new["uid"] != old["uid"] or _version(new) > _version(old)
+
+
+def _version(meta: Json) -> int:
+    return int(meta["resourceVersion"])

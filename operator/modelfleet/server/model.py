@@ -41,6 +41,8 @@ class OnnxModel:
 
     def __init__(self, file: Path, threads: int = 1) -> None:
         """Load `file`; `threads` are used within one inference. Raises NotAModelError."""
+        # A model server calls nobody.
+        onnxruntime.disable_telemetry_events()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

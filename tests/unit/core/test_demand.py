@@ -1,0 +1,157 @@
+"""Signals, asks and grants: worked examples and edges."""
+
+import math
+
+import pytest
+
+from modelfleet.core.allocate import allocate
+from modelfleet.core.demand import ask, settle
+from modelfleet.facts.model import Key
+from modelfleet.facts.scaling import Ask, Bucket, ScalingParams, Window
+from modelfleet.signals import staffed
+from modelfleet.signals.concurrency import ConcurrencySignal
+from modelfleet.signals.latency import LatencySignal
+from modelfleet.signals.rate import RateSignal
+
+NOW = 1000.0
+PARAMS = ScalingParams(
+    min_replicas=0, max_replicas=10, slots=1, scale_down_seconds=60.0, keep_alive_seconds=300.0
+)
+
+
+def window(rate: float = 20.0, seconds: int = 20, **more: object) -> Window:
+    """Steady traffic: so many requests a second, 50 ms each unless said."""
+    service = float(more.pop("service_seconds", 0.05) or 0)
+    flight = int(more.pop("in_flight", round(rate * service)))
+    slow = int(more.pop("slow", 0))
+    held = int(more.pop("held", 0))
+    buckets = tuple(
+        Bucket(NOW - age, 1.0, round(rate), round(rate), rate * service, flight, held, slow)
+        for age in range(seconds, -1, -1)
+    )
+    fields = {
+        "observed_seconds": 1000.0,
+        "ready": 1,
+        "starting": 0,
+        "startup_seconds": 4.0,
+        "service_seconds": service or None,
+        **more,
+    }
+    return Window(buckets=buckets, now=NOW, **fields)  # type: ignore[arg-type]
+
+
+def test_staffing_example():
+    assert staffed(1.0, 1) == pytest.approx(2.5)
+
+
+def test_rate_example():
+    demand = RateSignal().demand(window(20), PARAMS)
+    assert demand is not None
+    assert demand.replicas == pytest.approx(2.5)
+
+
+def test_rate_knows_nothing_before_the_first_answer():
+    assert RateSignal().demand(window(20, service_seconds=0), PARAMS) is None
+
+
+def test_rate_follows_a_rise_for_one_start_up_at_most_doubled():
+    rising = window(10)
+    buckets = tuple(
+        Bucket(b.at, 1.0, 40 if NOW - b.at < 5 else 10, 10, 0.5, 0, 0) for b in rising.buckets
+    )
+    fast = RateSignal().demand(_with(rising, buckets), PARAMS)
+    assert fast is not None
+    assert fast.replicas > staffed(40 * 0.05, 1)
+    assert fast.replicas <= staffed(80 * 0.05, 1)
+
+
+def _with(base: Window, buckets: tuple[Bucket, ...]) -> Window:
+    return Window(
+        buckets=buckets,
+        now=base.now,
+        observed_seconds=base.observed_seconds,
+        ready=base.ready,
+        starting=base.starting,
+        startup_seconds=base.startup_seconds,
+        service_seconds=base.service_seconds,
+    )
+
+
+def test_concurrency_example():
+    params = ScalingParams(0, 10, 2, 60.0, 300.0)
+    demand = ConcurrencySignal().demand(window(0, in_flight=3), params)
+    assert demand is not None
+    assert demand.replicas == pytest.approx(1.5)
+
+
+def test_backlog_is_finite_work():
+    held = window(0, held=40, service_seconds=0.1, startup_seconds=2.0)
+    demand = ConcurrencySignal().demand(held, ScalingParams(0, 10, 2, 60.0, 300.0))
+    assert demand is not None
+    assert demand.replicas == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("slow", "starting", "in_flight", "expected"),
+    [(3, 0, 4, 5.0), (0, 0, 4, None), (3, 1, 4, None), (3, 0, 0, None)],
+)
+def test_latency_asks_for_more_only_where_load_is_the_cause(slow, starting, in_flight, expected):
+    params = ScalingParams(0, 10, 1, 60.0, 300.0, latency_objective_seconds=0.1)
+    seen = window(20, slow=slow, starting=starting, ready=4, in_flight=in_flight)
+    demand = LatencySignal().demand(seen, params)
+    assert (demand and demand.replicas) == expected
+
+
+@pytest.mark.parametrize(("rate", "expected"), [(1, 1), (20, 3), (1000, 10)])
+def test_ask_stays_within_the_bounds(rate, expected):
+    assert ask(window(rate), PARAMS, 1).want == expected
+
+
+def test_cap_is_said_first():
+    assert "maxReplicas 10" in ask(window(1000), PARAMS, 1).why[0]
+
+
+def test_missing_data_never_lowers():
+    assert ask(window(1, is_complete=False), PARAMS, 7).want == 7
+    assert ask(window(100, is_complete=False), PARAMS, 2).want == 9
+
+
+@pytest.mark.parametrize(("observed", "expected"), [(299.0, 1), (301.0, 0)])
+def test_zero_only_after_the_keep_alive_was_watched(observed, expected):
+    quiet = window(0, in_flight=0, observed_seconds=observed)
+    assert ask(quiet, PARAMS, 1).want == expected
+
+
+def test_settle_example():
+    asks = tuple((NOW - age, Ask(want, 0, 10)) for age, want in ((70, 1), (30, 4), (10, 1), (0, 1)))
+    assert settle(asks, NOW, PARAMS, 4).want == 4
+    assert settle(asks, NOW + 61, PARAMS, 4).want == 1
+
+
+def test_settle_waits_until_it_has_seen_the_whole_time():
+    assert settle(((NOW, Ask(1, 0, 10)),), NOW, PARAMS, 4).want == 4
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-9, 1e9])
+def test_ask_is_finite_for_any_service_time(value):
+    want = ask(window(20, service_seconds=value), PARAMS, 1).want
+    assert math.isfinite(want)
+    assert 0 <= want <= 10
+
+
+A, B = Key("n", "a"), Key("n", "b")
+
+
+def test_allocate_without_budget_grants_every_ask():
+    grants = allocate({A: Ask(3, 1, 5, ("why",)), B: Ask(0, 0, 5)}, None, {})
+    assert {k: g.replicas for k, g in grants.items()} == {A: 3, B: 0}
+    assert grants[A].why == ("why",)
+
+
+def test_allocate_example_and_order_does_not_matter():
+    asks = {A: Ask(3, 1, 5), B: Ask(3, 0, 5)}
+    first = allocate(asks, 3, {})
+    second = allocate(dict(reversed(asks.items())), 3, {})
+    assert first == second
+    assert {k: g.replicas for k, g in first.items()} == {A: 2, B: 1}
+    assert "budget gives 2 of 3" in first[A].why[0]

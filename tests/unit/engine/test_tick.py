@@ -1,0 +1,132 @@
+"""The scaling pass on a virtual clock."""
+
+from modelfleet.engine.ledger import Ledger, Seen
+from modelfleet.engine.tick import Ticker
+from modelfleet.facts.model import Key
+from modelfleet.facts.scaling import ScalingParams
+from modelfleet.facts.traffic import GatewaySample, ModelSample, VersionSample
+
+KEY = Key("team-a", "digits")
+PARAMS = ScalingParams(
+    min_replicas=0, max_replicas=10, slots=1, scale_down_seconds=10.0, keep_alive_seconds=20.0
+)
+
+
+class Gateways:
+    """Two gateways that share the traffic evenly."""
+
+    def __init__(self) -> None:
+        self.samples: list[GatewaySample] = []
+        self.alive = {"gw-0": True, "gw-1": True}
+        self.parked = 0
+
+    def connected(self) -> dict[str, bool]:
+        return self.alive
+
+    def held(self, key: str) -> int:
+        return self.parked
+
+    def take_samples(self) -> list[GatewaySample]:
+        taken, self.samples = self.samples, []
+        return taken
+
+    def report(self, rate: float, service_seconds: float) -> None:
+        """One second of traffic, half of it through each gateway that lives."""
+        for name, alive in self.alive.items():
+            if not alive:
+                continue
+            arrivals = round(rate / 2)
+            version = VersionSample(
+                arrivals=arrivals,
+                completions={"2xx": arrivals},
+                service_seconds=arrivals * service_seconds,
+                latency={40: arrivals},
+                in_flight=round(arrivals * service_seconds),
+            )
+            models = {str(KEY): ModelSample({"digits-v1": version})} if arrivals else {}
+            self.samples.append(GatewaySample(name, 1.0, models))
+
+
+class Fleet:
+    """One model under the ticker; a grant takes effect at once."""
+
+    def __init__(self, granted: int = 1) -> None:
+        self.now = 1000.0
+        self.gateways = Gateways()
+        self.ledger = Ledger()
+        self.woken: list[Key] = []
+        self.ticker = Ticker(self.ledger, self.gateways, self.woken.append, lambda: self.now)
+        self.seen(granted)
+
+    def seen(self, granted: int) -> None:
+        self.ledger.entry(KEY).seen = Seen(PARAMS, granted, granted, 0, 4.0)
+
+    @property
+    def granted(self) -> int:
+        grant = self.ledger.entry(KEY).grant
+        seen = self.ledger.entry(KEY).seen
+        assert seen is not None
+        return seen.granted if grant is None else grant.replicas
+
+    def run(self, seconds: int, rate: float, service_seconds: float = 0.05) -> int:
+        for _ in range(seconds):
+            self.now += 1.0
+            self.gateways.report(rate, service_seconds)
+            self.ticker.tick()
+            self.seen(self.granted)
+        return self.granted
+
+
+def test_replicas_follow_arrivals_times_service_time():
+    fleet = Fleet()
+    assert fleet.run(30, rate=20) == 3, "1 busy slot and its margin of 1.5"
+    assert fleet.run(30, rate=100) == 9, "5 busy slots and their margin"
+
+
+def test_lower_demand_must_last():
+    fleet = Fleet()
+    fleet.run(30, rate=100)
+    assert fleet.run(8, rate=20) == 9
+    assert fleet.run(14, rate=20) == 3
+
+
+def test_idle_model_goes_to_zero_only_after_the_keep_alive():
+    fleet = Fleet()
+    fleet.run(30, rate=4)
+    assert fleet.run(18, rate=0) == 1
+    assert fleet.run(20, rate=0) == 0
+
+
+def test_new_leader_takes_nothing_away_before_it_has_watched():
+    fleet = Fleet(granted=5)
+    assert fleet.run(9, rate=4) == 5
+    assert fleet.run(15, rate=4) < 5
+
+
+def test_silent_gateway_holds_the_number_and_still_lets_it_grow():
+    fleet = Fleet()
+    fleet.run(30, rate=100)
+    fleet.gateways.alive["gw-1"] = False
+    assert fleet.run(60, rate=4) == 9
+    assert fleet.ticker.silent_seconds() > 50
+    fleet.gateways.alive["gw-1"] = True
+    assert fleet.run(40, rate=4) < 9
+    fleet.gateways.alive["gw-1"] = False
+    assert fleet.run(20, rate=200) > 3
+
+
+def test_held_request_wakes_at_once():
+    fleet = Fleet()
+    fleet.run(30, rate=4)
+    fleet.run(40, rate=0)
+    assert fleet.granted == 0
+    fleet.woken.clear()
+    fleet.gateways.parked = 1
+    fleet.ticker.tick_one(KEY)
+    assert (fleet.granted, fleet.woken) == (1, [KEY])
+
+
+def test_model_that_nobody_knows_is_no_error():
+    fleet = Fleet()
+    fleet.ticker.tick_one(Key("x", "y"))
+    assert fleet.woken == []
