@@ -85,8 +85,8 @@ def facts(seen: Seen, load: dict[str, Any]) -> dict[str, str]:
         "in flight": str(load.get("in_flight", 0)),
         "p50/p95/p99 ms": "/".join(f"{times[p]:.0f}" for p in ("p50", "p95", "p99") if p in times)
         or "-",
-        "want/ready": f"{scaling.get('want', '-')}/{scaling.get('ready', '-')}",
-        "share and pods": shares(seen, model) or "-",
+        "want": str(scaling.get("want", "-")),
+        "share on ready pods": shares(seen, model) or "-",
         "Ready": condition(model, "Ready").get("reason", "-"),
         "why": (scaling.get("why") or ["-"])[0],
     }
@@ -96,7 +96,7 @@ def shares(seen: Seen, model: dict[str, Any]) -> str:
     """Each version's share of the traffic and its ready pods."""
     share = weights(model)
     names = sorted({name for name, weight in share.items() if weight} | seen.versions())
-    return ", ".join(f"{name} {share.get(name, 0)}% {seen.ready(name)} pods" for name in names)
+    return ", ".join(f"{name} {share.get(name, 0)}% on {seen.ready(name)}" for name in names)
 
 
 def table(phase: str, row: dict[str, str]) -> Panel:

@@ -78,10 +78,17 @@ class Kubernetes:
         return config.new_client_from_config(config_file=str(self.kubeconfig))
 
     def read(self, path: str) -> str:
-        """GET of any path, such as a pod's metrics through the API server."""
+        """GET of any path, such as a pod's metrics through the API server; raises DemoError."""
+        from kubernetes.client.exceptions import ApiException  # slow import
+        from urllib3.exceptions import HTTPError
+
         request = self.client.param_serialize("GET", path, auth_settings=["BearerToken"])
-        answer = self.client.call_api(*request, _request_timeout=5)
-        content: bytes = answer.read()
+        try:
+            answer = self.client.call_api(*request, _request_timeout=5)
+            content: bytes = answer.read()
+        except (ApiException, HTTPError, OSError) as error:
+            msg = f"GET {path}: {error}"
+            raise DemoError(msg) from error
         if answer.status != HTTPStatus.OK:
             msg = f"GET {path}: {answer.status} {content[:200].decode(errors='replace')}"
             raise DemoError(msg)

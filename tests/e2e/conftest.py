@@ -146,7 +146,13 @@ def model(namespace: str, uri: str | None, name: str = "digits", **spec: Any) ->
         "apiVersion": "modelfleet.dev/v1alpha1",
         "kind": "MLModel",
         "metadata": {"name": name, "namespace": namespace},
-        "spec": {"model": source, "objective": {"latencyMilliseconds": 200}, **spec},
+        # Small requests: a node of two cores must take all replicas of a rollout.
+        "spec": {
+            "model": source,
+            "objective": {"latencyMilliseconds": 200},
+            "resources": {"cpu": "50m", "memory": "256Mi"},
+            **spec,
+        },
     }
 
 

@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from modelfleet.gateway import project
+from modelfleet.gateway.resources import CLUSTER
 from tests.gateway import scenarios
 from tests.gateway.rig import Rig
 
@@ -47,12 +49,20 @@ async def test_a_new_endpoint_is_in_effect_in_milliseconds(rig: Rig) -> None:
         assert await rig.fed(1, *range(1, host + 1)) < 0.1
 
 
-async def test_a_protocol_change_feeds_the_changed_cluster_again(rig: Rig) -> None:
+async def test_a_changed_cluster_is_fed_again_at_once(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Envoy withholds its acknowledgement until endpoints come: 15 s by its own default."""
     await rig.served(1)
-    await rig.gateway()
-    async with rig.load(2) as seen:
-        rig.version(1, protocol="HTTP1", is_probed=True)
-        await asyncio.sleep(0.1)
+    gateway = await rig.gateway()
+    configuration = gateway.agent.configuration
+    track = configuration._order.tracks[CLUSTER]
+    before = track.version_of("team-a/churn-v1/pods")
+    async with rig.load(4) as seen:
+        monkeypatch.setattr(project, "UPSTREAM_IDLE", "1.4s")
+        configuration._projector.forget("team-a/churn")
         rig.route({1: 100}, request_timeout_seconds=7)
-        await rig.acknowledged()
+        assert await rig.acknowledged() < 1
+        await asyncio.sleep(0.2)
+    assert track.version_of("team-a/churn-v1/pods") != before
     assert seen.failures == {}

@@ -3,7 +3,7 @@
 Started by drivers (``tests.demo``, end-to-end tests) or by hand. Standard input takes commands
 (``control``); standard output gives one JSON object a line: ``{"event": "second", ...}`` and, for
 requests asked for by ``once``, ``{"event": "answer", ...}``. Exit code: 0 no failure, 1 at least
-one, 2 wrong plan or command. An interrupt or the end of standard input of a steered run stops sending.
+one, 2 wrong plan or command. An interrupt, or the end of a steered run's input, stops sending.
 """
 
 from __future__ import annotations
