@@ -57,11 +57,15 @@ class Report:
             found.append("the load generator left no report")
         elif total["failed"]:
             reasons = ", ".join(f"{n} x {why}" for why, n in total["reasons"].items())
-            found.append(f"{total['failed']} of {total['sent']} requests failed: {reasons}")
+            first = [f" (first: {each['detail']})" for each in self.load.get("failures", [])[:1]]
+            found.append(
+                f"{total['failed']} of {total['sent']} requests failed: {reasons}{''.join(first)}"
+            )
         if total and self.envoy_requests != total["sent"] + self.others_requests:
             found.append(
                 f"the gateways counted {self.envoy_requests} requests, but "
                 f"{total['sent']} + {self.others_requests} were sent"
+                " (a gateway that ends takes its last counts with it)"
             )
         return found
 

@@ -135,3 +135,22 @@ def test_lost_status_is_found_again_without_touching_pods():
     world.run(20)
     assert world.status.stable == "digits-v1"
     assert [p.uid for p in world.pods["digits-v1"]] == before
+
+
+def test_leader_that_dies_after_every_single_write_gets_to_the_end():
+    """Found by the kill campaign: outcomes written before the promotion went to and fro for ever."""
+    world = served(World(lag=0.0))
+    world.edit("next")
+    for _ in range(60):
+        unknown = {name: g.acknowledged for name, g in world.gateways.items()}
+        for gateway in world.gateways.values():
+            gateway.acknowledged = None
+        world.turn(cut=1)
+        for name, gateway in world.gateways.items():
+            gateway.acknowledged = unknown[name]
+        world.step()
+        world.turn(cut=1)
+    world.run(20)
+    assert world.status.stable == "digits-v2"
+    assert "Deployment/digits-v1" not in world.children
+    assert world.lost == []

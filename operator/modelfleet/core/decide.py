@@ -60,6 +60,11 @@ def _serve(facts: ModelFacts, spec: MLModelSpec, wanted: version.Wanted) -> Plan
     obstacle = _obstacle(facts, wanted, roles)
     course = status.Course(step, grant, routed, confirmed, *retained)
     picture = _picture(facts, spec, roles, course, (wanted, obstacle))
+    if roles.stable is not None and roles.stable.name != facts.status.stable:
+        # A promotion is written before anything that follows from it: a leader that dies here
+        # must not find the consequences of what it cannot know of.
+        promoted = status.status_of(facts, spec, picture)
+        return Plan(status=promoted, why="promotion", targets=targets)
     deletes = (
         *wanted.deletes,
         *children.surplus(facts, roles, is_confirmed=confirmed),
@@ -72,7 +77,7 @@ def _serve(facts: ModelFacts, spec: MLModelSpec, wanted: version.Wanted) -> Plan
         pods=_flat_pods(moves),
         scales=_flat_scales(moves),
         deletes=deletes,
-        learned=_learned(facts, roles),
+        learned=_learned(facts),
         causes=frozenset({obstacle.cause}) if obstacle else frozenset(),
         look_again_seconds=_look_again(facts, picture, wanted, moves),
         why=picture.moving or next((m.waits_for for m in moves if m.waits_for), ""),
@@ -227,15 +232,18 @@ def _retained(
     return None, None
 
 
-def _learned(facts: ModelFacts, roles: Roles) -> tuple[VersionLearned, ...]:
-    """Outcomes for the ledger. Without gateways nothing is learned, and nothing written."""
+def _learned(facts: ModelFacts) -> tuple[VersionLearned, ...]:
+    """Outcomes for the ledger, of what the status says already.
+
+    Without gateways nothing is learned, and nothing written.
+    """
     if not facts.gateways.is_used:
         return ()
     found = []
     for one in facts.versions:
-        if one is roles.stable:
+        if one.name == facts.status.stable:
             outcome = "Stable"
-        elif one is roles.candidate or one.outcome is None:
+        elif one.name == facts.status.candidate or one.outcome is None:
             continue
         else:
             outcome = "Retired"
