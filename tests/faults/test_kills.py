@@ -39,8 +39,9 @@ SETTINGS = {
 class Operator:
     """The operator as a process of ours in the cluster's network."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, namespace: str) -> None:
         self.log = log
+        self.namespace = namespace
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, passing: int, point: str) -> None:
@@ -50,7 +51,12 @@ class Operator:
                 stack.enter(command),
                 cwd=stack.ROOT,
                 stderr=sink,
-                env={**os.environ, **SETTINGS, "PYTHONPATH": "operator:."},
+                env={
+                    **os.environ,
+                    **SETTINGS,
+                    "MODELFLEET_WATCH_NAMESPACES": self.namespace,
+                    "PYTHONPATH": "operator:.",
+                },
             )
 
     def is_dead(self) -> bool:
@@ -67,7 +73,7 @@ class Operator:
 
 
 @pytest.fixture
-def operator(tmp_path) -> Iterator[Operator]:
+def operator(tmp_path, namespace) -> Iterator[Operator]:
     """In the place of the cluster's own operator, which comes back afterwards."""
     deployment = ["-n", stack.SYSTEM, "scale", "deployment/modelfleet-operator"]
     stack.kubectl(*deployment, "--replicas=0")
@@ -76,7 +82,7 @@ def operator(tmp_path) -> Iterator[Operator]:
         lambda: not stack.items("pods", stack.SYSTEM, "app.kubernetes.io/name=modelfleet-operator"),
         40,
     )
-    running = Operator(tmp_path / "operator.log")
+    running = Operator(tmp_path / "operator.log", namespace)
     yield running
     running.stop()
     stack.kubectl(*deployment, "--replicas=1")

@@ -30,7 +30,8 @@ def move(facts: ModelFacts, version: VersionFacts, target: int, *, may_leave: bo
     if len(version.alive) > version.replicas:
         return Drain(waits_for="Kubernetes to end the pods of the last step")
     if not may_leave:
-        return Drain(_labels(version, ()), None, "the route to leave it")
+        # It may be that a gateway is only silent: pods that are out already stay out.
+        return Drain(waits_for="the route to leave it")
     leaving = _victims(version, version.replicas - target)
     pods = _labels(version, leaving)
     waits = _waits_for(facts, version, leaving, target)
