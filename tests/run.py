@@ -76,7 +76,10 @@ def is_up() -> bool:
     """Whether a local cluster runs already."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.cluster", "status"],
-        cwd=stack.ROOT, capture_output=True, text=True, check=False,
+        cwd=stack.ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return done.returncode == 0
 

@@ -8,6 +8,11 @@ from tests.e2e.conftest import Load, model, ready
 
 OPERATOR = "app.kubernetes.io/name=modelfleet-operator"
 GATEWAY = "app.kubernetes.io/name=modelfleet-gateway"
+KILL_ALL = """
+import os
+mine = os.getpid()
+[os.kill(int(p), 9) for p in os.listdir("/proc") if p.isdigit() and int(p) != mine]
+"""
 
 
 def test_nothing_is_lost_through_the_life_of_a_model(namespace, store, load):
@@ -45,7 +50,6 @@ def kill_a_replica(namespace: str) -> None:
     """kill -9 of the server in one pod, and a deletion without grace of another one."""
     pods = stack.items("pods", namespace, "modelfleet.dev/role=replica")
     names = [p["metadata"]["name"] for p in pods if not p["metadata"].get("deletionTimestamp")]
-    script = "import os,signal;[os.kill(int(p),9) for p in os.listdir('/proc') if p.isdigit() and int(p)!=os.getpid()]"
     stack.kubectl(
         "-n",
         namespace,
@@ -56,7 +60,7 @@ def kill_a_replica(namespace: str) -> None:
         "--",
         "python3",
         "-c",
-        script,
+        KILL_ALL,
         check=False,
     )
     time.sleep(3)
@@ -113,7 +117,6 @@ def wake_with_parked_requests_while_an_agent_dies(namespace: str, load: Load) ->
     load.say(once=200)
     time.sleep(0.5)
     pod = stack.items("pods", stack.SYSTEM, GATEWAY)[0]["metadata"]["name"]
-    script = "import os,signal;[os.kill(int(p),9) for p in os.listdir('/proc') if p.isdigit() and int(p)!=os.getpid()]"
     subprocess.run(
         [
             str(stack.KUBECTL),
@@ -128,7 +131,7 @@ def wake_with_parked_requests_while_an_agent_dies(namespace: str, load: Load) ->
             "--",
             "python3",
             "-c",
-            script,
+            KILL_ALL,
         ],
         capture_output=True,
         check=False,

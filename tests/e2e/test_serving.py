@@ -30,7 +30,8 @@ def test_ten_lines_serve_right_answers_inside_and_outside(namespace, store, arti
     ).stdout
     script = (
         "import sys, urllib.request; print(urllib.request.urlopen("
-        f"'http://digits.{namespace}/v2/models/digits/infer', sys.argv[1].encode()).read().decode())"
+        f"'http://digits.{namespace}/v2/models/digits/infer', sys.argv[1].encode())"
+        ".read().decode())"
     )
     pod = stack.items("pods", namespace, "modelfleet.dev/role=replica")[0]["metadata"]["name"]
     inside = stack.kubectl(

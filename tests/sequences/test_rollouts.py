@@ -138,7 +138,7 @@ def test_lost_status_is_found_again_without_touching_pods():
 
 
 def test_leader_that_dies_after_every_single_write_gets_to_the_end():
-    """Found by the kill campaign: outcomes written before the promotion went to and fro for ever."""
+    """Found by the kill campaign: outcomes written before the promotion went to and fro."""
     world = served(World(lag=0.0))
     world.edit("next")
     for _ in range(60):
