@@ -159,8 +159,9 @@ class Given:
         return self
 
     def granted(self, replicas: int) -> Given:
-        """The fleet grants so many replicas now."""
+        """The fleet grants so many replicas, and the status says so already."""
         self.grant = replicas
+        self.status["scaling"] = {"want": replicas, "granted": replicas, "ready": 0, "why": []}
         return self
 
     def with_facts(self, **fields: Any) -> Given:

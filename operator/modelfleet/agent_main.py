@@ -47,7 +47,7 @@ class Feed:
         self._known.pop(item["metadata"]["uid"], None)
         self._agent.delete(self._kind, item)
 
-    def replace(self, items: list[Json]) -> None:
+    def replace(self, items: list[Json], version: str, namespace: str | None = None) -> None:  # noqa: ARG002 - a feed has one watch
         """All objects that exist now."""
         listed = {item["metadata"]["uid"] for item in items}
         for uid, old in list(self._known.items()):

@@ -22,11 +22,12 @@ from modelfleet.api import names
 from modelfleet.engine.health import Health
 from modelfleet.engine.leader import lead
 from modelfleet.engine.ledger import Ledger
-from modelfleet.engine.observe import Observer, Sight
+from modelfleet.engine.observe import Observer, Sight, is_followed
 from modelfleet.engine.queue import KeyQueue
 from modelfleet.engine.tick import Ticker
 from modelfleet.engine.turn import Pace, Turner
 from modelfleet.engine.worker import Workers
+from modelfleet.errors import ModelfleetError
 from modelfleet.facts.model import Defaults, Key
 from modelfleet.hooks import handlers
 from modelfleet.kube.access import load_access
@@ -120,15 +121,15 @@ async def _links(client: KubeClient, settings: Settings, queue: KeyQueue) -> Gat
     )
 
 
-async def _follow_gateways(links: GatewayLinks, pods: Store) -> None:
-    """Streams follow the gateway pods that exist."""
+async def _follow_gateways(links: GatewayLinks, pods: Store, drain_seconds: float) -> None:
+    """Streams follow the gateway pods that could get traffic, or soon will."""
     while True:
+        now = datetime.now(UTC)
         links.update(
             {
                 pod["metadata"]["name"]: pod["status"]["podIP"]
                 for pod in pods.all()
-                if (pod.get("status") or {}).get("podIP")
-                and pod["status"].get("phase") == "Running"
+                if is_followed(pod, now, drain_seconds)
             }
         )
         connected = links.connected()
@@ -136,15 +137,18 @@ async def _follow_gateways(links: GatewayLinks, pods: Store) -> None:
         await asyncio.sleep(0.2)
 
 
-async def _census(client: KubeClient, cache: Cache, settings: Settings) -> None:
+async def _census(client: KubeClient, cache: Cache, settings: Settings, observer: Observer) -> None:
     """Models that vanished while Kopf's watch was away are never reported by it: count anew."""
     while True:
         await asyncio.sleep(CENSUS_SECONDS)
-        found: list[dict[str, Any]] = []
+        observer.forget_gone()
         for namespace in _namespaces(settings) or [None]:
-            items, _ = await client.list(MODELS, namespace, {})
-            found += items
-        cache.models.replace(found)
+            try:
+                items, version = await client.list(MODELS, namespace, {})
+            except ModelfleetError as error:
+                log.warning("census failed", error=str(error))
+                continue
+            cache.models.replace(items, version, namespace)
         metrics.MODELS.set(len(cache.models))
 
 
@@ -185,6 +189,20 @@ def _turner(
     )
 
 
+def _sight(cache: Cache, links: GatewayLinks | None, settings: Settings) -> Sight:
+    return Sight(
+        models=cache.models,
+        versions=cache.versions,
+        deployments=cache.deployments,
+        services=cache.services,
+        pods=cache.pods,
+        gateway_pods=cache.gateway_pods,
+        gateways=links,
+        defaults=_defaults(settings),
+        gateway_drain_seconds=settings.gateway_drain_seconds,
+    )
+
+
 async def operator(settings: Settings) -> int:
     """The operator; returns the exit code."""
     logs.configure(settings.log_format, settings.log_level)
@@ -202,17 +220,7 @@ async def operator(settings: Settings) -> int:
     )
     publisher = Publisher(client, identity)
     links = await _links(client, settings, queue) if settings.gateway == "On" else None
-    sight = Sight(
-        models=cache.models,
-        versions=cache.versions,
-        deployments=cache.deployments,
-        services=cache.services,
-        pods=cache.pods,
-        gateway_pods=cache.gateway_pods,
-        gateways=links,
-        defaults=_defaults(settings),
-        gateway_drain_seconds=settings.gateway_drain_seconds,
-    )
+    sight = _sight(cache, links, settings)
     observer = Observer(sight, lambda: datetime.now(UTC))
     ticker = None
     if links is not None:
@@ -232,14 +240,17 @@ async def operator(settings: Settings) -> int:
     background: list[Awaitable[Any]] = [
         *(reflector.run() for reflector in cache.reflectors),
         handlers.run(registry, [n for n in _namespaces(settings) if n], ready=ready, stop=stop),
-        _census(client, cache, settings),
+        _census(client, cache, settings, observer),
         publisher.run(),
         health.beat(),
         _serve_health(settings, health, cache),
         _lead(lease, cache, ready, lambda: lead(workers, ticker, settings.tick_seconds)),
     ]
     if links is not None:
-        background += [links.run(), _follow_gateways(links, cache.gateway_pods)]
+        background += [
+            links.run(),
+            _follow_gateways(links, cache.gateway_pods, settings.gateway_drain_seconds),
+        ]
     try:
         return await _until_stopped(background, ready, stop)
     finally:

@@ -66,6 +66,8 @@ class Reason(StrEnum):
     UNSCHEDULABLE = "Unschedulable"
     START_TIMEOUT = "StartTimeout"
     NAME_TAKEN = "NameTaken"
+    CREATE_REFUSED = "CreateRefused"
+    PODS_REFUSED = "PodsRefused"
     PLAN_REFUSED = "PlanRefused"
 
 
@@ -104,6 +106,8 @@ REASON_TEXT: Mapping[Reason, str] = {
     Reason.UNSCHEDULABLE: "No node can take a replica.",
     Reason.START_TIMEOUT: "Not ready within `runtime.startupSeconds`.",
     Reason.NAME_TAKEN: "An object of a needed name exists and is not ours; it is left alone.",
+    Reason.CREATE_REFUSED: "The API server does not take an object that the model needs.",
+    Reason.PODS_REFUSED: "Kubernetes refuses to make the pods: quota, pod security or limits.",
     Reason.PLAN_REFUSED: "The operator's own safety check refused a plan; the last one stays.",
 }
 

@@ -35,7 +35,7 @@ class RouteStatus(ApiObject):
     revision: Annotated[int, Field(ge=1, json_schema_extra={"format": "int64"})]
     """Counts up with each change of the route."""
     weights: Annotated[
-        list[RouteShare], Field(max_length=16, json_schema_extra=map_list("version"))
+        list[RouteShare], Field(max_length=64, json_schema_extra=map_list("version"))
     ]
     """Shares; they sum to 100."""
     request_timeout_seconds: Annotated[int, Field(ge=1, le=3600)]

@@ -85,6 +85,12 @@ def surplus(facts: ModelFacts, roles: Roles, *, is_confirmed: bool) -> tuple[Del
         is_empty = version.replicas == 0 and not version.pods
         if is_empty and is_confirmed and version.name not in routed:
             gone += _remains(version)
+    if is_confirmed:
+        gone += [
+            Delete(one.kind, one.name, one.uid, "its version is gone")
+            for one in facts.orphans
+            if one.name not in routed
+        ]
     return tuple(gone)
 
 
@@ -100,7 +106,9 @@ def _remains(version: VersionFacts) -> list[Delete]:
 def forgotten(facts: ModelFacts, roles: Roles, limit: int) -> tuple[Delete, ...]:
     """Versions beyond the history limit, oldest first; never one that serves or is pinned."""
     kept = {v.name for v in (roles.stable, roles.candidate, *roles.others) if v is not None}
-    kept |= {facts.status.retained or ""}
+    kept |= {facts.status.retained or "", facts.status.stable or ""}
+    if facts.status.route is not None:
+        kept |= {share.version for share in facts.status.route.weights}
     if facts.spec is not None and facts.spec.version:
         kept.add(facts.spec.version)
     rest = sorted(

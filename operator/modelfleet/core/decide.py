@@ -54,17 +54,17 @@ def _serve(facts: ModelFacts, spec: MLModelSpec, wanted: version.Wanted) -> Plan
     moving_step = None if step is None or step.is_complete else step
     targets = split.targets(roles, moving_step, grant, retained[0])
     to_create, repairs = children.needed(facts, spec, roles, targets)
-    weights = _weights(roles, step)
+    weights = _weights(roles, step, now_routed)
     routed = route.next_route(facts, spec, weights, _named(roles)) if weights else now_routed
     moves = _moves(facts, roles, targets, now_routed, confirmed=confirmed)
     obstacle = _obstacle(facts, wanted, roles)
     course = status.Course(step, grant, routed, confirmed, *retained)
     picture = _picture(facts, spec, roles, course, (wanted, obstacle))
-    if roles.stable is not None and roles.stable.name != facts.status.stable:
-        # A promotion is written before anything that follows from it: a leader that dies here
-        # must not find the consequences of what it cannot know of.
-        promoted = status.status_of(facts, spec, picture)
-        return Plan(status=promoted, why="promotion", targets=targets)
+    if _is_news(facts, roles, grant):
+        # A decision is written before anything that follows from it: a leader that dies here
+        # must not find the consequences of what it cannot know of, and undo them.
+        decided = status.status_of(facts, spec, picture)
+        return Plan(status=decided, why=picture.moving or "decision", targets=targets)
     deletes = (
         *wanted.deletes,
         *children.surplus(facts, roles, is_confirmed=confirmed),
@@ -83,6 +83,14 @@ def _serve(facts: ModelFacts, spec: MLModelSpec, wanted: version.Wanted) -> Plan
         why=picture.moving or next((m.waits_for for m in moves if m.waits_for), ""),
         targets=targets,
     )
+
+
+def _is_news(facts: ModelFacts, roles: Roles, grant: int) -> bool:
+    """A promotion, or another number of replicas, that the status does not say yet."""
+    if roles.stable is not None and roles.stable.name != facts.status.stable:
+        return True
+    said = facts.status.scaling
+    return said is not None and roles.serving is not None and said.granted != grant
 
 
 def _step(
@@ -112,12 +120,20 @@ def _promoted(roles: Roles, candidate: VersionFacts) -> Roles:
     return Roles(candidate, None, tuple(sorted(others, key=lambda v: v.number)))
 
 
-def _weights(roles: Roles, step: strategies.Step | None) -> Mapping[str, int]:
+def _weights(
+    roles: Roles, step: strategies.Step | None, present: Route | None
+) -> Mapping[str, int]:
     if step is not None and not step.is_complete:
         return step.weights
     serving = roles.stable
     if serving is None:
         return {}
+    if step is None and roles.candidate is not None and present is not None:
+        # Paused in the middle: the weights stay where they are.
+        involved = {serving.name, roles.candidate.name}
+        kept = {s.version: s.weight for s in present.weights if s.version in involved}
+        if sum(kept.values()) == route.HUNDRED:
+            return kept
     return {serving.name: 100}
 
 
@@ -165,6 +181,8 @@ def _obstacle(facts: ModelFacts, wanted: version.Wanted, roles: Roles) -> faults
         from_taken = min(facts.taken)
         fault = Fault("NameTaken", f"{from_taken} exists and is not ours", is_hopeless=True)
         return faults.of_fault(facts, Reason.NAME_TAKEN, fault, "")
+    if facts.refused:
+        return faults.of_fault(facts, Reason.CREATE_REFUSED, facts.refused[min(facts.refused)], "")
     if wanted.obstacle is not None:
         reason, fault = wanted.obstacle
         return faults.of_fault(facts, reason, fault, "")

@@ -83,6 +83,12 @@ def _labels(version: VersionFacts, leaving: tuple[PodFacts, ...]) -> tuple[PodSe
     )
 
 
+def _longest_seconds(facts: ModelFacts, version: VersionFacts) -> int:
+    """The longest that a request may take: the route's time-out may be above the version's."""
+    timeout = facts.spec.traffic.request_timeout_seconds if facts.spec else 0
+    return max(version.spec.shutdown_seconds, timeout)
+
+
 def _waits_for(
     facts: ModelFacts, version: VersionFacts, leaving: tuple[PodFacts, ...], target: int
 ) -> str:
@@ -92,7 +98,7 @@ def _waits_for(
         if pod.in_flight == 0 or not facts.gateways.is_used:
             continue
         drained = (facts.now - pod.drained_at).total_seconds() if pod.drained_at else 0.0
-        if drained < version.spec.shutdown_seconds:
+        if drained < _longest_seconds(facts, version):
             return f"the last requests of {pod.name}"
     is_last = target == 0 and facts.status.stable == version.name
     if is_last and facts.gateways.is_used and facts.gateways.held != 0:

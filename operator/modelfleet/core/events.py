@@ -19,7 +19,6 @@ def since(facts: ModelFacts, plan: Plan) -> tuple[EventFact, ...]:
         found.append(EventFact("Normal", "RolloutComplete", text))
     found += _scaled(before, after)
     found += _turned_bad(before, after)
-    found += [EventFact("Warning", "Repaired", repair.why[:900]) for repair in plan.repairs]
     return tuple(found)
 
 

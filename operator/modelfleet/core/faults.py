@@ -20,6 +20,8 @@ _ADVICE = {
     Reason.START_TIMEOUT: "raise runtime.startupSeconds or make loading faster",
     Reason.PROBE_FAILED: "look at the model's answer; the replica is kept out of traffic",
     Reason.CONFIG_MAP_MISSING: "create it",
+    Reason.CREATE_REFUSED: "change what the API server objects to",
+    Reason.PODS_REFUSED: "raise the quota or change resources and runtime to what is allowed",
     Reason.NAME_TAKEN: "rename the model, or remove or rename that object",
 }
 
@@ -64,6 +66,9 @@ def of_version(facts: ModelFacts, version: VersionFacts) -> Obstacle | None:
                     version.name,
                 )
             )
+    child = version.deployment
+    if child is not None and child.fault is not None and len(version.alive) < version.replicas:
+        found.append(of_fault(facts, _reason(child.fault.reason), child.fault, version.name))
     if not found:
         return None
     return min(found, key=lambda o: (not o.is_hopeless,))
@@ -75,8 +80,8 @@ def _fault_of(facts: ModelFacts, version: VersionFacts, pod: PodFacts) -> Fault 
         return Fault(Reason.PROBE_FAILED.value, f"{pod.name}: {wrong}") if wrong else None
     if pod.fault is not None:
         return pod.fault
-    age = (facts.now - pod.created_at).total_seconds()
-    if age > version.spec.startup_seconds and pod.ready_at is None:
+    since = pod.unready_since or pod.created_at
+    if (facts.now - since).total_seconds() > version.spec.startup_seconds:
         text = f"{pod.name} is not ready after {version.spec.startup_seconds} s"
         return Fault(Reason.START_TIMEOUT.value, text, is_hopeless=True)
     return None

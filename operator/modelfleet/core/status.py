@@ -68,7 +68,7 @@ def status_of(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> MLModel
         ),
         url=f"http://{facts.key.name}.{facts.key.namespace}/" if facts.gateways.is_used else None,
         model=serving.spec.model_version if serving else None,
-        stable=serving.name if serving else None,
+        stable=serving.name if serving else before.stable,
         candidate=roles.candidate.name if roles.candidate else None,
         last_version=max(numbers) or None,
         route=_route(facts, picture),
@@ -102,14 +102,16 @@ def refused(facts: ModelFacts, reason: Reason, message: str) -> MLModelStatus:
             claims.append((kind, False, reason, message))
         elif old is None:
             claims.append(_unknown(kind, reason, message))
-        else:
-            value = {"True": True, "False": False}.get(old.status)
-            claims.append((kind, value, Reason(old.reason), old.message))
-    conditions = updated(
-        facts.status.conditions, claims, generation=facts.generation, now=facts.now.isoformat()
-    )
+    said = {
+        c.type: c
+        for c in updated(
+            facts.status.conditions, claims, generation=facts.generation, now=facts.now.isoformat()
+        )
+    }
+    # What is not concerned is carried over as it is, with whatever reason it has.
+    conditions = [said.get(kind.value) or kept[kind.value] for kind in C]
     return facts.status.model_copy(
-        update={"conditions": list(conditions), "observed_generation": facts.generation}
+        update={"conditions": conditions, "observed_generation": facts.generation}
     )
 
 

@@ -19,6 +19,8 @@ log = structlog.get_logger()
 
 async def lead(workers: Workers, ticker: Ticker | None, tick_seconds: float) -> None:
     """Turns and ticks until cancelled."""
+    if ticker is not None:
+        ticker.begin()
     async with asyncio.TaskGroup() as group:
         group.create_task(workers.run(), name="workers")
         if ticker is not None:

@@ -7,7 +7,9 @@ objects, gateways) is safe to forget: grants come back from status, causes start
 from collections import deque
 from dataclasses import dataclass, field
 
-from modelfleet.facts.model import Key
+from modelfleet.api.conditions import Reason
+from modelfleet.errors import ModelfleetError, Refused
+from modelfleet.facts.model import Fault, Key
 from modelfleet.facts.scaling import Ask, Bucket, Grant, ScalingParams
 
 KEPT_BUCKETS = 180
@@ -26,6 +28,15 @@ class Seen:
 
 
 @dataclass(slots=True)
+class Refusal:
+    """An object that the API server did not take: since when, and its words."""
+
+    since: float
+    message: str
+    is_final: bool
+
+
+@dataclass(slots=True)
 class Entry:
     """Memory of one model; times are monotonic seconds."""
 
@@ -37,8 +48,9 @@ class Entry:
     grant: Grant | None = None
     causes: dict[str, float] = field(default_factory=dict)
     taken: dict[str, float] = field(default_factory=dict)
+    refused: dict[str, Refusal] = field(default_factory=dict)
+    uid: str = ""
     status_at: float = float("-inf")
-    repaired: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     def note_causes(self, present: frozenset[str], now: float) -> None:
         """Keep since when each cause is there; one that went away is forgotten."""
@@ -47,6 +59,27 @@ class Entry:
     def cause_seconds(self, now: float) -> dict[str, float]:
         """How long each cause has lasted."""
         return {cause: now - since for cause, since in self.causes.items()}
+
+    def note_refusal(self, identity: str, error: ModelfleetError, now: float) -> None:
+        """An object could not be made; the first time counts."""
+        known = self.refused.get(identity)
+        since = now if known is None else known.since
+        self.refused[identity] = Refusal(since, str(error), isinstance(error, Refused))
+
+    def keep_refusals(self, wanted: set[str]) -> None:
+        """Forget those of objects that are not to be made any more."""
+        self.refused = {name: one for name, one in self.refused.items() if name in wanted}
+
+    def refusals(self, now: float, hopeless_seconds: float) -> dict[str, Fault]:
+        """As faults; hopeless when the object itself is wrong, or after lasting too long."""
+        return {
+            identity: Fault(
+                Reason.CREATE_REFUSED.value,
+                f"{identity}: {one.message}"[:600],
+                one.is_final or now - one.since >= hopeless_seconds,
+            )
+            for identity, one in sorted(self.refused.items())
+        }
 
     def still_taken(self, now: float) -> frozenset[str]:
         """Names found taken a short while ago; after that they are tried again."""

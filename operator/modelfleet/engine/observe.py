@@ -18,13 +18,16 @@ from modelfleet.api.version import MLModelVersionSpec
 from modelfleet.engine.ledger import Entry
 from modelfleet.engine.pods import moment, pod_facts, reported
 from modelfleet.engine.ports import Gateways, Json, Objects
+from modelfleet.facts.endpoint import endpoint_of
 from modelfleet.facts.model import (
     ChildFacts,
+    ChildKind,
     Defaults,
     Fault,
     GatewayFacts,
     Key,
     ModelFacts,
+    Orphan,
     PodFacts,
     ResolveFacts,
     VersionFacts,
@@ -85,15 +88,24 @@ class Observer:
             spec_error=error,
             status=parse_status(model),
             versions=self._versions(key, model["metadata"]["uid"]),
+            orphans=self._orphans(key, model["metadata"]["uid"]),
             service=self._service(key, model["metadata"]["uid"]),
             resolve=self._resolve(key),
             config_maps=config,
             taken=entry.still_taken(monotonic),
+            refused=entry.refusals(monotonic, self._sight.defaults.hopeless_seconds),
             ask=entry.ask,
             grant=entry.grant,
             cause_seconds=entry.cause_seconds(monotonic),
             metrics_fresh=self._fresh(gateways),
         )
+
+    def forget_gone(self) -> None:
+        """Drop what is remembered of versions and pods that exist no more."""
+        versions = {item["metadata"]["uid"] for item in self._sight.versions.all()}
+        pods = {item["metadata"]["uid"] for item in self._sight.pods.all()}
+        self._specs = {uid: known for uid, known in self._specs.items() if uid in versions}
+        self._drained = {uid: at for uid, at in self._drained.items() if uid in pods}
 
     def has_source(self, key: Key, source: str) -> bool:
         """Whether a version was made from exactly this source."""
@@ -108,16 +120,33 @@ class Observer:
         sight = self._sight
         by_version: dict[str, list[PodFacts]] = {}
         specs = {}
-        for item in sight.versions.of_model(key):
+        items = [item for item in sight.versions.of_model(key) if is_owned(item, uid)]
+        for item in items:
             specs[item["metadata"]["name"]] = self._version_spec(item)
         for pod in sight.pods.of_model(key):
             name = (pod["metadata"].get("labels") or {}).get(names.LABEL_VERSION, "")
-            if name in specs:
+            if name in specs and _is_replica_of(pod, name):
                 by_version.setdefault(name, []).append(self._pod(pod, specs[name].port))
         return tuple(
-            self._version(item, specs[item["metadata"]["name"]], by_version, uid)
-            for item in sight.versions.of_model(key)
+            self._version(item, specs[item["metadata"]["name"]], by_version, uid) for item in items
         )
+
+    def _orphans(self, key: Key, uid: str) -> tuple[Orphan, ...]:
+        """Children of versions that somebody deleted."""
+        known = {item["metadata"]["name"] for item in self._sight.versions.of_model(key)}
+        found: list[Orphan] = []
+        kinds: tuple[tuple[ChildKind, Objects], ...] = (
+            ("Deployment", self._sight.deployments),
+            ("Service", self._sight.services),
+        )
+        for kind, store in kinds:
+            for item in store.of_model(key):
+                meta = item["metadata"]
+                version = (meta.get("labels") or {}).get(names.LABEL_VERSION)
+                is_left = version is not None and version not in known
+                if is_left and is_owned(item, uid) and not meta.get("deletionTimestamp"):
+                    found.append(Orphan(kind, meta["name"], meta["uid"]))
+        return tuple(found)
 
     def _version(
         self,
@@ -155,7 +184,7 @@ class Observer:
     def _pod(self, item: Json, port: int) -> PodFacts:
         address = (item.get("status") or {}).get("podIP")
         gateways = self._sight.gateways
-        flight = gateways.in_flight(f"{address}:{port}") if gateways and address else None
+        flight = gateways.in_flight(endpoint_of(address, port)) if gateways and address else None
         facts = pod_facts(item, port, flight)
         if facts.is_in_service:
             self._drained.pop(facts.uid, None)
@@ -216,8 +245,7 @@ def child(item: Json | None, uid: str) -> ChildFacts | None:
     if item is None:
         return None
     meta = item["metadata"]
-    owners = meta.get("ownerReferences") or []
-    if not any(owner.get("uid") == uid for owner in owners):
+    if not is_owned(item, uid):
         return None
     return ChildFacts(
         uid=meta["uid"],
@@ -226,7 +254,31 @@ def child(item: Json | None, uid: str) -> ChildFacts | None:
         live=item,
         editors=tuple(m for m in meta.get("managers", ()) if m not in _OWN_EDITORS),
         is_terminating=bool(meta.get("deletionTimestamp")),
+        fault=_replica_failure(item),
     )
+
+
+def is_owned(item: Mapping[str, Any], uid: str) -> bool:
+    """Whether one of the object's owners has this uid."""
+    owners = item["metadata"].get("ownerReferences") or []
+    return any(owner.get("uid") == uid for owner in owners)
+
+
+def _is_replica_of(pod: Mapping[str, Any], version: str) -> bool:
+    """Labels can be set by anybody in the namespace; the controller cannot be lent."""
+    owners = pod["metadata"].get("ownerReferences") or []
+    return any(
+        owner.get("kind") == "ReplicaSet" and str(owner.get("name")).startswith(f"{version}-")
+        for owner in owners
+    )
+
+
+def _replica_failure(item: Mapping[str, Any]) -> Fault | None:
+    """Kubernetes refuses to make the pods: quota, pod security, limit ranges."""
+    for condition in (item.get("status") or {}).get("conditions") or []:
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            return Fault(Reason.PODS_REFUSED.value, str(condition.get("message", ""))[:600])
+    return None
 
 
 def startup(pods: tuple[PodFacts, ...]) -> float | None:
@@ -258,6 +310,24 @@ def may_get_traffic(pod: Mapping[str, Any], now: datetime, drain_seconds: float)
     return now - since < timedelta(seconds=drain_seconds)
 
 
+def is_followed(pod: Mapping[str, Any], now: datetime, drain_seconds: float) -> bool:
+    """Whether the leader wants a stream to this gateway pod.
+
+    One that is not ready for longer than the drain time gets no traffic, and must not hold up
+    the scaling of the fleet by its silence; it is followed again when it is ready.
+    """
+    status = pod.get("status") or {}
+    if status.get("phase") != "Running" or not status.get("podIP"):
+        return False
+    ready: Mapping[str, Any] = next(
+        (c for c in status.get("conditions") or [] if c["type"] == "Ready"), {}
+    )
+    since = moment(ready.get("lastTransitionTime"))
+    if ready.get("status") == "True" or since is None:
+        return True
+    return now - since < timedelta(seconds=drain_seconds)
+
+
 def _has_run(status: Mapping[str, Any]) -> bool:
     """A pod that ever was ready had all its containers started once."""
     return all(
@@ -276,15 +346,24 @@ def resolve_facts(pod: Mapping[str, Any]) -> ResolveFacts:
         digest = told.get("digest")
     fault = None if digest else pod_facts(pod, 1, None).fault
     if status.get("phase") in {"Succeeded", "Failed"} and not digest and fault is None:
-        fault = Fault(Reason.FETCH_FAILED.value, f"{meta['name']} ended without a result")
+        why = status.get("message") or status.get("reason") or "no result"
+        fault = Fault(Reason.FETCH_FAILED.value, f"{meta['name']} ended: {why}"[:600])
     return ResolveFacts(
         name=meta["name"],
         uid=meta["uid"],
         source=(meta.get("annotations") or {}).get(names.ANNOTATION_SOURCE, ""),
         digest=digest,
         fault=fault,
-        finished_at=moment(ended.get("finishedAt")),
+        finished_at=moment(ended.get("finishedAt")) or _rejected_at(pod),
     )
+
+
+def _rejected_at(pod: Mapping[str, Any]) -> datetime | None:
+    """A pod that its node refused never ran a container, and never will."""
+    status = pod.get("status") or {}
+    if status.get("phase") != "Failed":
+        return None
+    return moment(status.get("startTime") or pod["metadata"]["creationTimestamp"])
 
 
 def _terminated(status: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ import orjson
 
 from modelfleet.api import names
 from modelfleet.api.conditions import Reason
+from modelfleet.facts.endpoint import endpoint_of
 from modelfleet.facts.model import Fault, PodFacts
 
 _PULL = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
@@ -38,9 +39,10 @@ def pod_facts(item: Mapping[str, Any], port: int, in_flight: int | None) -> PodF
         name=meta["name"],
         uid=meta["uid"],
         created_at=created,
-        endpoint=f"{address}:{port}" if address else None,
+        endpoint=endpoint_of(address, port) if address else None,
         is_ready=is_ready,
         ready_at=moment(ready.get("lastTransitionTime")) if is_ready else None,
+        unready_since=None if is_ready else moment(ready.get("lastTransitionTime")) or created,
         is_in_service=(meta.get("labels") or {}).get(names.LABEL_IN_SERVICE) == names.IN_SERVICE,
         is_terminating=bool(meta.get("deletionTimestamp"))
         or status.get("phase") in {"Failed", "Succeeded"},
@@ -70,26 +72,40 @@ def _fault(
 
 def _container_fault(pod: str, container: Mapping[str, Any]) -> Fault | None:
     state = container.get("state") or {}
-    waiting = state.get("waiting") or {}
-    reason = waiting.get("reason", "")
     where = f"{pod}, container {container['name']}"
-    if reason in _PULL:
-        text = f"{where}: image {container.get('image')}: {waiting.get('message') or reason}"
-        return Fault(Reason.IMAGE_PULL_FAILED.value, text[:600], reason in _HOPELESS_PULL)
-    if reason in _CONFIG:
-        text = f"{where}: {waiting.get('message') or reason}"
-        return Fault(Reason.CONTAINER_FAILED.value, text[:600])
+    waiting = _waiting_fault(where, container, state.get("waiting") or {})
+    if waiting is not None:
+        return waiting
+    if "running" in state and container.get("started"):
+        # What ended before is over: it has started since, and only is not ready.
+        return None
     ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated") or {}
     if not ended or ended.get("exitCode") == 0:
         return None
-    crashes = int(container.get("restartCount") or 0) + (0 if state.get("running") else 1)
+    crashes = int(container.get("restartCount") or 0) + (0 if "running" in state else 1)
+    return _ended_fault(where, ended, crashes)
+
+
+def _waiting_fault(
+    where: str, container: Mapping[str, Any], waiting: Mapping[str, Any]
+) -> Fault | None:
+    reason = waiting.get("reason", "")
+    text = waiting.get("message") or reason
+    if reason in _PULL:
+        message = f"{where}: image {container.get('image')}: {text}"
+        return Fault(Reason.IMAGE_PULL_FAILED.value, message[:600], reason in _HOPELESS_PULL)
+    if reason in _CONFIG:
+        return Fault(Reason.CONTAINER_FAILED.value, f"{where}: {text}"[:600])
+    return None
+
+
+def _ended_fault(where: str, ended: Mapping[str, Any], crashes: int) -> Fault | None:
     told = reported(ended.get("message"))
     if told is not None:
         # Our own fetch and serve say in their last words what is wrong.
         text = f"{where}: {told.get('message', '')}"
-        return Fault(
-            str(told["reason"]), text[:600], bool(told.get("final")) or crashes >= _CRASHES
-        )
+        is_hopeless = bool(told.get("final")) or crashes >= _CRASHES
+        return Fault(str(told["reason"]), text[:600], is_hopeless)
     if crashes < _CRASHES:
         return None
     last = (ended.get("message") or ended.get("reason") or "").strip().splitlines()

@@ -50,6 +50,10 @@ class Ticker:
         """How long not every gateway has reported; 0 while all do."""
         return 0.0 if self._incomplete_since is None else self._monotonic() - self._incomplete_since
 
+    def begin(self) -> None:
+        """Leading begins: what came before is not of this moment."""
+        self._gateways.take_samples()
+
     def tick(self) -> None:
         """Take the samples, decide for all models with traffic, wake those that change."""
         now = self._monotonic()

@@ -6,13 +6,14 @@ never decide anything itself.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
 from modelfleet.api import names
 from modelfleet.api.conditions import Reason
 from modelfleet.api.mlmodel import MLModelSpec
+from modelfleet.api.status import MLModelStatus
 from modelfleet.core import status as claims
 from modelfleet.core.check import config_references
 from modelfleet.core.decide import decide
@@ -21,9 +22,9 @@ from modelfleet.core.shape import source_hash
 from modelfleet.engine.ledger import Entry, Ledger, Seen
 from modelfleet.engine.observe import Observer, parse_spec
 from modelfleet.engine.ports import Announcer, ConfigReader, Json, Objects, Writer
-from modelfleet.errors import NameTaken
+from modelfleet.errors import ModelfleetError, NameTaken, Refused, Transient
 from modelfleet.facts.model import Key, ModelFacts
-from modelfleet.facts.plan import Plan
+from modelfleet.facts.plan import Create, EventFact, Plan
 from modelfleet.facts.scaling import ScalingParams
 from modelfleet.telemetry import metrics
 
@@ -41,6 +42,15 @@ class Outcome:
     writes: int
     look_again_seconds: float | None
     is_gone: bool = False
+
+
+@dataclass(slots=True)
+class Applied:
+    """How far a plan got. `looks_anew`: the facts have changed, decide again at once."""
+
+    writes: int = 0
+    looks_anew: bool = False
+    failure: ModelfleetError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +98,18 @@ class Turner:
             if facts is None or model is None:
                 self._ledger.forget(key)
                 return Outcome(writes, None, is_gone=True)
+            if entry.uid != facts.uid:
+                # Another model of the same name: what was learned is not of this one.
+                self._ledger.forget(key)
+                entry = self._ledger.entry(key)
+                entry.uid = facts.uid
+                facts = replace(facts, ask=None, grant=None, taken=frozenset(), refused={})
             plan = self._guarded(decide(facts), facts)
             self._remember(entry, facts, plan)
-            done = await self._apply(key, facts, plan)
-            writes += done
-            if _makes_version(plan):
-                # Its Deployment follows at once; the status is written when that is known.
+            applied = await self._apply(model, facts, plan)
+            writes += applied.writes
+            if applied.looks_anew:
+                # A version was made, or a name is taken: the status is written when that is known.
                 continue
             moved, again = await self._publish(entry, model, plan, facts)
             writes += bool(moved)
@@ -106,6 +122,8 @@ class Turner:
                     targets=dict(plan.targets),
                     why=plan.why,
                 )
+            if applied.failure is not None:
+                raise applied.failure
             return Outcome(writes, _soonest(plan.look_again_seconds, again))
         return Outcome(writes, 0.0)
 
@@ -161,20 +179,21 @@ class Turner:
             startup_seconds=max(learned, default=DEFAULT_STARTUP_SECONDS),
         )
 
-    async def _apply(self, key: Key, facts: ModelFacts, plan: Plan) -> int:
-        """All parts in the order of the plan's fields; returns the number of writes."""
-        count = 0
+    async def _apply(self, model: Json, facts: ModelFacts, plan: Plan) -> Applied:
+        """All parts in the order of the plan's fields."""
+        key = facts.key
+        applied = Applied()
+        if not _is_decision(facts.status, plan.status):
+            # What is not wanted any more, or exists, is no refusal any more.
+            wanted = {_identity(create) for create in plan.creates}
+            self._ledger.entry(key).keep_refusals(wanted)
         for create in plan.creates:
-            try:
-                await self._writer.create(key, facts.uid, create)
-            except NameTaken as taken:
-                identity = f"{taken.kind}/{taken.name}"
-                self._ledger.entry(key).taken[identity] = self._monotonic()
-            count += 1
-            if create.manifest["kind"] == names.VERSION_KIND:
-                return count
+            await self._create(facts, create, applied)
+            if applied.looks_anew:
+                return applied
         for repair in plan.repairs:
             await self._writer.repair(key, repair)
+            self._announcer.publish(model, EventFact("Warning", "Repaired", repair.why[:900]))
         for change in plan.pods:
             await self._writer.set_service(key, change)
         for scale in plan.scales:
@@ -186,16 +205,33 @@ class Turner:
         for delete in plan.deletes:
             await self._writer.delete(key, delete)
         parts = (plan.repairs, plan.pods, plan.scales, plan.learned, plan.deletes)
-        return count + sum(len(part) for part in parts)
+        applied.writes += sum(len(part) for part in parts)
+        return applied
+
+    async def _create(self, facts: ModelFacts, create: Create, applied: Applied) -> None:
+        """One object. One that is not taken must not keep the rest of the plan from being done."""
+        identity = _identity(create)
+        entry = self._ledger.entry(facts.key)
+        applied.writes += 1
+        try:
+            await self._writer.create(facts.key, facts.uid, create)
+        except NameTaken as taken:
+            entry.taken[f"{taken.kind}/{taken.name}"] = self._monotonic()
+            applied.looks_anew = True
+        except (Refused, Transient) as error:
+            entry.note_refusal(identity, error, self._monotonic())
+            applied.failure = error
+        else:
+            entry.refused.pop(identity, None)
+            applied.looks_anew = create.manifest["kind"] == names.VERSION_KIND
 
     async def _publish(
         self, entry: Entry, model: Json, plan: Plan, facts: ModelFacts
     ) -> tuple[tuple[str, ...], float | None]:
-        """Status at most once a second, route changes at once; then the events."""
+        """Status at most once a second, decisions at once; then the events."""
         newest = self._models.get(facts.key.namespace, facts.key.name) or model
-        is_route = _revision(plan) != (facts.status.route.revision if facts.status.route else 0)
         since = self._monotonic() - entry.status_at
-        if not is_route and since < STATUS_SECONDS:
+        if not _is_decision(facts.status, plan.status) and since < STATUS_SECONDS:
             return (), STATUS_SECONDS - since
         if newest["metadata"].get("generation") != facts.generation:
             return (), 0.0
@@ -207,12 +243,15 @@ class Turner:
         return moved, None
 
 
-def _makes_version(plan: Plan) -> bool:
-    return any(c.manifest["kind"] == names.VERSION_KIND for c in plan.creates)
+def _identity(create: Create) -> str:
+    return f"{create.manifest['kind']}/{create.manifest['metadata']['name']}"
 
 
-def _revision(plan: Plan) -> int:
-    return plan.status.route.revision if plan.status.route else 0
+def _is_decision(before: MLModelStatus, after: MLModelStatus) -> bool:
+    """Routes, promotions and grants are waited for by others; claims can wait a second."""
+    routes = [status.route.revision if status.route else 0 for status in (before, after)]
+    grants = [status.scaling.granted if status.scaling else None for status in (before, after)]
+    return routes[0] != routes[1] or grants[0] != grants[1] or before.stable != after.stable
 
 
 def _soonest(*times: float | None) -> float | None:

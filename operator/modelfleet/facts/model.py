@@ -7,7 +7,7 @@ never hold a raw Kubernetes object that the decision would have to parse.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.api.status import MLModelStatus
@@ -46,6 +46,7 @@ class PodFacts:
     endpoint: str | None = None
     is_ready: bool = False
     ready_at: datetime | None = None
+    unready_since: datetime | None = None
     is_in_service: bool = True
     is_terminating: bool = False
     drained_at: datetime | None = None
@@ -54,6 +55,18 @@ class PodFacts:
     """Requests under way in all gateways; None when a gateway is silent."""
     fault: Fault | None = None
     deletion_cost: int = 0
+
+
+ChildKind = Literal["Deployment", "Service"]
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A child of a version that does not exist any more."""
+
+    kind: ChildKind
+    name: str
+    uid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +83,8 @@ class ChildFacts:
     live: Mapping[str, Any] = field(default_factory=dict)
     editors: tuple[str, ...] = ()
     is_terminating: bool = False
+    fault: Fault | None = None
+    """Why Kubernetes cannot make the pods of a Deployment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +192,11 @@ class ModelFacts:
     resolve: ResolveFacts | None = None
     config_maps: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
     """Content of the ConfigMap keys that the spec names; None where absent."""
+    orphans: tuple[Orphan, ...] = ()
     taken: frozenset[str] = frozenset()
     """`Kind/name` of objects that are in the way and not ours."""
+    refused: Mapping[str, Fault] = field(default_factory=dict)
+    """`Kind/name` of objects that the API server did not take, with its words."""
     ask: Ask | None = None
     grant: Grant | None = None
     cause_seconds: Mapping[str, float] = field(default_factory=dict)

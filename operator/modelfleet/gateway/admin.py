@@ -13,6 +13,7 @@ log = structlog.get_logger()
 
 _ACTIVE = re.compile(r"^([^/:\s]+)/([^/:\s]+)/pods::(.+)::rq_active::([1-9]\d*)$", re.MULTILINE)
 _DOWNSTREAM = re.compile(r"downstream_rq_active: (\d+)$", re.MULTILINE)
+_CONNECTIONS = re.compile(r"downstream_cx_active: (\d+)")
 PATIENCE_SECONDS = 5.0
 
 Place = tuple[str, str, str]
@@ -46,6 +47,11 @@ class EnvoyAdmin:
         text = await self._call("GET", "/stats?filter=^http\\..*downstream_rq_active$")
         return None if text is None else parse_active(text)
 
+    async def connections(self) -> int | None:
+        """Connections that clients hold, idle ones too; None when Envoy is away."""
+        text = await self._call("GET", "/stats?filter=^http\\..*downstream_cx_active$")
+        return None if text is None else parse_active(text, _CONNECTIONS)
+
     async def _call(self, method: str, path: str) -> str | None:
         timeout = aiohttp.ClientTimeout(total=PATIENCE_SECONDS)
         try:
@@ -69,11 +75,11 @@ def parse_in_flight(text: str) -> dict[Place, int]:
     }
 
 
-def parse_active(text: str) -> int:
+def parse_active(text: str, pattern: re.Pattern[str] = _DOWNSTREAM) -> int:
     """Sum over the listeners; the admin interface itself is not one of them."""
     return sum(
         int(number)
         for line in text.splitlines()
         if not line.startswith("http.admin.")
-        for number in _DOWNSTREAM.findall(line)
+        for number in pattern.findall(line)
     )

@@ -50,7 +50,8 @@ class AgentConfig:
     """Where and for whom the agent runs. `gateway` is the pod's name; times in seconds.
 
     `propagation_seconds`: how long after readiness ended new connections may still come.
-    `drain_seconds`: the longest that requests under way are waited for after that.
+    `drain_seconds`: the longest that requests under way are waited for after that;
+    `idle_seconds`: the longest that idle connections are.
     """
 
     gateway: str
@@ -66,6 +67,7 @@ class AgentConfig:
     health_port: int = names.PORT_AGENT_HEALTH
     propagation_seconds: float = 5.0
     drain_seconds: float = 120.0
+    idle_seconds: float = 30.0
     hold_max_bytes: int = 512 * 1024 * 1024
 
 
@@ -280,11 +282,14 @@ class Agent:
         log.info("draining", seconds=self.config.drain_seconds)
         await asyncio.sleep(self.config.propagation_seconds)
         await self.admin.begin_drain()
-        deadline = self._parts.clock() + self.config.drain_seconds
+        began = self._parts.clock()
         quiet = 0
-        while quiet < QUIET_LOOKS and self._parts.clock() < deadline:
-            active = await self.admin.active()
-            quiet = quiet + 1 if not active else 0
+        while quiet < QUIET_LOOKS and self._parts.clock() < began + self.config.drain_seconds:
+            # An idle connection may bring one more request (its answer then asks to close it),
+            # so it is waited for too, but not as long: it may be idle for ever.
+            is_patient = self._parts.clock() < began + self.config.idle_seconds
+            is_busy = await self.admin.active() or (is_patient and await self.admin.connections())
+            quiet = 0 if is_busy else quiet + 1
             await asyncio.sleep(DRAIN_LOOK_SECONDS)
         self.holder.leave()
         # The bounces have to leave before the sockets close.

@@ -43,7 +43,7 @@ class Applier:
         except TakenError:
             made = await self._client.get(resource, key.namespace, manifest["metadata"]["name"])
             if not is_owned(made, uid):
-                raise NameTaken(resource.kind, made["metadata"]["name"]) from None
+                raise _in_the_way(resource.kind, made, key) from None
         self._keep(resource.kind, made)
 
     async def repair(self, key: Key, repair: Repair) -> None:
@@ -140,6 +140,14 @@ class Applier:
         store = self._stores.get(kind)
         if store is not None:
             store.put(item)
+
+
+def _in_the_way(kind: str, item: Mapping[str, Any], key: Key) -> Exception:
+    """Of an earlier model of the same name it goes by itself; anybody else's is left alone."""
+    for owner in item["metadata"].get("ownerReferences") or []:
+        if owner.get("kind") == MODELS.kind and owner.get("name") == key.name:
+            return Transient("the objects of the deleted model are still there", retry_after=1.0)
+    return NameTaken(kind, item["metadata"]["name"])
 
 
 def moved_fields(old: Mapping[str, Any], change: Mapping[str, Any]) -> tuple[str, ...]:

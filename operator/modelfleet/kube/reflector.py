@@ -36,8 +36,10 @@ class Sink(Protocol):
         """A deleted object."""
         ...
 
-    def replace(self, items: list[dict[str, Any]]) -> None:
-        """All objects that exist now."""
+    def replace(
+        self, items: list[dict[str, Any]], version: str, namespace: str | None = None
+    ) -> None:
+        """All objects that existed at `version`, of one namespace if it is given."""
         ...
 
 
@@ -91,7 +93,7 @@ class Reflector:
 
     async def _list(self) -> None:
         items, version = await self._client.list(self.resource, self._namespace, self._params)
-        self._sink.replace(items)
+        self._sink.replace(items, version, self._namespace)
         self._version = version
         self.heard_at = self._monotonic()
         self.synced.set()

@@ -77,10 +77,17 @@ class Store:
             self._unindex(key, place)
             self._tell(key)
 
-    def replace(self, items: list[Json]) -> None:
-        """After a list: what is not in it was deleted while nobody watched."""
+    def replace(self, items: list[Json], version: str, namespace: str | None = None) -> None:
+        """After a list at `version`: what is not in it was deleted while nobody watched.
+
+        Objects of other namespaces, and those made after the list was taken, are left alone.
+        """
         listed = {item["metadata"]["uid"] for item in items}
-        for old in [o for o in self._objects.values() if o["metadata"]["uid"] not in listed]:
+        for old in list(self._objects.values()):
+            meta = old["metadata"]
+            is_elsewhere = namespace is not None and meta.get("namespace") != namespace
+            if meta["uid"] in listed or is_elsewhere or _version(meta) > int(version):
+                continue
             self.remove(old)
         for item in items:
             self.put(item)

@@ -39,8 +39,8 @@ FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.2, 5.0
 SAMPLES_AFTER_LEAVING = 2
 """The sample after an acknowledgement may have been cut before Envoy's last log entries came."""
 MAX_LINE_BYTES = 64 * 1024 * 1024
-MAX_SAMPLES = 10_000
-"""Waiting samples of all gateways; above that the oldest go, as nobody takes them."""
+MAX_SAMPLES = 60
+"""Waiting samples of all gateways; above that the oldest go: a standby takes none."""
 
 
 @dataclass(slots=True)

@@ -57,6 +57,10 @@ class RollingStrategy:
     def _first(self, facts: RolloutFacts, floors: dict[str, int]) -> Step:
         """Nothing serves yet: the route names the candidate at once, so that requests are held."""
         weights = {facts.candidate: 100}
+        others = {n: w for n, w in facts.weights.items() if n != facts.candidate and w > 0}
+        if others and facts.in_effect.get(facts.candidate, 0) == 0:
+            # Something serves that is no version any more (somebody deleted it): it goes on.
+            weights = {**facts.weights, facts.candidate: facts.weights.get(facts.candidate, 0)}
         is_ready = facts.in_effect.get(facts.candidate, 0) > 0 and facts.is_confirmed
         why = (
             f"{facts.candidate} serves"

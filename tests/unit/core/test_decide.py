@@ -1,6 +1,7 @@
 """decide: one model, one moment, one plan."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -9,7 +10,7 @@ from modelfleet.core.decide import decide
 from modelfleet.core.invariants import guard
 from modelfleet.core.shape import source_hash
 from modelfleet.core.version import next_number
-from modelfleet.facts.model import ChildFacts, Fault, ResolveFacts
+from modelfleet.facts.model import ChildFacts, Fault, Orphan, ResolveFacts
 from modelfleet.facts.plan import Plan
 from tests.given import DIGEST, NOW, Given, a_model, pod_of
 
@@ -246,3 +247,68 @@ def test_guard_refuses_weight_on_nothing():
     wrong = Plan(status=plan.status.model_copy(update={"route": bad}))
     assert [b.name for b in guard(wrong, facts)] == ["WeightOnNothing"]
     assert guard(plan, facts) == []
+
+
+def test_decision_is_written_before_anything_that_follows_from_it():
+    given = a_model().serving(3)
+    given.grant = 1
+    plan = decide(given.facts())
+    assert plan.status.scaling.granted == 1
+    assert (plan.pods, plan.scales, plan.creates) == ((), (), ())
+
+
+def test_deleted_stable_version_goes_on_serving_until_its_successor_can():
+    given = a_model().serving(2).wanting_next(2, replicas=2, ready=0).routed(2, v1=100, v2=0)
+    del given.versions["digits-v1"]
+    plan = decide(given.facts())
+    assert weights(plan) == {"v1": 100, "v2": 0}
+    assert plan.status.stable == "digits-v1"
+
+
+def test_children_of_a_deleted_version_go_once_no_route_names_them():
+    given = a_model().serving(1, number=2)
+    given.with_facts(orphans=(Orphan("Deployment", "digits-v1", "u"),))
+    assert [(d.kind, d.name) for d in decide(given.facts()).deletes] == [
+        ("Deployment", "digits-v1")
+    ]
+
+
+def test_pause_in_the_middle_keeps_the_weights():
+    given = a_model().serving(2).wanting_next(2, replicas=2, ready=1).routed(3, v1=50, v2=50)
+    given.status["candidate"] = "digits-v2"
+    given.spec = given.spec.model_copy(update={"paused": True})
+    assert weights(decide(given.facts())) == {"v1": 50, "v2": 50}
+
+
+def test_refused_object_is_said_and_the_stable_version_is_scaled_all_the_same():
+    fault = Fault("CreateRefused", "Deployment/digits-v2: 422: no", is_hopeless=True)
+    given = a_model().serving(1).granted(3).with_facts(refused={"Deployment/digits-v2": fault})
+    plan = decide(given.facts())
+    assert condition(plan, "Stalled") == ("True", "CreateRefused")
+    assert [s.replicas for s in plan.scales] == [3]
+
+
+def test_pods_that_kubernetes_refuses_are_said():
+    given = a_model().serving(1).wanting_next(2, replicas=2, ready=0).routed(2, v1=100, v2=0)
+    version = given.versions["digits-v2"]
+    child = replace(version.deployment, fault=Fault("PodsRefused", "exceeded quota"))
+    given.versions["digits-v2"] = replace(version, deployment=child, pods=())
+    given.with_facts(cause_seconds={"PodsRefused:digits-v2": 31.0})
+    assert condition(decide(given.facts()), "Stalled") == ("True", "PodsRefused")
+
+
+def test_old_pod_that_is_not_ready_for_a_moment_is_no_failed_start():
+    pod = pod_of("digits-v1", 0, is_ready=False, ready_at=None, unready_since=NOW)
+    pod = replace(pod, created_at=NOW - timedelta(days=3))
+    plan = decide(a_model().serving(1).with_pods(1, pod).facts())
+    assert condition(plan, "Degraded") == ("False", "Healthy")
+
+
+def test_condition_with_a_reason_of_another_release_is_carried_over():
+    given = a_model().serving(1)
+    first = decide(given.facts()).status.model_dump(by_alias=True, exclude_none=True)
+    first["conditions"][0]["reason"] = "FromTheFuture"
+    given.status = first
+    plan = decide(given.with_facts(spec=None, spec_error="bad").facts())
+    assert condition(plan, "Ready") == ("True", "FromTheFuture")
+    assert condition(plan, "Stalled")[0] == "True"

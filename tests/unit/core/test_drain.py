@@ -109,3 +109,15 @@ def test_guard_refuses_to_shrink_what_gateways_use():
         status=facts.status, scales=(Scale("digits-v1", "uid-deploy-digits-v1", "7", 1, ""),)
     )
     assert [b.name for b in guard(plan, facts)] == ["ScaleBeforeDrain"]
+
+
+def test_longer_time_out_of_the_route_moves_the_deadline():
+    late = {"in_flight": 1, "drained_at": NOW - timedelta(seconds=61)}
+    given = after_labels()
+    pods = (
+        pod_of("digits-v1", 0),
+        *(pod_of("digits-v1", i, is_in_service=False, **late) for i in (1, 2)),
+    )
+    traffic = given.spec.traffic.model_copy(update={"request_timeout_seconds": 600})
+    given.spec = given.spec.model_copy(update={"traffic": traffic})
+    assert decide(given.with_pods(1, *pods).facts()).scales == ()

@@ -70,9 +70,18 @@ def test_list_removes_what_was_deleted_in_the_gap(store, told):
     store.put(item(1, uid="a", name="a"))
     store.put(item(2, uid="b", name="b"))
     told.clear()
-    store.replace([item(2, uid="b", name="b")])
+    store.replace([item(2, uid="b", name="b")], "2")
     assert [o["metadata"]["name"] for o in store.of_model(KEY)] == ["b"]
     assert told == [KEY]
+
+
+def test_list_leaves_newer_objects_and_other_namespaces_alone(store):
+    store.put(item(9, uid="new", name="new"))
+    elsewhere = item(1, uid="far", name="far")
+    elsewhere["metadata"]["namespace"] = "other"
+    store.put(elsewhere)
+    store.replace([], "5", "ns")
+    assert {o["metadata"]["name"] for o in store.all()} == {"new", "far"}
 
 
 def test_managers_names_stay_when_managed_fields_go(store):
