@@ -22,6 +22,7 @@ from . import specs, story
 from .board import Board
 from .cluster import DemoError, Kubernetes, folder
 from .digits import FILES
+from .picture import TIMELINE
 from .prepare import prepare
 from .report import Report
 from .specs import MODEL
@@ -120,6 +121,7 @@ def perform(
                 report.error = f"{board.phase}: {error}"
             report.load = traffic.end()
             report.gateways = totals.end()
+            TIMELINE.write_text(json.dumps(board.timeline), encoding="utf-8")
     finally:
         traffic.kill()
         seen.closed = True

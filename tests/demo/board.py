@@ -36,6 +36,7 @@ class Board:
         self._thread = threading.Thread(target=self._draw, daemon=True)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self.phase = ""
+        self.timeline: list[dict[str, Any]] = []
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -65,10 +66,28 @@ class Board:
         while not self._ended.wait(DRAW_SECONDS if terminal else LINE_SECONDS):
             with self._seen.changed:
                 row = facts(self._seen, self._traffic.last)
+                point = moment(self._seen, self._traffic.last)
+            began = {"seconds": time.monotonic() - self._began, "phase": self.phase}
+            self.timeline.append({**began, **point})
             if terminal:
                 self._live.update(table(self.phase, row), refresh=True)
             else:
                 self.say("  ".join(f"{name} {value}" for name, value in row.items()))
+
+
+def moment(seen: Seen, load: dict[str, Any]) -> dict[str, Any]:
+    """One point of the timeline, from which ``picture`` draws."""
+    model = seen.model(MODEL)
+    share = weights(model)
+    names = sorted(set(share) | seen.versions())
+    return {
+        "sent": load.get("sent", 0),
+        "failed": load.get("totals", {}).get("failed", 0),
+        "p95_ms": load.get("latency_ms", {}).get("p95"),
+        "ready": {name: seen.ready(name) for name in names},
+        "weights": share,
+        "want": (model.get("status", {}).get("scaling") or {}).get("want"),
+    }
 
 
 def facts(seen: Seen, load: dict[str, Any]) -> dict[str, str]:

@@ -136,8 +136,10 @@ def test_deaths_at_every_write_lose_nothing(namespace, store, load, operator):
     wanted["spec"]["scaling"] = {"minReplicas": 1, "maxReplicas": 3}
     stack.apply(wanted)
     kills = live_and_die(operator, chance, namespace)
+    if not operator.is_dead():
+        operator.stop()
     operator.start(0, "never")
-    stack.wait("the end state", lambda: outcome(namespace) == EXPECTED, 120, every=1)
+    stack.wait(f"the end state {EXPECTED}", lambda: outcome(namespace) == EXPECTED, 60, every=1)
     total = load.end()["total"]
     deaths = re.findall(r"DYING (\w+) (\w+) (\S+)", operator.log.read_text())
     kinds = sorted({(method, _kind(path), point) for point, method, path in deaths})

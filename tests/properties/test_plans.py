@@ -4,7 +4,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from modelfleet.core.decide import decide
-from tests.given import spec_of
+from tests.given import KEY, spec_of
 from tests.sequences.world import World
 
 ACTIONS = st.lists(
@@ -66,6 +66,8 @@ def test_the_world_comes_to_rest_where_the_spec_wants_it(seed, actions):
     assert world.status.candidate is None
     assert wanted.replicas == 2
     assert sum(world.replicas.values()) == 2
+    left = {f"Service/{KEY.name}", f"Deployment/{wanted.name}", f"Service/{wanted.name}"}
+    assert set(world.children) == left
     before = world.writes
     world.run(5)
     assert world.writes == before, "a settled world is written to"

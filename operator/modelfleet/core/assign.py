@@ -35,9 +35,13 @@ def assign(facts: ModelFacts, desired: VersionFacts | None, *, is_paused: bool) 
     others = tuple(
         v
         for v in sorted(facts.versions, key=lambda v: v.number)
-        if v is not stable and v is not candidate and (v.deployment is not None or v.pods)
+        if v is not stable and v is not candidate and _has_remains(v)
     )
     return Roles(stable, candidate, others)
+
+
+def _has_remains(version: VersionFacts) -> bool:
+    return bool(version.deployment is not None or version.service is not None or version.pods)
 
 
 def _stable(facts: ModelFacts) -> VersionFacts | None:

@@ -1,0 +1,57 @@
+"""``python -m tests.demo.picture``: draw the last run of the demo, for the README.
+
+Reads ``build/demo-timeline.json`` that the demo writes; writes ``docs/pictures/demo.png``. It must
+never smooth, fill or leave out a point.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+TIMELINE = ROOT / "build" / "demo-timeline.json"
+PICTURE = ROOT / "docs" / "pictures" / "demo.png"
+
+
+def main() -> None:
+    """Draw."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    points: list[dict[str, Any]] = json.loads(TIMELINE.read_text())
+    seconds = [p["seconds"] for p in points]
+    versions = sorted({name for p in points for name in p["ready"]})
+    figure, axes = pyplot.subplots(3, 1, figsize=(10, 6.4), sharex=True)
+    axes[0].step(seconds, [p["sent"] for p in points], color="#333333", where="post")
+    axes[0].set_ylabel("requests/s")
+    failed = points[-1]["failed"]
+    axes[0].set_title(f"make demo: one run, {failed} failed requests", loc="left", fontsize=11)
+    ready = [[p["ready"].get(name, 0) for p in points] for name in versions]
+    axes[1].stackplot(
+        seconds, ready, labels=versions, step="post", colors=["#4878cf", "#6acc65", "#d65f5f"]
+    )
+    axes[1].set_ylabel("ready replicas")
+    axes[1].legend(loc="upper right", fontsize=8)
+    late = [p["p95_ms"] if p["sent"] else None for p in points]
+    axes[2].plot(seconds, [x or float("nan") for x in late], ".", markersize=3, color="#b47cc7")
+    axes[2].set_yscale("log")
+    axes[2].set_ylabel("p95, ms")
+    axes[2].set_xlabel("seconds")
+    begun: dict[str, float] = {}
+    for point in points:
+        begun.setdefault(point["phase"], point["seconds"])
+    for phase, at in begun.items():
+        for axis in axes:
+            axis.axvline(at, color="#bbbbbb", linewidth=0.6)
+        axes[1].text(at, axes[1].get_ylim()[1], f" {phase}", fontsize=7, va="top", rotation=90)
+    figure.tight_layout()
+    PICTURE.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(PICTURE, dpi=110)
+
+
+if __name__ == "__main__":
+    main()
