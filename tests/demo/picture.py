@@ -20,12 +20,12 @@ def main() -> None:
     import matplotlib as mpl
 
     mpl.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot as plt
 
     points: list[dict[str, Any]] = json.loads(TIMELINE.read_text())
     seconds = [p["seconds"] for p in points]
     versions = sorted({name for p in points for name in p["ready"]})
-    figure, axes = pyplot.subplots(3, 1, figsize=(10, 6.4), sharex=True)
+    figure, axes = plt.subplots(3, 1, figsize=(10, 6.4), sharex=True)
     axes[0].step(seconds, [p["sent"] for p in points], color="#333333", where="post")
     axes[0].set_ylabel("requests/s")
     failed = points[-1]["failed"]
