@@ -45,6 +45,7 @@ from modelfleet.sources.gateway import GatewayLinks
 from modelfleet.telemetry import logs, metrics
 
 CENSUS_SECONDS = 600.0
+SETTLE_SECONDS = 0.1
 STOP_SECONDS = 10.0
 _OURS = f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY},{names.LABEL_MODEL}"
 _GATEWAY_PODS = f"app.kubernetes.io/name={names.GATEWAY_NAME}"
@@ -81,14 +82,20 @@ def _defaults(settings: Settings) -> Defaults:
     )
 
 
-def _cache(client: KubeClient, settings: Settings, wake: Callable[[Key], None]) -> Cache:
+def _cache(client: KubeClient, settings: Settings, queue: KeyQueue) -> Cache:
     namespaces = _namespaces(settings) or [None]
+
+    def settle(key: Key) -> None:
+        # Children change in bursts (a pod passes through four states in a second), and no request
+        # waits for us to see them: the gateways watch endpoints themselves.
+        queue.wake_later(key, SETTLE_SECONDS)
+
     cache = Cache(
-        models=Store(wake, own_key),
-        versions=Store(wake),
-        deployments=Store(wake),
-        services=Store(wake),
-        pods=Store(wake),
+        models=Store(queue.wake, own_key),
+        versions=Store(settle),
+        deployments=Store(settle),
+        services=Store(settle),
+        pods=Store(settle),
         gateway_pods=Store(),
         reflectors=[],
     )
@@ -209,7 +216,7 @@ async def operator(settings: Settings) -> int:
     access = load_access(settings.kube_context, environment=dict(os.environ))
     client = KubeClient(access, concurrency=settings.api_concurrency)
     queue, ledger, health = KeyQueue(), Ledger(), Health()
-    cache = _cache(client, settings, queue.wake)
+    cache = _cache(client, settings, queue)
     identity = settings.pod_name or f"{socket.gethostname()}-{os.getpid()}"
     lease = Lease(
         client,

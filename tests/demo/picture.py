@@ -29,16 +29,16 @@ def main() -> None:
     axes[0].step(seconds, [p["sent"] for p in points], color="#333333", where="post")
     axes[0].set_ylabel("requests/s")
     failed = points[-1]["failed"]
-    axes[0].set_title(f"make demo: one run, {failed} failed requests", loc="left", fontsize=11)
+    figure.suptitle(f"make demo: one run, {failed} failed requests", x=0.08, ha="left")
     ready = [[p["ready"].get(name, 0) for p in points] for name in versions]
     axes[1].stackplot(
         seconds, ready, labels=versions, step="post", colors=["#4878cf", "#6acc65", "#d65f5f"]
     )
     axes[1].set_ylabel("ready replicas")
-    axes[1].legend(loc="upper right", fontsize=8)
+    axes[1].legend(loc="center right", fontsize=8)
     late = [p["p95_ms"] if p["sent"] else None for p in points]
     axes[2].plot(seconds, [x or float("nan") for x in late], ".", markersize=3, color="#b47cc7")
-    axes[2].set_yscale("log")
+    axes[2].set_ylim(bottom=0)
     axes[2].set_ylabel("p95, ms")
     axes[2].set_xlabel("seconds")
     begun: dict[str, float] = {}
@@ -47,8 +47,10 @@ def main() -> None:
     for phase, at in begun.items():
         for axis in axes:
             axis.axvline(at, color="#bbbbbb", linewidth=0.6)
-        axes[1].text(at, axes[1].get_ylim()[1], f" {phase}", fontsize=7, va="top", rotation=90)
-    figure.tight_layout()
+        name = phase.split(":")[0]
+        top = axes[0].get_ylim()[1]
+        axes[0].text(at, top * 1.04, name, fontsize=8, rotation=25, va="bottom", clip_on=False)
+    figure.subplots_adjust(left=0.08, right=0.98, top=0.82, bottom=0.09, hspace=0.12)
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(PICTURE, dpi=110)
 
