@@ -79,7 +79,9 @@ def _object(
 
 def surplus(facts: ModelFacts, roles: Roles, *, is_confirmed: bool) -> tuple[Delete, ...]:
     """What no route names and nothing needs any more; the route without it is confirmed."""
-    routed = {share.version for share in facts.status.route.weights} if facts.status.route else ()
+    routed = (
+        {share.version for share in facts.status.route.weights} if facts.status.route else set()
+    )
     gone: list[Delete] = []
     for version in roles.others:
         is_empty = version.replicas == 0 and not version.pods
@@ -89,7 +91,7 @@ def surplus(facts: ModelFacts, roles: Roles, *, is_confirmed: bool) -> tuple[Del
         gone += [
             Delete(one.kind, one.name, one.uid, "its version is gone")
             for one in facts.orphans
-            if one.name not in routed
+            if one.name not in routed | {facts.status.stable, facts.status.candidate}
         ]
     return tuple(gone)
 

@@ -273,6 +273,18 @@ def test_children_of_a_deleted_version_go_once_no_route_names_them():
     ]
 
 
+def test_children_are_left_alone_while_the_status_still_names_their_version():
+    given = a_model().serving(1, number=2)
+    del given.versions["digits-v2"]
+    given.with_facts(orphans=(Orphan("Deployment", "digits-v2", "u"),))
+    given.is_gateway_used = False
+    given.status.pop("route")
+    facts = given.facts()
+    plan = decide(facts)
+    assert plan.deletes == ()
+    assert guard(plan, facts) == []
+
+
 def test_pause_in_the_middle_keeps_the_weights():
     given = a_model().serving(2).wanting_next(2, replicas=2, ready=1).routed(3, v1=50, v2=50)
     given.status["candidate"] = "digits-v2"
