@@ -7,7 +7,6 @@ write outside the target's folder.
 
 import argparse
 import hashlib
-import json
 import os
 import sys
 import time
@@ -16,8 +15,8 @@ from pathlib import Path
 
 from modelfleet.artifacts import by_uri
 from modelfleet.artifacts.base import FetchError, Limits
+from modelfleet.telemetry.termination import tell
 
-TERMINATION_LOG = Path("/dev/termination-log")
 _PAUSES = (0.5, 1.0, 2.0, 4.0)
 
 
@@ -117,11 +116,3 @@ def _verify(uri: str, digest: str, wanted: str | None) -> None:
     if wanted is not None and digest != wanted:
         msg = f"{uri} has digest {digest}, not {wanted}"
         raise FetchError(msg, is_final=True, reason="ArtifactMismatch")
-
-
-def tell(words: dict[str, object], log: Path = TERMINATION_LOG) -> None:
-    """One line of JSON to standard error, and to the pod's termination log where there is one."""
-    line = json.dumps(words)
-    sys.stderr.write(line + "\n")
-    if log.exists():
-        log.write_text(line)

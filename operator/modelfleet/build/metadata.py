@@ -4,6 +4,7 @@ Called by the other builders. Must never depend on anything that changes during 
 these values are compared on every turn.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from modelfleet.api import names
@@ -38,3 +39,9 @@ def owned_by_model(key: Key, uid: str, name: str, version: str | None = None) ->
         "labels": labels(key.name, version),
         "ownerReferences": [owner(names.MODEL_KIND, key.name, uid)],
     }
+
+
+def is_owned(item: Mapping[str, Any], uid: str) -> bool:
+    """Whether one of the object's owners has this uid; a name alone proves nothing."""
+    owners = item["metadata"].get("ownerReferences") or []
+    return any(owner.get("uid") == uid for owner in owners)

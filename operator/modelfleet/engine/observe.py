@@ -15,6 +15,7 @@ from modelfleet.api.conditions import Reason
 from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.api.status import MLModelStatus
 from modelfleet.api.version import MLModelVersionSpec
+from modelfleet.build.metadata import is_owned
 from modelfleet.engine.ledger import Entry
 from modelfleet.engine.pods import moment, pod_facts, reported
 from modelfleet.engine.ports import Gateways, Json, Objects
@@ -256,12 +257,6 @@ def child(item: Json | None, uid: str) -> ChildFacts | None:
         is_terminating=bool(meta.get("deletionTimestamp")),
         fault=_replica_failure(item),
     )
-
-
-def is_owned(item: Mapping[str, Any], uid: str) -> bool:
-    """Whether one of the object's owners has this uid."""
-    owners = item["metadata"].get("ownerReferences") or []
-    return any(owner.get("uid") == uid for owner in owners)
 
 
 def _is_replica_of(pod: Mapping[str, Any], version: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 from modelfleet.api import names
 from modelfleet.api.status import MLModelStatus
+from modelfleet.build.metadata import is_owned
 from modelfleet.errors import Gone, NameTaken, Transient
 from modelfleet.facts.model import Key
 from modelfleet.facts.plan import Create, Delete, PodService, Repair, Scale, VersionLearned
@@ -155,12 +156,6 @@ def moved_fields(old: Mapping[str, Any], change: Mapping[str, Any]) -> tuple[str
     known = {c["type"]: c for c in old.get("conditions") or []}
     conditions = [c["type"] for c in change.get("conditions") or [] if known.get(c["type"]) != c]
     return (*sorted(key for key in change if key != "conditions"), *conditions)
-
-
-def is_owned(item: Mapping[str, Any], uid: str) -> bool:
-    """Whether the object's controller is the model with this uid."""
-    owners = item["metadata"].get("ownerReferences") or []
-    return any(owner.get("uid") == uid for owner in owners)
 
 
 def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

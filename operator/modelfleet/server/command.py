@@ -6,17 +6,15 @@ process with one line of JSON in the termination log, from which the operator ma
 
 import argparse
 import asyncio
-import json
 import os
-import sys
 from pathlib import Path
 
 import uvicorn
 
 from modelfleet.server.app import ModelServer, ServerConfig
 from modelfleet.server.model import NotAModelError
+from modelfleet.telemetry.termination import tell
 
-TERMINATION_LOG = Path("/dev/termination-log")
 KEEP_ALIVE_SECONDS = 120
 """Longer than the gateway keeps idle connections, so that it is never us who close one."""
 
@@ -73,11 +71,3 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--most-bytes", type=int, default=64 * 1024 * 1024)
     parser.add_argument("--shutdown-seconds", type=int, default=60)
     return parser.parse_args(arguments)
-
-
-def tell(words: dict[str, object], log: Path = TERMINATION_LOG) -> None:
-    """One line of JSON to standard error, and to the pod's termination log where there is one."""
-    line = json.dumps(words)
-    sys.stderr.write(line + "\n")
-    if log.exists():
-        log.write_text(line)

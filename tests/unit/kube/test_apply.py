@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelfleet.kube.apply import is_owned, merge_patch, moved_fields
+from modelfleet.build.metadata import is_owned
+from modelfleet.kube.apply import merge_patch, moved_fields
 
 JSON = st.recursive(
     st.integers() | st.text(max_size=3),
