@@ -6,7 +6,7 @@ from http import HTTPStatus
 import pytest
 
 from tests.gateway.remote import RemoteAgent
-from tests.gateway.rig import Rig, until
+from tests.gateway.rig import Answer, Rig, until
 
 pytestmark = pytest.mark.asyncio
 
@@ -24,12 +24,18 @@ async def _two_gateways(rig: Rig) -> RemoteAgent:
     return remote
 
 
-async def _parked(rig: Rig, remote: RemoteAgent) -> list[asyncio.Task[object]]:
+async def _parked(rig: Rig, remote: RemoteAgent) -> list[asyncio.Task[Answer]]:
+    """Requests in the holders: most in the killed agent's, a few in the other on a slow machine."""
     asked = [asyncio.create_task(rig.ask()) for _ in range(PARKED)]
-    async with asyncio.timeout(10):
-        held = "modelfleet_gateway_held_requests{"
-        while await remote.metric(held) < PARKED:  # noqa: ASYNC110 - asks another process
+    other = rig.gateways[1].agent.holder
+    own = 0.0
+    async with asyncio.timeout(20):
+        while own + sum(other.held.values()) < PARKED:
+            early = [task.result() for task in asked if task.done()]
+            assert not early, f"answered before any replica was there: {early[:3]}"
             await asyncio.sleep(0.05)
+            own = await remote.metric("modelfleet_gateway_held_requests{")
+    assert own > PARKED / 2, f"only {own} are parked in the agent that is to be killed"
     return asked
 
 
