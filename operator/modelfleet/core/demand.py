@@ -5,71 +5,92 @@ lowers an ask.
 """
 
 import math
+from collections.abc import Sequence
 
 from modelfleet import signals
-from modelfleet.facts.scaling import Ask, ScalingParams, Window
+from modelfleet.facts.scaling import Ask, Demand, ScalingParams, Window
+
+Needs = Sequence[tuple[float, float]]
+"""(time, replicas): the largest demand at recent ticks, oldest first."""
+Bounds = tuple[int, str]
+"""Replicas, and why so many."""
 
 
-def ask(window: Window, params: ScalingParams, held_grant: int) -> Ask:
+def demands(window: Window, params: ScalingParams) -> list[Demand]:
+    """What the signals ask for, the largest first."""
+    found = [d for s in signals.SIGNALS if (d := s.demand(window, params)) is not None]
+    return sorted(found, key=lambda d: -d.replicas)
+
+
+def ask(window: Window, params: ScalingParams, held_grant: int, needs: Needs = ()) -> Ask:
     """The ask of a model that has `held_grant` replicas granted now.
 
-    While a gateway does not report (`window.is_complete` is False) the present number is kept, or
-    raised by what others report, never lowered.
+    Raised to the largest demand at once. Lowered to the highest demand of the last
+    `scale_down_seconds` (`needs`) and to what the forecast keeps, after that time was watched in
+    full. While a gateway does not report (`window.is_complete` is False) the present
+    number is kept, or raised by what others report, never lowered.
+
+    Worked example: demands of 4, 1, 1 within the last 60 s and 4 granted: stays at 4 until the 4
+    is 60 s old.
     """
     low, high = params.min_replicas, params.max_replicas
-    found = [d for s in signals.SIGNALS if (d := s.demand(window, params)) is not None]
+    found = demands(window, params)
     kept = min(max(held_grant, low), high)
-    if not window.is_complete and (not found or math.ceil(max(d.replicas for d in found)) <= kept):
+    want, why = _wanted(window, params, found)
+    if not window.is_complete and want <= kept:
         return Ask(kept, kept, high, ("a gateway does not report; the last number is kept",))
-    if not found:
-        return _quiet(window, params, held_grant)
-    found.sort(key=lambda d: -d.replicas)
-    want = math.ceil(found[0].replicas - 1e-9)
-    bounded = min(max(want, low, 1), high)
-    why = [d.why for d in found]
-    if bounded != want:
-        why.insert(0, _bound(want, params))
-    return Ask(bounded, low, high, tuple(why))
+    bounded = min(max(want, low), high)
+    if bounded < held_grant:
+        most, text = max(_reasons_to_keep(window, params, found, (want, needs)), default=(0, ""))
+        if min(most, held_grant, high) > bounded:
+            return Ask(min(most, held_grant, high), low, high, (text, *why))
+    if found and bounded != want:
+        why = (_bound(want, params), *why)
+    return Ask(bounded, low, high, why)
+
+
+def _whole(replicas: float) -> int:
+    return math.ceil(replicas - 1e-9)
+
+
+def _wanted(
+    window: Window, params: ScalingParams, found: Sequence[Demand]
+) -> tuple[int, tuple[str, ...]]:
+    """Replicas for the demand of now; without one, one until the keep-alive has passed."""
+    if found:
+        return max(_whole(found[0].replicas), 1), tuple(d.why for d in found)
+    if params.min_replicas > 0:
+        return 0, (f"scaling.minReplicas {params.min_replicas}; no traffic",)
+    seconds = params.keep_alive_seconds
+    if window.quiet_seconds >= seconds:
+        return 0, (f"no request for {seconds:.0f} s",)
+    return 0, (f"no traffic; one is kept until {seconds:.0f} s without a request",)
+
+
+def _reasons_to_keep(
+    window: Window,
+    params: ScalingParams,
+    found: Sequence[Demand],
+    wanted: tuple[int, Needs],
+) -> list[Bounds]:
+    """Numbers below which nothing is taken away yet, with their reasons."""
+    want, needs = wanted
+    window_seconds = params.scale_down_seconds
+    reasons: list[Bounds] = []
+    if window.observed_seconds < window_seconds:
+        text = f"watched for {window.observed_seconds:.0f} s only since this leader began"
+        reasons.append((params.max_replicas, text))
+    horizon = window.now - window_seconds
+    recent = max((r for at, r in needs if at >= horizon), default=0.0)
+    reasons.append((_whole(recent), f"highest demand of the last {window_seconds:.0f} s"))
+    reasons += [(_whole(d.keep), d.why) for d in found if d.keep is not None]
+    if want == 0 and window.quiet_seconds < params.keep_alive_seconds:
+        text = f"kept until {params.keep_alive_seconds:.0f} s without a request"
+        reasons.append((1, text))
+    return reasons
 
 
 def _bound(want: int, params: ScalingParams) -> str:
     if want > params.max_replicas:
         return f"scaling.maxReplicas {params.max_replicas} (demand is {want})"
     return f"scaling.minReplicas {params.min_replicas} (demand is {want})"
-
-
-def _quiet(window: Window, params: ScalingParams, held_grant: int) -> Ask:
-    """No traffic. To zero only after the keep-alive, watched in full."""
-    low, high = params.min_replicas, params.max_replicas
-    if low > 0:
-        return Ask(low, low, high, (f"scaling.minReplicas {low}; no traffic",))
-    last = max((b.at for b in window.buckets if b.arrivals or b.in_flight or b.held), default=None)
-    quiet = window.observed_seconds if last is None else window.now - last
-    if quiet >= params.keep_alive_seconds:
-        return Ask(0, 0, high, (f"no request for {params.keep_alive_seconds:.0f} s",))
-    text = f"no traffic; kept until {params.keep_alive_seconds:.0f} s without a request"
-    return Ask(min(1, held_grant), 0, high, (text,))
-
-
-def settle(
-    recent: tuple[tuple[float, Ask], ...], now: float, params: ScalingParams, held_grant: int
-) -> Ask:
-    """The newest ask, lowered only to the highest of the last `scale_down_seconds`.
-
-    `recent` holds (time, ask), oldest first, the newest included. Worked example: asks of 4, 1, 1
-    within the last 60 s and 4 granted: stays at 4 until the 4 is 60 s old.
-    """
-    newest = recent[-1][1]
-    if newest.want >= held_grant:
-        return newest
-    horizon = now - params.scale_down_seconds
-    if recent[0][0] > horizon:
-        kept = min(held_grant, newest.ceiling)
-        text = f"lower demand has not lasted {params.scale_down_seconds:.0f} s yet"
-        return Ask(max(kept, newest.want), newest.floor, newest.ceiling, (text, *newest.why))
-    highest = max((a for at, a in recent if at >= horizon), key=lambda a: a.want, default=newest)
-    if highest.want > newest.want:
-        want = min(highest.want, held_grant)
-        text = f"highest demand of the last {params.scale_down_seconds:.0f} s"
-        return Ask(max(want, newest.want), newest.floor, newest.ceiling, (text, *highest.why))
-    return newest

@@ -25,6 +25,7 @@ async def lead(workers: Workers, ticker: Ticker | None, tick_seconds: float) -> 
         group.create_task(workers.run(), name="workers")
         if ticker is not None:
             group.create_task(_tick(ticker, tick_seconds), name="tick")
+            group.create_task(_study(ticker, tick_seconds), name="study")
 
 
 async def _tick(
@@ -39,3 +40,15 @@ async def _tick(
             log.exception("tick broke")
         metrics.TICK_SECONDS.observe(monotonic() - started)
         await asyncio.sleep(max(0.05, seconds - (monotonic() - started)))
+
+
+async def _study(ticker: Ticker, seconds: float) -> None:
+    """The slow parts of the forecasts, one at a time in a thread."""
+    while True:
+        await asyncio.sleep(seconds)
+        for work in ticker.forecaster.work()[:1]:
+            try:
+                ticker.forecaster.done(work, await asyncio.to_thread(work.run))
+            except Exception:
+                # Forecasts from older coefficients are still forecasts; it is tried again.
+                log.exception("fit broke", model=str(work.key))

@@ -25,6 +25,8 @@ class Seen:
     ready: int
     starting: int
     startup_seconds: float
+    starting_at: tuple[float, ...] = ()
+    """Monotonic times of creation of the pods that are starting."""
 
 
 @dataclass(slots=True)
@@ -41,7 +43,9 @@ class Entry:
     """Memory of one model; times are monotonic seconds."""
 
     buckets: deque[Bucket] = field(default_factory=lambda: deque(maxlen=KEPT_BUCKETS))
-    asks: deque[tuple[float, Ask]] = field(default_factory=lambda: deque(maxlen=KEPT_BUCKETS * 4))
+    needs: deque[tuple[float, float]] = field(
+        default_factory=lambda: deque(maxlen=KEPT_BUCKETS * 4)
+    )
     service_seconds: float | None = None
     seen: Seen | None = None
     ask: Ask | None = None

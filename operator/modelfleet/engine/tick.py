@@ -9,7 +9,11 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 from modelfleet.core.allocate import allocate
-from modelfleet.core.demand import ask, settle
+from modelfleet.core.demand import ask, demands
+from modelfleet.core.policy.prior import Priors
+from modelfleet.core.policy.service import Service
+from modelfleet.core.policy.tuning import SHIPPED
+from modelfleet.engine.forecaster import Forecaster, Pool
 from modelfleet.engine.ledger import Entry, Ledger, Seen
 from modelfleet.engine.ports import Gateways
 from modelfleet.facts.model import Key
@@ -35,8 +39,10 @@ class Ticker:
         gateways: Gateways,
         wake: Callable[[Key], None],
         monotonic: Callable[[], float] = time.monotonic,
+        forecaster: Forecaster | None = None,
     ) -> None:
         """`wake` asks for a turn of a model whose grant changed."""
+        self.forecaster = forecaster or Forecaster(Priors((), SHIPPED))
         self._ledger = ledger
         self._gateways = gateways
         self._wake = wake
@@ -59,14 +65,34 @@ class Ticker:
         now = self._monotonic()
         active = self._take(self._gateways.take_samples(), now)
         self._judge_completeness(now)
+        stepped = self._forecast(active, now)
         asks: dict[Key, Ask] = {}
         held: dict[Key, int] = {}
         for key, entry in self._ledger.items():
-            if entry.seen is None or not (key in active or _is_moving(entry, entry.seen)):
+            if entry.seen is None or not (
+                key in active or key in stepped or _is_moving(entry, entry.seen)
+            ):
                 continue
-            asks[key] = self._ask(entry, entry.seen, now)
+            asks[key] = self._ask(key, entry, entry.seen, now)
             held[key] = entry.seen.granted
         self._grant(asks, held)
+
+    def _forecast(self, active: set[Key], now: float) -> set[Key]:
+        """Let the policy close its bins; returns the models with a new forecast."""
+        forecaster, pools = self.forecaster, {}
+        gone = []
+        for key in forecaster.known():
+            entry = self._ledger.known(key)
+            if entry is None:
+                gone.append(key)
+                continue
+            if key not in active:
+                forecaster.quiet(key)
+            if entry.seen is not None and entry.service_seconds is not None:
+                pools[key] = _pool(entry.seen, entry.service_seconds, now)
+        forecaster.forget(gone)
+        is_complete = self._complete_since is not None
+        return set(pools) if forecaster.step(now, pools, is_complete=is_complete) else set()
 
     def tick_one(self, key: Key) -> None:
         """At once for one model: a request of it is held."""
@@ -76,7 +102,7 @@ class Ticker:
             return
         held = self._gateways.held(str(key)) or 1
         entry.buckets.append(Bucket(now, 0.01, 0, 0, 0.0, 0, held))
-        self._grant({key: self._ask(entry, entry.seen, now)}, {key: entry.seen.granted})
+        self._grant({key: self._ask(key, entry, entry.seen, now)}, {key: entry.seen.granted})
 
     def _grant(self, asks: dict[Key, Ask], held: dict[Key, int]) -> None:
         for key, grant in allocate(asks, None, held).items():
@@ -101,6 +127,7 @@ class Ticker:
             bucket = _bucket(parts, now, entry.seen)
             entry.buckets.append(bucket)
             _learn(entry, bucket)
+            self.forecaster.take(key, bucket)
         return set(sums)
 
     def _judge_completeness(self, now: float) -> None:
@@ -118,7 +145,7 @@ class Ticker:
         if self._complete_since is None:
             self._complete_since = now
 
-    def _ask(self, entry: Entry, seen: Seen, now: float) -> Ask:
+    def _ask(self, key: Key, entry: Entry, seen: Seen, now: float) -> Ask:
         observed = 0.0 if self._complete_since is None else now - self._complete_since
         window = Window(
             buckets=tuple(entry.buckets),
@@ -129,21 +156,24 @@ class Ticker:
             startup_seconds=seen.startup_seconds,
             service_seconds=entry.service_seconds,
             is_complete=self._complete_since is not None,
+            forecast=self.forecaster.forecast(key),
         )
-        newest = ask(window, seen.params, seen.granted)
-        entry.asks.append((now, newest))
-        if newest.want < seen.granted and not _is_observed(observed, newest, seen):
-            text = f"watched for {observed:.0f} s only since this leader began"
-            return Ask(seen.granted, newest.floor, newest.ceiling, (text, *newest.why))
-        return settle(tuple(entry.asks), now, seen.params, seen.granted)
+        found = demands(window, seen.params)
+        entry.needs.append((now, found[0].replicas if found else 0.0))
+        return ask(window, seen.params, seen.granted, tuple(entry.needs))
 
 
-def _is_observed(observed: float, newest: Ask, seen: Seen) -> bool:
-    """A leader that has not watched for one full window yet takes nothing away."""
-    needed = seen.params.scale_down_seconds
-    if newest.want == 0:
-        needed = max(needed, seen.params.keep_alive_seconds)
-    return observed >= needed
+def _pool(seen: Seen, service_seconds: float, now: float) -> Pool:
+    params = seen.params
+    service = Service(
+        startup_seconds=seen.startup_seconds,
+        wait_seconds=params.wait_seconds,
+        slots=params.slots,
+        service_seconds=service_seconds,
+        aim=params.aim,
+    )
+    ages = sum(min(now - at, seen.startup_seconds) for at in seen.starting_at)
+    return Pool(service, seen.ready, ages)
 
 
 def _is_moving(entry: Entry, seen: Seen) -> bool:

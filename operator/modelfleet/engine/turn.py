@@ -20,7 +20,7 @@ from modelfleet.core.decide import decide
 from modelfleet.core.invariants import guard
 from modelfleet.core.shape import source_hash
 from modelfleet.engine.ledger import Entry, Ledger, Seen
-from modelfleet.engine.observe import Observer, parse_spec
+from modelfleet.engine.observe import Observer
 from modelfleet.engine.ports import Announcer, ConfigReader, Json, Objects, Writer
 from modelfleet.errors import ModelfleetError, NameTaken, Refused, Transient
 from modelfleet.facts.model import Key, ModelFacts
@@ -30,7 +30,10 @@ from modelfleet.telemetry import metrics
 
 STATUS_SECONDS = 1.0
 DEFAULT_STARTUP_SECONDS = 10.0
-MOST_PASSES = 4
+MOST_PASSES = 8
+FIGHT_SECONDS = 5.0
+
+_READ_BACK = ("candidate", "last_version", "retained", "retained_until", "rollout", "versions")
 
 log = structlog.get_logger()
 
@@ -51,6 +54,27 @@ class Applied:
     writes: int = 0
     looks_anew: bool = False
     failure: ModelfleetError | None = None
+
+
+@dataclass(slots=True)
+class Told:
+    """What the passes of one turn did, for one line of the log."""
+
+    writes: int = 0
+    status: tuple[str, ...] = ()
+    plan: Plan | None = None
+
+    def say(self, key: Key) -> None:
+        """Nothing for a turn that wrote nothing."""
+        if self.writes and self.plan is not None:
+            log.info(
+                "turn",
+                key=str(key),
+                writes=self.writes,
+                status=tuple(dict.fromkeys(self.status)),
+                targets=dict(self.plan.targets),
+                why=self.plan.why,
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +98,10 @@ class Turner:
         configs: ConfigReader,
         ledger: Ledger,
         pace: Pace,
+        on_observe: Callable[[Key], None] = lambda _: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """All ports; `monotonic` gives seconds."""
+        """All ports; `on_observe` hears of each look at a model, `monotonic` gives seconds."""
         self._models = models
         self._observer = observer
         self._writer = writer
@@ -84,48 +109,56 @@ class Turner:
         self._configs = configs
         self._ledger = ledger
         self._pace = pace
+        self._on_observe = on_observe
         self._monotonic = monotonic
 
     async def turn(self, key: Key) -> Outcome:
-        """Bring one model a step nearer to what is wanted."""
-        writes = 0
+        """Bring one model a step nearer to what is wanted.
+
+        What we write ourselves wakes nobody, so a turn ends with a pass that has seen all its
+        writes and wants no more.
+        """
+        told = Told()
         for _ in range(MOST_PASSES):
             model = self._models.get(key.namespace, key.name)
-            entry = self._ledger.entry(key)
-            facts = self._observer.facts(
-                key, entry, self._monotonic(), await self._config(key, model)
-            )
+            facts = await self._facts(key, model)
             if facts is None or model is None:
                 self._ledger.forget(key)
-                return Outcome(writes, None, is_gone=True)
-            if entry.uid != facts.uid:
-                # Another model of the same name: what was learned is not of this one.
-                self._ledger.forget(key)
-                entry = self._ledger.entry(key)
-                entry.uid = facts.uid
-                facts = replace(facts, ask=None, grant=None, taken=frozenset(), refused={})
+                return Outcome(told.writes, None, is_gone=True)
+            entry = self._ledger.entry(key)
             plan = self._guarded(decide(facts), facts)
             self._remember(entry, facts, plan)
             applied = await self._apply(model, facts, plan)
-            writes += applied.writes
+            told.writes += applied.writes
+            told.plan = plan
             if applied.looks_anew:
                 # A version was made, or a name is taken: the status is written when that is known.
                 continue
             moved, again = await self._publish(entry, model, plan, facts)
-            writes += bool(moved)
-            if writes:
-                log.info(
-                    "turn",
-                    key=str(key),
-                    writes=writes,
-                    status=moved,
-                    targets=dict(plan.targets),
-                    why=plan.why,
-                )
+            told.status += moved
+            told.writes += bool(moved)
             if applied.failure is not None:
+                told.say(key)
                 raise applied.failure
-            return Outcome(writes, _soonest(plan.look_again_seconds, again))
-        return Outcome(writes, 0.0)
+            if applied.writes or (moved and _leads_on(facts.status, plan.status)):
+                continue
+            told.say(key)
+            return Outcome(told.writes, _soonest(plan.look_again_seconds, again))
+        told.say(key)
+        # Somebody undoes what we do as fast as we do it; that fight is fought slowly.
+        return Outcome(told.writes, FIGHT_SECONDS)
+
+    async def _facts(self, key: Key, model: Json | None) -> ModelFacts | None:
+        entry = self._ledger.entry(key)
+        config = await self._config(key, model)
+        self._on_observe(key)
+        facts = self._observer.facts(key, entry, self._monotonic(), config)
+        if facts is None or entry.uid == facts.uid:
+            return facts
+        # Another model of the same name: what was learned is not of this one.
+        self._ledger.forget(key)
+        self._ledger.entry(key).uid = facts.uid
+        return replace(facts, ask=None, grant=None, taken=frozenset(), refused={})
 
     def _guarded(self, plan: Plan, facts: ModelFacts) -> Plan:
         breaches = guard(plan, facts)
@@ -140,7 +173,7 @@ class Turner:
 
     async def _config(self, key: Key, model: Json | None) -> dict[tuple[str, str], str | None]:
         """Content of the ConfigMaps of a spec that has no version yet; nothing otherwise."""
-        spec = parse_spec(model)[0] if model is not None else None
+        spec = self._observer.spec_of(model) if model is not None else None
         if spec is None or not config_references(spec) or self._observer_knows(key, spec):
             return {}
         found: dict[tuple[str, str], str | None] = {}
@@ -172,11 +205,18 @@ class Turner:
                 if objective
                 else None,
                 percentile=objective.percentile if objective else 95,
+                aim=1.0 - (objective.percentile if objective else 95) / 100.0,
             ),
             granted=granted,
             ready=ready,
             starting=max(0, sum(v.replicas for v in serving) - ready),
             startup_seconds=max(learned, default=DEFAULT_STARTUP_SECONDS),
+            starting_at=tuple(
+                self._monotonic() - (facts.now - pod.created_at).total_seconds()
+                for version in serving
+                for pod in version.alive
+                if not pod.is_ready
+            ),
         )
 
     async def _apply(self, model: Json, facts: ModelFacts, plan: Plan) -> Applied:
@@ -252,6 +292,13 @@ def _is_decision(before: MLModelStatus, after: MLModelStatus) -> bool:
     routes = [status.route.revision if status.route else 0 for status in (before, after)]
     grants = [status.scaling.granted if status.scaling else None for status in (before, after)]
     return routes[0] != routes[1] or grants[0] != grants[1] or before.stable != after.stable
+
+
+def _leads_on(before: MLModelStatus, after: MLModelStatus) -> bool:
+    """Whether decisions read back what this write changed; claims alone lead to nothing."""
+    return _is_decision(before, after) or any(
+        getattr(before, name) != getattr(after, name) for name in _READ_BACK
+    )
 
 
 def _soonest(*times: float | None) -> float | None:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+DEFAULT_WAIT_SECONDS = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
@@ -23,6 +25,18 @@ class Bucket:
 
 
 @dataclass(frozen=True, slots=True)
+class Forecast:
+    """What the policy makes of a model's own history, newest step.
+
+    At least `up` replicas must be on the way now; those above `hold` are not needed any more.
+    """
+
+    up: int
+    hold: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """Recent buckets of a model, oldest first, with what else a signal may need.
 
@@ -39,6 +53,14 @@ class Window:
     """Learned mean service time of one request; None before the first answer."""
     is_complete: bool = True
     """Whether every gateway reports."""
+    forecast: Forecast | None = None
+    """None until the policy has seen the model's first answers."""
+
+    @property
+    def quiet_seconds(self) -> float:
+        """Time since the last request, as far as this leader has watched."""
+        busy = [b.at for b in self.buckets if b.arrivals or b.in_flight or b.held]
+        return self.now - busy[-1] if busy else self.observed_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +74,26 @@ class ScalingParams:
     keep_alive_seconds: float
     latency_objective_seconds: float | None = None
     percentile: int = 95
+    aim: float = 0.05
+    """Share of the requests that may be slower than the objective."""
+
+    @property
+    def wait_seconds(self) -> float:
+        """How long a request may wait: the latency objective, 1 s without one."""
+        return self.latency_objective_seconds or DEFAULT_WAIT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What one signal asks for: replicas (a real number) and the reason."""
+    """What one signal asks for: replicas (a real number) and the reason.
+
+    `keep`: replicas that it would not take away, where it knows that better than the newest
+    demands of the scale-down window.
+    """
 
     replicas: float
     why: str
+    keep: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

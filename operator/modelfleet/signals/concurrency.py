@@ -11,7 +11,7 @@ class ConcurrencySignal:
     name = "concurrency"
 
     def demand(self, window: Window, params: ScalingParams) -> Demand | None:
-        """None when nothing is under way.
+        """None when nothing is under way, or when a forecast sees to it.
 
         A backlog is finite work: what is parked counts as the replicas that would clear it
         within one start-up time, not as a load that stays.
@@ -25,6 +25,8 @@ class ConcurrencySignal:
         busy = sum(b.in_flight * b.seconds for b in chosen) / sum(b.seconds for b in chosen)
         held = chosen[-1].held
         if busy == 0 and held == 0:
+            return None
+        if window.forecast is not None and (window.ready > 0 or held == 0):
             return None
         per_request = window.service_seconds if window.service_seconds is not None else 0.1
         backlog = held * per_request / max(window.startup_seconds, 1.0)

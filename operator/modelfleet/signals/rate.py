@@ -1,4 +1,8 @@
-"""Signal `rate`: arrivals times service time (Little's law), looking ahead by the start-up time."""
+"""Signal `rate`: what the arrivals will need when a replica started now is ready.
+
+The policy's forecast, as soon as there is one; for the first seconds of a model arrivals times
+service time (Little's law), following their trend. Must never be read as the present load.
+"""
 
 from modelfleet.facts.scaling import Demand, ScalingParams, Window
 from modelfleet.signals.base import staffed
@@ -14,11 +18,17 @@ class RateSignal:
     name = "rate"
 
     def demand(self, window: Window, params: ScalingParams) -> Demand | None:
-        """None without arrivals or before a service time is known.
+        """None without forecast and arrivals, or before a service time is known.
 
         Worked example: 20 requests/s, steady, 50 ms each: 1 busy slot; with 1 slot a replica
         1 + 1.5 = 2.5 replicas.
         """
+        known = window.forecast
+        if known is not None:
+            is_asleep = (
+                params.min_replicas == 0 and window.quiet_seconds >= params.keep_alive_seconds
+            )
+            return None if is_asleep else Demand(known.up, known.why, max(known.hold, 1))
         if window.service_seconds is None:
             return None
         recent = _rate(window, 0.0, RECENT_SECONDS)

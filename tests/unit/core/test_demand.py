@@ -5,9 +5,9 @@ import math
 import pytest
 
 from modelfleet.core.allocate import allocate
-from modelfleet.core.demand import ask, settle
+from modelfleet.core.demand import ask
 from modelfleet.facts.model import Key
-from modelfleet.facts.scaling import Ask, Bucket, ScalingParams, Window
+from modelfleet.facts.scaling import Ask, Bucket, Forecast, ScalingParams, Window
 from modelfleet.signals import staffed
 from modelfleet.signals.concurrency import ConcurrencySignal
 from modelfleet.signals.latency import LatencySignal
@@ -122,14 +122,31 @@ def test_zero_only_after_the_keep_alive_was_watched(observed, expected):
     assert ask(quiet, PARAMS, 1).want == expected
 
 
-def test_settle_example():
-    asks = tuple((NOW - age, Ask(want, 0, 10)) for age, want in ((70, 1), (30, 4), (10, 1), (0, 1)))
-    assert settle(asks, NOW, PARAMS, 4).want == 4
-    assert settle(asks, NOW + 61, PARAMS, 4).want == 1
+def test_highest_demand_of_the_window_is_kept():
+    needs = tuple((NOW - age, want) for age, want in ((70, 1.0), (30, 4.0), (10, 1.0), (0, 1.0)))
+    assert ask(window(1), PARAMS, 4, needs).want == 4
+    later = tuple((at - 31, want) for at, want in needs)
+    assert ask(window(1), PARAMS, 4, later).want == 1
 
 
-def test_settle_waits_until_it_has_seen_the_whole_time():
-    assert settle(((NOW, Ask(1, 0, 10)),), NOW, PARAMS, 4).want == 4
+def test_leader_that_has_not_watched_the_whole_window_takes_nothing_away():
+    young = ask(window(1, observed_seconds=59.0), PARAMS, 4)
+    assert young.want == 4
+    assert "watched for 59 s only" in young.why[0]
+
+
+@pytest.mark.parametrize(
+    ("up", "hold", "granted", "expected"), [(3, 5, 2, 3), (3, 5, 4, 4), (3, 5, 7, 5), (0, 0, 3, 1)]
+)
+def test_forecast_says_what_to_start_and_what_to_keep(up, hold, granted, expected):
+    forecast = Forecast(up, hold, "forecast")
+    found = ask(window(20, forecast=forecast), PARAMS, granted)
+    assert found.want == expected
+
+
+def test_quiet_model_sleeps_whatever_its_forecast_keeps():
+    forecast = Forecast(1, 1, "floor")
+    assert ask(window(0, in_flight=0, forecast=forecast), PARAMS, 1).want == 0
 
 
 @pytest.mark.parametrize("value", [0.0, 1e-9, 1e9])

@@ -1,0 +1,1 @@
+"""The scaling policy: forecasts, candidates, shadow queues, choice. Pure and vectorised."""

@@ -1,0 +1,69 @@
+"""The bank of candidates: what each would start and keep for a given forecast.
+
+Called by `policy.fleet` at each step. A candidate is one dial only (a risk, or a price of a
+violation) with a floor; `choice` picks one for each model. Must never depend on replicas.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelfleet.core.policy.forecast import at_risk
+from modelfleet.core.policy.series import Floats
+from modelfleet.core.policy.tuning import PRICES, RISKS, TAUS, Tuning
+
+_RISKS: Final = np.array(RISKS, dtype=np.float32)
+_PRICES: Final = np.array(PRICES, dtype=np.float32)
+
+
+class Bank:
+    """All candidates, in a fixed order: risks with each floor, then prices."""
+
+    def __init__(self, tuning: Tuning) -> None:
+        """`risk` is NaN for those that follow a price, and the other way round."""
+        none_of = np.full(len(RISKS), np.nan, dtype=np.float32)
+        floors = tuning.floors
+        self.risk = np.concatenate((_RISKS, _RISKS, np.full(len(PRICES), np.nan, dtype=np.float32)))
+        self.price = np.concatenate((none_of, none_of, _PRICES))
+        sizes = (len(RISKS), len(RISKS), len(PRICES))
+        self.floor = np.repeat(np.array([*floors, floors[0]], dtype=np.float32), sizes)
+        self.size = len(self.risk)
+        self._tuning = tuning
+
+    def usable(self, aim: Floats) -> NDArray[np.bool_]:
+        """Which candidates a model with that aim may use: shape (n,) -> (n, c)."""
+        enough = self.risk[None, :] >= self._tuning.least_risk_share * aim[:, None] * (1 - 1e-6)
+        return np.where(np.isnan(self.risk)[None, :], self._tuning.has_prices, enough)
+
+    def cautious(self, limit: Floats) -> NDArray[np.intp]:
+        """The candidate for a model about which little is known: the largest risk <= `limit`."""
+        fits = self.risk[None, : len(RISKS)] <= limit[:, None] * (1 + 1e-6)
+        return np.where(fits.any(axis=1), fits.argmax(axis=1), len(RISKS) - 1)
+
+    def is_within(self, limit: Floats) -> NDArray[np.bool_]:
+        """Fixed risks of at most `limit` (n,): shape (n, c)."""
+        known = np.nan_to_num(self.risk, nan=np.inf)
+        return np.asarray(known[None, :] <= limit[:, None] * (1 + 1e-6))
+
+    def levels(self, quantiles: Floats, base: Floats, idle: Floats) -> tuple[Floats, Floats]:
+        """Demand to start for and to keep for, in slots, before floor and cap: two (n, c).
+
+        `quantiles` (2, n, 12) are logarithms relative to `base` (n,). Worked example: base log 8,
+        quantile 0.7 at the candidate's risk, c0 = 2: exp(2.08 + 0.7) - 2 = 14.1 slots.
+        """
+        risk = at_risk(quantiles, _RISKS)
+        # A price p buys the level where one more unit of log demand is met p times less often.
+        best = (_PRICES[:, None] * TAUS - quantiles[0][:, None, :]).argmax(axis=-1)
+        priced = np.stack([np.take_along_axis(side, best, axis=1) for side in quantiles])
+        both = np.concatenate((risk, risk, priced), axis=-1)
+        found = np.exp(base[None, :, None] + both) - idle[None, :, None]
+        np.maximum(found, 0.0, out=found)
+        start = found[0]
+        keep = np.maximum(found[1], start) if self._tuning.has_keep_forecast else start
+        return start, keep
+
+    def bounded(self, level: Floats, half_minute: Floats, cap: Floats) -> Floats:
+        """A level (n, c) not below the candidate's floor and not above the cap (n,)."""
+        low = self.floor[None, :] * half_minute[:, None]
+        return np.minimum(np.maximum(level, low), cap[:, None])

@@ -1,0 +1,251 @@
+"""The policy for the whole fleet: arrivals in, wanted replicas and their terms out.
+
+`engine.tick` calls `step` every 5 s and `due` / `learn` for the fits in the background. Rows are
+models. Sequence: windows -> forecast -> bank -> shadow queues -> choice -> the real replicas.
+Must never read a clock, and never forget a model between two steps.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelfleet.core.policy.bank import Bank
+from modelfleet.core.policy.choice import Choice
+from modelfleet.core.policy.forecast import Coefficients, predict, refit, uninformed
+from modelfleet.core.policy.history import History, encode
+from modelfleet.core.policy.present import Present
+from modelfleet.core.policy.series import FEATURES, Floats, box_bins, smoothing
+from modelfleet.core.policy.service import Service
+from modelfleet.core.policy.shadow import About, Shadow, backlog_level
+from modelfleet.core.policy.tuning import BIN_SECONDS, DAY_BINS, HOUR_BINS, TAUS, Tuning
+
+HISTORY_DAYS = 11
+FIRST_FIT_BINS = 240
+UNUSED = np.array([[30.0, 1.0, 1.0, 1.0]])
+"""Figures of a row without a model: startup, wait, slots, service seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What the last bin showed of all models; arrays (n,).
+
+    `in_system` are the requests under way or waiting now, `ages` is the summed age in seconds of
+    the replicas that start, `ended` and `missed` are the requests that ended and those of them
+    that broke the promise.
+    """
+
+    arrivals: Floats
+    in_system: Floats
+    ready: Floats
+    ages: Floats
+    ended: Floats
+    missed: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Replicas, arrays (n,): at least `up` are needed; above `hold` they may go."""
+
+    up: NDArray[np.int64]
+    hold: NDArray[np.int64]
+    load: Floats
+    start: Floats
+    keep: Floats
+    floor: Floats
+    cap: Floats
+    backlog: Floats
+    candidate: NDArray[np.intp]
+
+    def target(self, have: NDArray[np.int64]) -> NDArray[np.int64]:
+        """What becomes of `have` replicas: raised to `up`, lowered to `hold`, else kept."""
+        return np.clip(have, self.up, np.maximum(self.hold, self.up))
+
+
+@dataclass(frozen=True, slots=True)
+class _Levels:
+    """Of all candidates, (n, c): slots to start and to keep for; of the models: rate, peak, cap."""
+
+    start: Floats
+    keep: Floats
+    rate: Floats
+    half: Floats
+    cap: Floats
+
+
+class Fleet:
+    """All state of the policy."""
+
+    def __init__(self, size: int, tuning: Tuning) -> None:
+        """`size` rows, none in use."""
+        self.tuning, self.size = tuning, size
+        self.bank = Bank(tuning)
+        self.present = Present(size, tuning)
+        self.shadow = Shadow(size, self.bank.size, tuning)
+        self.choice = Choice(size, self.bank, tuning)
+        self.services: list[Service | None] = [None] * size
+        self.histories = [History(HISTORY_DAYS) for _ in range(size)]
+        self.newest = np.zeros(size, dtype=np.float32)
+        """Arrivals of the last bin."""
+        self._table = np.tile(UNUSED, (size, 1))
+        self._promise = np.full(size, 0.01)
+        self._coefficients = np.zeros((size, 2, FEATURES, len(TAUS)), dtype=np.float32)
+        self._priors: list[Coefficients] = [uninformed()] * size
+        self._warm: list[Coefficients | None] = [None] * size
+        self._next_fit = np.full(size, FIRST_FIT_BINS, dtype=np.int64)
+        self.steps = 0
+        self._figures()
+
+    def grow(self, size: int) -> None:
+        """Room for more models."""
+        more = size - self.size
+        for part in (self.present, self.shadow, self.choice):
+            part.grow(size)
+        self.services += [None] * more
+        self.histories += [History(HISTORY_DAYS) for _ in range(more)]
+        self._priors += [uninformed()] * more
+        self._warm += [None] * more
+        self._table = np.concatenate((self._table, np.tile(UNUSED, (more, 1))))
+        self._promise = np.concatenate((self._promise, np.full(more, 0.01)))
+        self.newest = np.concatenate((self.newest, np.zeros(more, dtype=np.float32)))
+        empty = np.zeros((more, *self._coefficients.shape[1:]), dtype=np.float32)
+        self._coefficients = np.concatenate((self._coefficients, empty))
+        self._next_fit = np.concatenate((self._next_fit, np.full(more, FIRST_FIT_BINS)))
+        self.size = size
+        self._figures()
+
+    def clear(self, row: int) -> None:
+        """The model of a row is gone."""
+        for part in (self.present, self.shadow, self.choice):
+            part.clear(row)
+        self.services[row], self._warm[row] = None, None
+        self.histories[row] = History(HISTORY_DAYS)
+        self._table[row] = UNUSED
+        self.newest[row] = 0.0
+        self._is_stale = True
+
+    def adopt(self, row: int, service: Service, prior: Coefficients) -> None:
+        """A model takes a row."""
+        self.clear(row)
+        self.believe(row, prior)
+        self._next_fit[row] = FIRST_FIT_BINS
+        self.describe(row, service)
+
+    def believe(self, row: int, prior: Coefficients) -> None:
+        """What to think of a model as long as it has not been learned from."""
+        self._priors[row] = prior
+        if self._warm[row] is None:
+            self._coefficients[row] = prior.stacked()
+
+    def describe(self, row: int, service: Service) -> None:
+        """The model's figures, at the begin and whenever they were learned anew."""
+        self.services[row] = service
+        self._table[row] = (
+            service.startup_seconds,
+            service.wait_seconds,
+            max(service.slots, 1e-3),
+            max(service.service_seconds, 1e-4),
+        )
+        self._promise[row] = service.aim
+        self._is_stale = True
+
+    def _figures(self) -> None:
+        table = self._table
+        self._about = About(table, self.tuning)
+        self._weight = np.array([smoothing(s) for s in table[:, 3]])
+        self._boxes = np.array([box_bins(w) for w in table[:, 1]])
+        self._idle = (self.tuning.idle_share * table[:, 2]).astype(np.float32)
+        self._is_stale = False
+
+    def step(self, seen: Observed) -> Wanted:
+        """One bin of 5 s has passed."""
+        if self._is_stale:
+            self._figures()
+        about, present = self._about, self.present
+        counts = self.newest = seen.arrivals
+        for row, code in enumerate(encode(counts).tolist()):
+            if self.services[row] is not None:
+                self.histories[row].push(code)
+        per_bin = self._table[:, 3] / BIN_SECONDS
+        present.push(counts, per_bin, self._weight, self._boxes, self._table[:, 0])
+        x, base = present.features(self._idle)
+        start, keep = self.bank.levels(predict(x, self._coefficients), base, self._idle)
+        half, cap = present.highest_half_minute(), self._cap()
+        start = self.bank.bounded(start, half, cap)
+        keep = self.bank.bounded(keep, half, cap)
+        rate = (present.quarter[:, None] / about.service).astype(np.float32)
+        self.shadow.serve(counts, about, self.steps)
+        billed = self.shadow.ready + self.shadow.pending
+        self.shadow.act(start, keep, rate, about, self.steps)
+        begun = present.age > 2 * about.delay
+        self.choice.live(seen.ended * begun, seen.missed * begun, self.steps)
+        violated = self.shadow.violated * begun[:, None]
+        self.choice.account(counts * begun, violated, billed, self.steps)
+        self.choice.note_bursts(present.quarter, present.hour_mean(), about, self.steps)
+        day_rate = self.choice.requests / np.maximum(self._counted_seconds(), BIN_SECONDS)
+        self.choice.choose(present.age, self._promise, about, day_rate)
+        self.steps += 1
+        found = _Levels(start, keep, rate, half, cap)
+        return self._wanted(seen, found)
+
+    def _counted_seconds(self) -> NDArray[np.float64]:
+        """Length of the forgetful window over which requests were summed."""
+        keep = 0.5 ** (1 / (24 * self.tuning.half_life_days))
+        hours = np.floor(self.present.age / HOUR_BINS)
+        whole = keep * (1 - keep**hours) / (1 - keep) * 3600
+        return np.asarray(whole + (self.present.age - hours * HOUR_BINS) * BIN_SECONDS)
+
+    def _cap(self) -> Floats:
+        """At most twice what the last day has seen; less while that day is short.
+
+        Worked example: after 12 hours 1.1 + 0.5 = 1.6 times the highest demand.
+        """
+        share = np.minimum(2.0, 1.1 + self.present.age / DAY_BINS)
+        return (share * self.present.highest_day()).astype(np.float32)
+
+    def _wanted(self, seen: Observed, found: "_Levels") -> Wanted:
+        """The chosen candidate's levels with the real queue and the real replicas."""
+        rows, chosen = np.arange(self.size), self.choice.chosen
+        slots = self._about.slots[:, 0]
+        first, kept = found.start[rows, chosen], found.keep[rows, chosen]
+        queue, ready, ages = (x[:, None] for x in (seen.in_system, seen.ready, seen.ages))
+        more = backlog_level(queue, found.rate, ready, ages, self._about)[:, 0]
+        if not self.tuning.has_backlog:
+            more = np.zeros_like(more)
+        up = np.ceil(np.maximum(first, more) / slots - 1e-4)
+        hold = np.ceil(np.maximum(first, kept) / slots - 1e-4)
+        if self.tuning.has_hold:
+            hold = np.maximum(hold, self.shadow.hold()[rows, chosen])
+        return Wanted(
+            up.astype(np.int64),
+            hold.astype(np.int64),
+            self.present.load,
+            first,
+            kept,
+            self.bank.floor[chosen] * found.half,
+            found.cap,
+            more,
+            chosen.copy(),
+        )
+
+    def due(self) -> list[int]:
+        """Rows whose forecasts should be learned again."""
+        old = np.flatnonzero(self.present.age >= self._next_fit).tolist()
+        return [row for row in old if self.services[row] is not None]
+
+    def fit_of(self, row: int) -> Callable[[], Coefficients]:
+        """A function that fits a row (0.2 s): for a thread, as it shares nothing that changes."""
+        service, prior, warm = self.services[row], self._priors[row], self._warm[row]
+        if service is None:
+            return lambda: prior
+        counts, tuning = self.histories[row].counts(), self.tuning
+        return lambda: refit(counts, service, prior, warm, tuning)
+
+    def learn(self, row: int, found: Coefficients) -> None:
+        """Use new coefficients from now on."""
+        self._warm[row] = found
+        self._coefficients[row] = found.stacked()
+        age = int(self.present.age[row])
+        longest = int(self.tuning.refit_hours * HOUR_BINS)
+        self._next_fit[row] = age + max(1, min(int(age * (self.tuning.refit_growth - 1)), longest))

@@ -1,0 +1,67 @@
+"""The constants of the autoscaling policy, with why each has its value.
+
+Read by the other files of this folder. One configuration is shipped (`SHIPPED`), the same one that
+the benchmark measures; another one is for ablations only and must never be a user's setting.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+BIN_SECONDS: Final = 5
+"""Length of one bin of arrivals and of one step of the policy."""
+MINUTE_BINS: Final = 12
+HOUR_BINS: Final = 720
+DAY_BINS: Final = 17_280
+
+TAUS: Final[NDArray[np.float32]] = np.array(
+    [0.1, 0.25, 0.5, 0.65, 0.8, 0.88, 0.93, 0.96, 0.98, 0.99, 0.995, 0.998], dtype=np.float32
+)
+"""Levels of the forecast quantiles, closer together where violations are decided."""
+
+RISKS: Final = (
+    *(0.4, 0.3, 0.2, 0.14, 0.1, 0.07, 0.05, 0.035),
+    *(0.025, 0.018, 0.013, 0.009, 0.006, 0.004, 0.003, 0.002),
+)
+"""Fixed risks r: the demand is above the quantile 1 - r in a share r of the moments."""
+PRICES: Final = (0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 11.0, 16.0, 22.0, 32.0, 45.0, 64.0)
+"""Prices p of a violation in units of capacity: buy the quantile that maximises p tau - Q(tau)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """Everything that could be switched or moved; see `docs/concepts/autoscaling.md`."""
+
+    idle_share: float = 0.25
+    """c0 = idle_share * slots: added before each logarithm, so that zero demand has one."""
+    floors: tuple[float, float] = (0.5, 0.8)
+    """Shares of the highest 30-s mean of the last 2 hours that a candidate never goes below."""
+    has_prices: bool = True
+    has_profile: bool = True
+    has_prior: bool = True
+    has_envelopes: bool = True
+    has_keep_forecast: bool = True
+    has_hold: bool = True
+    has_budget: bool = True
+    has_tuner: bool = True
+    has_backlog: bool = True
+    gate_share: float = 0.5
+    """The backlog rule acts when the present wait exceeds this share of the allowed wait."""
+    backlog_factor: float = 3.0
+    """The backlog rule asks for at most this multiple of the present load or capacity."""
+    least_risk_share: float = 0.4
+    """Fixed risks below this share of the aim are not in the bank."""
+    safety: float = 0.9
+    """The choice aims at this share of what the error budget allows."""
+    half_life_days: float = 7.0
+    train_days: int = 8
+    most_rows: int = 15_000
+    first_steps: int = 200
+    next_steps: int = 100
+    refit_growth: float = 1.3
+    refit_hours: float = 12.0
+
+
+SHIPPED: Final = Tuning()

@@ -1,0 +1,196 @@
+"""The policy beside the tick: collects arrivals into its bins, steps it, has its fits made.
+
+Owned by the ticker. `take` and `step` are cheap and run in the loop; `work` hands out the slow
+parts (priors, fits) as functions for a thread. Must never guess: while a gateway is silent a bin
+repeats the one before it, and the tick holds the grants.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from modelfleet.core.policy.explain import sentence
+from modelfleet.core.policy.fleet import Fleet, Observed
+from modelfleet.core.policy.forecast import Coefficients, uninformed
+from modelfleet.core.policy.prior import Priors
+from modelfleet.core.policy.service import Service
+from modelfleet.core.policy.tuning import BIN_SECONDS, SHIPPED, Tuning
+from modelfleet.facts.model import Key
+from modelfleet.facts.scaling import Bucket, Forecast
+
+FIRST_ROWS = 16
+MOST_BINS_BEHIND = 120
+CHANGED = 0.1
+"""Learned figures are told to the policy when they moved by this share."""
+
+
+@dataclass(slots=True)
+class Pool:
+    """What the tick knows of one model's replicas at the step."""
+
+    service: Service
+    ready: int
+    age_seconds: float
+    """Summed age of the starting replicas."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A slow computation for one model."""
+
+    key: Key
+    run: Callable[[], Coefficients]
+    is_prior: bool
+
+
+@dataclass(slots=True)
+class _Row:
+    number: int
+    arrivals: float = 0.0
+    ended: float = 0.0
+    missed: float = 0.0
+    in_system: float = 0.0
+    needs_prior: bool = True
+    forecast: Forecast | None = None
+    service: Service | None = None
+    pool: Pool | None = None
+
+
+class Forecaster:
+    """Rows of the policy by model."""
+
+    def __init__(self, priors: Priors, tuning: Tuning = SHIPPED) -> None:
+        """No model yet."""
+        self._priors = priors
+        self.fleet = Fleet(FIRST_ROWS, tuning)
+        self._rows: dict[Key, _Row] = {}
+        self._free = list(range(FIRST_ROWS - 1, -1, -1))
+        self._stepped_at: float | None = None
+
+    def take(self, key: Key, bucket: Bucket) -> None:
+        """Traffic of one model since the last tick."""
+        row = self._rows.get(key)
+        if row is None:
+            row = self._rows[key] = _Row(self._free_row())
+        row.arrivals += bucket.arrivals
+        row.ended += bucket.completions
+        row.missed += bucket.slow
+        row.in_system = bucket.in_flight + bucket.held
+
+    def quiet(self, key: Key) -> None:
+        """The gateways watched and saw nothing of this model."""
+        row = self._rows.get(key)
+        if row is not None:
+            row.in_system = 0.0
+
+    def forget(self, gone: Iterable[Key]) -> None:
+        """Models that do not exist any more."""
+        for key in gone:
+            row = self._rows.pop(key, None)
+            if row is not None:
+                self.fleet.clear(row.number)
+                self._free.append(row.number)
+
+    def known(self) -> list[Key]:
+        """Models with a row, sorted."""
+        return sorted(self._rows)
+
+    def forecast(self, key: Key) -> Forecast | None:
+        """The newest forecast of a model."""
+        row = self._rows.get(key)
+        return None if row is None else row.forecast
+
+    def step(self, now: float, pools: Mapping[Key, Pool], *, is_complete: bool) -> bool:
+        """Close the bins that have passed; returns whether there was one.
+
+        `pools` has the models whose figures are known; others wait with their arrivals.
+        """
+        if self._stepped_at is None:
+            self._stepped_at = now
+        passed = int((now - self._stepped_at) / BIN_SECONDS + 1e-6)
+        if passed <= 0:
+            return False
+        self._stepped_at += passed * BIN_SECONDS
+        for key, pool in pools.items():
+            if key in self._rows:
+                self._describe(self._rows[key], pool)
+        bins = min(passed, MOST_BINS_BEHIND)
+        for _ in range(bins):
+            self._one(bins, is_complete=is_complete)
+        for row in self._rows.values():
+            row.arrivals = row.ended = row.missed = 0.0
+        return True
+
+    def _free_row(self) -> int:
+        if not self._free:
+            old = self.fleet.size
+            self.fleet.grow(2 * old)
+            self._free = list(range(2 * old - 1, old - 1, -1))
+        return self._free.pop()
+
+    def _describe(self, row: _Row, pool: Pool) -> None:
+        row.pool = pool
+        if row.service is None:
+            self.fleet.adopt(row.number, pool.service, uninformed())
+        elif _moved(row.service, pool.service):
+            self.fleet.describe(row.number, pool.service)
+        else:
+            return
+        row.service = pool.service
+
+    def _one(self, bins: int, *, is_complete: bool) -> None:
+        columns = np.zeros((6, self.fleet.size), dtype=np.float32)
+        active = [(row, row.pool) for row in self._rows.values() if row.pool is not None]
+        for row, pool in active:
+            columns[:, row.number] = (
+                row.arrivals / bins,
+                row.in_system,
+                pool.ready,
+                pool.age_seconds,
+                row.ended / bins,
+                row.missed / bins,
+            )
+        if not is_complete:
+            columns[0] = np.maximum(columns[0], self.fleet.newest)
+        wanted = self.fleet.step(Observed(*columns))
+        for row, _ in active:
+            up, hold = int(wanted.up[row.number]), int(wanted.hold[row.number])
+            row.forecast = Forecast(up, max(hold, up), sentence(self.fleet, wanted, row.number))
+
+    def work(self) -> list[Work]:
+        """Slow parts that are due. Run them in a thread, hand the results to `done`."""
+        found = []
+        for key, row in self._rows.items():
+            if row.service is not None and row.needs_prior:
+                found.append(Work(key, partial(self._priors.of, row.service), is_prior=True))
+        if found:
+            return found
+        due = set(self.fleet.due())
+        return [
+            Work(key, self.fleet.fit_of(row.number), is_prior=False)
+            for key, row in self._rows.items()
+            if row.number in due
+        ]
+
+    def done(self, work: Work, found: Coefficients) -> None:
+        """A result of `work`; of no use when the model went away meanwhile."""
+        row = self._rows.get(work.key)
+        if row is None:
+            return
+        if work.is_prior:
+            row.needs_prior = False
+            self.fleet.believe(row.number, found)
+        else:
+            self.fleet.learn(row.number, found)
+
+
+def _moved(old: Service, new: Service) -> bool:
+    pairs = (
+        (old.startup_seconds, new.startup_seconds),
+        (old.service_seconds, new.service_seconds),
+        (old.slots, new.slots),
+        (old.wait_seconds, new.wait_seconds),
+    )
+    return old.aim != new.aim or any(abs(a - b) > CHANGED * max(a, 1e-6) for a, b in pairs)

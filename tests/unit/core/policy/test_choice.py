@@ -1,0 +1,83 @@
+"""Choice of a candidate: error budget, admission, cheapest of the safe ones."""
+
+import numpy as np
+import pytest
+
+from modelfleet.core.policy.bank import Bank
+from modelfleet.core.policy.choice import Choice
+from modelfleet.core.policy.shadow import About
+from modelfleet.core.policy.tuning import DAY_BINS, HOUR_BINS, RISKS, SHIPPED
+
+ABOUT = About(np.array([[60.0, 5.0, 8.0, 2.0]]), SHIPPED)
+PROMISE = np.array([0.01])
+RATE = np.array([10.0])
+
+
+def choice() -> Choice:
+    return Choice(1, Bank(SHIPPED), SHIPPED)
+
+
+def aged(chosen: Choice, days: float, violated: np.ndarray, cost: np.ndarray) -> int:
+    """Choose at that age, with what the candidates have done so far."""
+    requests = days * 86_400 * RATE
+    chosen.requests[:], chosen.violated[0], chosen.cost[0] = requests, violated * requests, cost
+    chosen.choose(np.array([int(days * DAY_BINS)]), PROMISE, ABOUT, RATE)
+    return int(chosen.chosen[0])
+
+
+def test_young_model_is_treated_with_care():
+    fresh = choice()
+    fresh.choose(np.array([10]), PROMISE, ABOUT, RATE)
+    assert RISKS[fresh.chosen[0]] == pytest.approx(0.009)
+
+
+def test_cheapest_of_the_safe_ones():
+    bank = Bank(SHIPPED)
+    violated = np.full(bank.size, 0.05)
+    violated[[10, 12, 40]] = 0.001
+    cost = np.full(bank.size, 9.0)
+    cost[[10, 12, 40]] = (5.0, 6.0, 4.0)
+    assert aged(choice(), 5, violated, cost) == 40
+
+
+def test_price_is_not_trusted_on_the_first_day():
+    bank = Bank(SHIPPED)
+    violated, cost = np.full(bank.size, 0.05), np.full(bank.size, 9.0)
+    violated[[11, 40]], cost[40] = 0.001, 1.0
+    assert np.isnan(bank.price[aged(choice(), 0.5, violated, cost)])
+
+
+def test_when_nothing_is_safe_the_least_violating_are_taken():
+    bank = Bank(SHIPPED)
+    violated, cost = np.full(bank.size, 0.5), np.full(bank.size, 1.0)
+    violated[[13, 45]], cost[[13, 45]] = (0.20, 0.22), (9.0, 8.0)
+    assert aged(choice(), 5, violated, cost) == 45
+
+
+def test_budget_example():
+    spent = choice()
+    spent.live(np.array([50_000.0]), np.array([600.0]), 0)
+    spent.choose(np.array([DAY_BINS]), PROMISE, ABOUT, np.array([100_000 / 86_400]))
+    assert spent.aim[0] == pytest.approx(0.9 * 0.009, rel=1e-6)
+
+
+def test_budget_forgets_after_its_window():
+    spent = choice()
+    spent.live(np.array([50_000.0]), np.array([9_000.0]), 0)
+    empty = np.zeros((1, Bank(SHIPPED).size))
+    for hour in range(6 * 24 + 1):
+        step = hour * HOUR_BINS + HOUR_BINS - 1
+        spent.account(np.zeros(1), empty, empty, step)
+    assert spent.missed.sum() == 0
+
+
+def test_aim_is_bounded():
+    spent = choice()
+    spent.live(np.array([1e6]), np.array([9e5]), 0)
+    spent.choose(np.array([DAY_BINS]), PROMISE, ABOUT, RATE)
+    assert spent.aim[0] == pytest.approx(0.9 * 0.003)
+
+
+@pytest.mark.parametrize(("aim", "usable"), [(0.01, 43), (0.05, 33)])
+def test_bank_has_no_risk_far_below_the_aim(aim, usable):
+    assert Bank(SHIPPED).usable(np.array([aim])).sum() == usable

@@ -1,0 +1,103 @@
+"""The policy as a whole: properties that hold for any traffic."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modelfleet.core.policy.explain import sentence
+from modelfleet.core.policy.fleet import Fleet, Observed, Wanted
+from modelfleet.core.policy.forecast import uninformed
+from modelfleet.core.policy.service import Service
+from modelfleet.core.policy.tuning import SHIPPED
+
+SERVICES = (Service(60, 5, 8, 2), Service(10, 1, 1, 0.05), Service(180, 5, 16, 20))
+
+
+def fleet(order: tuple[int, ...] = (0, 1, 2)) -> Fleet:
+    made = Fleet(len(order), SHIPPED)
+    for row, number in enumerate(order):
+        made.adopt(row, SERVICES[number], uninformed())
+    return made
+
+
+def step(one: Fleet, arrivals: np.ndarray, replicas: float = 0.0) -> Wanted:
+    zeros = np.zeros(one.size, dtype=np.float32)
+    ready = np.full(one.size, replicas, dtype=np.float32)
+    return one.step(Observed(arrivals.astype(np.float32), zeros, ready, zeros, arrivals, zeros))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 10**6), min_size=3, max_size=3), min_size=1, max_size=40))
+def test_any_traffic_gives_finite_ordered_numbers(bins):
+    one = fleet()
+    for arrivals in bins:
+        wanted = step(one, np.array(arrivals))
+        assert (wanted.up >= 0).all()
+        assert (wanted.hold >= 0).all()
+        assert (wanted.hold < 10**9).all()
+        have = np.array([0, 5, 10**6])
+        target = wanted.target(have)
+        assert (target >= np.minimum(have, wanted.up)).all()
+        assert (target <= np.maximum(have, wanted.up)).all()
+
+
+def test_order_of_models_is_irrelevant_and_facts_give_the_same_answer():
+    rng = np.random.default_rng(5)
+    traffic = rng.poisson(30, (400, 3))
+    one, other, order = fleet(), fleet((2, 0, 1)), [2, 0, 1]
+    for arrivals in traffic:
+        first, second = step(one, arrivals), step(other, arrivals[order])
+        assert (first.up[order] == second.up).all()
+        assert (first.hold[order] == second.hold).all()
+
+
+def test_silence_after_traffic_does_not_drop_below_the_floor_at_once():
+    one = fleet()
+    for _ in range(200):
+        wanted = step(one, np.array([200, 200, 200]), replicas=20)
+    busy = wanted.up.copy()
+    quiet = step(one, np.zeros(3), replicas=20)
+    assert (quiet.hold >= busy * 0.5 - 1).all()
+
+
+def test_growing_keeps_every_decision():
+    rng = np.random.default_rng(6)
+    one, other = fleet(), fleet()
+    for number, arrivals in enumerate(rng.poisson(30, (200, 3))):
+        if number == 100:
+            other.grow(7)
+        more = np.zeros(other.size)
+        more[:3] = arrivals
+        first, second = step(one, arrivals), step(other, more)
+        assert (first.up == second.up[:3]).all()
+
+
+def test_model_that_left_leaves_nothing_to_the_next():
+    used, new = fleet(), fleet()
+    for _ in range(300):
+        step(used, np.array([500, 500, 500]))
+    used.clear(0)
+    used.adopt(0, SERVICES[0], uninformed())
+    first, second = step(used, np.array([5, 0, 0])), step(new, np.array([5, 0, 0]))
+    assert first.up[0] == second.up[0]
+    assert first.cap[0] == pytest.approx(second.cap[0])
+
+
+def test_fits_are_due_after_20_minutes_and_then_rarely():
+    one, fits = fleet(), []
+    for number in range(700):
+        for row in one.due():
+            one.learn(row, one.fit_of(row)())
+            fits.append((number, row))
+        step(one, np.array([20, 20, 20]))
+    assert [number for number, row in fits if row == 0] == [240, 312, 405, 526, 683]
+
+
+def test_sentence_names_the_binding_term():
+    one = fleet()
+    for _ in range(30):
+        wanted = step(one, np.array([100, 0, 0]))
+    text = sentence(one, wanted, 0)
+    assert "busy slots now" in text
+    assert "risk 0.9 %" in text or "last day" in text

@@ -1,0 +1,74 @@
+"""Shadow queues: the backlog rule, start-up, hold, cancellation."""
+
+import numpy as np
+import pytest
+
+from modelfleet.core.policy.shadow import About, Shadow, backlog_level
+from modelfleet.core.policy.tuning import SHIPPED
+
+TABLE = np.array([[20.0, 5.0, 2.0, 1.0]])
+ABOUT = About(TABLE, SHIPPED)
+
+
+def column(*values: float) -> np.ndarray:
+    return np.array([values], dtype=np.float32)
+
+
+def drive(start: list[float], counts: float = 0.0, keep: float = 0.0) -> tuple[Shadow, list[float]]:
+    """One model, one candidate; ready replicas after each step."""
+    shadow, ready = Shadow(1, 1, SHIPPED), []
+    for step, level in enumerate(start):
+        shadow.serve(np.array([counts]), ABOUT, step)
+        shadow.act(column(level), column(keep), column(counts / 5), ABOUT, step)
+        ready.append(float(shadow.ready[0, 0]))
+    return shadow, ready
+
+
+def test_backlog_example():
+    found = backlog_level(column(40), column(10.0), column(5), column(0), ABOUT)
+    assert found[0, 0] == pytest.approx(18.0)
+
+
+def test_backlog_that_will_be_gone_asks_for_nothing():
+    assert backlog_level(column(40), column(1.0), column(5), column(0), ABOUT)[0, 0] == 0
+    assert backlog_level(column(11), column(20.0), column(5), column(0), ABOUT)[0, 0] == 0, (
+        "in time"
+    )
+
+
+def test_replicas_serve_one_start_up_after_the_order():
+    _, ready = drive([4.0] * 6)
+    assert ready == [0, 0, 0, 0, 2, 2]
+
+
+def test_kept_for_one_start_up_after_the_last_need():
+    _, ready = drive([4.0] * 5 + [0.0] * 6)
+    assert ready[4:] == [2, 2, 2, 2, 0, 0, 0]
+
+
+def test_newest_orders_are_taken_back_first():
+    shadow, _ = drive([2.0, 8.0, 0.0, 0.0, 0.0])
+    assert float(shadow.ready[0, 0] + shadow.pending[0, 0]) == 4, "held for a start-up time"
+    drive_on = [0.0] * 3
+    for step, level in enumerate(drive_on, start=5):
+        shadow.serve(np.zeros(1), ABOUT, step)
+        shadow.act(column(level), column(0), column(0), ABOUT, step)
+    assert float(shadow.ready[0, 0] + shadow.pending[0, 0]) == 0
+    assert float(shadow.ages[0, 0]) == 0
+
+
+def test_requests_that_nobody_serves_are_violations():
+    shadow, _ = drive([0.0], counts=50.0)
+    assert float(shadow.violated[0, 0]) > 0
+
+
+def test_enough_replicas_violate_nothing():
+    shadow, _ = drive([12.0] * 20, counts=50.0)
+    assert float(shadow.violated[0, 0]) == 0
+
+
+def test_another_start_up_time_loses_no_replica():
+    shadow, _ = drive([8.0, 8.0])
+    shadow.serve(np.zeros(1), About(np.array([[60.0, 5.0, 2.0, 1.0]]), SHIPPED), 2)
+    assert float(shadow.ready[0, 0] + shadow.pending[0, 0]) == 4
+    assert float(shadow.pending[0, 0]) == 0
