@@ -47,6 +47,9 @@ class Reason(StrEnum):
     GATEWAY_SILENT = "GatewaySilent"
     ROUTE_REJECTED = "RouteRejected"
     FOLLOWING = "Following"
+    EXTERNAL_REPLICAS = "ExternalReplicas"
+    RECOMMENDING = "Recommending"
+    SWITCHED_OFF = "SwitchedOff"
     NO_SAMPLES = "NoSamples"
     SAMPLED = "Sampled"
     NOT_USED = "NotUsed"
@@ -87,6 +90,9 @@ REASON_TEXT: Mapping[Reason, str] = {
     Reason.GATEWAY_SILENT: "A gateway that may receive traffic has not acknowledged the route.",
     Reason.ROUTE_REJECTED: "A gateway refused the route; the last good one stays in effect.",
     Reason.FOLLOWING: "Replicas follow the measured traffic.",
+    Reason.EXTERNAL_REPLICAS: "`spec.replicas` is set; the autoscaler only recommends.",
+    Reason.RECOMMENDING: "`scaling.mode` is Recommend; replicas stay as they are.",
+    Reason.SWITCHED_OFF: "`scaling.mode` is Off; replicas stay as they are.",
     Reason.NO_SAMPLES: "No recent samples from the gateways; the last grant is held.",
     Reason.SAMPLED: "Every gateway reports.",
     Reason.NOT_USED: "The feature is off for this model.",
@@ -147,6 +153,9 @@ def updated(
             "Unknown" if value is None else "True" if value else "False"
         )
         known = before.get(kind.value)
+        if known is not None and _says(known, status, reason, message, generation):
+            result.append(known)
+            continue
         moved = known is None or known.status != status
         result.append(
             Condition(
@@ -159,3 +168,13 @@ def updated(
             )
         )
     return tuple(result)
+
+
+def _says(known: Condition, status: str, reason: Reason, message: str, generation: int) -> bool:
+    """Whether nothing is new: most turns find every condition as it was."""
+    return (
+        known.status == status
+        and known.reason == reason.value
+        and known.message == message[:4096]
+        and known.observed_generation == min(generation, INT32_MAX)
+    )

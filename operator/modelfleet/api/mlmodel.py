@@ -225,6 +225,8 @@ class Scaling(ApiObject):
     """Never more."""
     concurrency_per_replica: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """Requests that one replica answers at once; a hint (operator's default)."""
+    mode: Literal["Auto", "Recommend", "Off"] = "Auto"
+    """Auto: replicas follow. Recommend: only `status.scaling.want` does. Off: neither."""
     hold: Hold = Hold()
     """Parking of requests."""
 
@@ -262,6 +264,8 @@ class MLModelSpec(ApiObject):
     """The promise to clients; drives scaling."""
     traffic: Traffic = Traffic()
     """How requests are carried."""
+    replicas: Annotated[int, Field(ge=0, le=1000)] | None = None
+    """Set by a person or another autoscaler, through `/scale` too; ours then only recommends."""
     scaling: Annotated[
         Scaling,
         Field(
@@ -328,6 +332,13 @@ NAME_RULES = (
         "metadata.name must not end in -v<number>: such names belong to versions",
     ),
 )
+
+SCALE = {
+    "specReplicasPath": ".spec.replicas",
+    "statusReplicasPath": ".status.replicas",
+    "labelSelectorPath": ".status.selector",
+}
+"""What `kubectl scale` and a HorizontalPodAutoscaler read and write."""
 
 COLUMNS: tuple[dict[str, Any], ...] = (
     {

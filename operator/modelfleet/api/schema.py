@@ -167,7 +167,7 @@ def _crd(
                     "served": True,
                     "storage": True,
                     "schema": {"openAPIV3Schema": schema},
-                    "subresources": {"status": {}},
+                    "subresources": details["subresources"],
                     "additionalPrinterColumns": list(details["columns"]),
                 }
             ],
@@ -182,12 +182,22 @@ def crds() -> tuple[dict[str, Any], ...]:
             mlmodel.MLModel,
             names.MODEL_KIND,
             names.MODEL_PLURAL,
-            {"rules": mlmodel.NAME_RULES, "short_names": ("mfm",), "columns": mlmodel.COLUMNS},
+            {
+                "rules": mlmodel.NAME_RULES,
+                "short_names": ("mfm",),
+                "columns": mlmodel.COLUMNS,
+                "subresources": {"status": {}, "scale": mlmodel.SCALE},
+            },
         ),
         _crd(
             version.MLModelVersion,
             names.VERSION_KIND,
             names.VERSION_PLURAL,
-            {"rules": (), "short_names": ("mfv",), "columns": version.COLUMNS},
+            {
+                "rules": (),
+                "short_names": ("mfv",),
+                "columns": version.COLUMNS,
+                "subresources": {"status": {}},
+            },
         ),
     )

@@ -120,6 +120,8 @@ class MLModelStatus(ApiObject):
     """What the gateways do."""
     replicas: Annotated[int, Field(ge=0, le=100_000)] | None = None
     """Replicas of all versions at the last decision."""
+    selector: Annotated[str, Field(max_length=256)] | None = None
+    """Label selector of the replicas, for `/scale`."""
     scaling: ScalingStatus | None = None
     """The last decision on replicas."""
     rollout: RolloutStatus | None = None

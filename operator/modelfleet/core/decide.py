@@ -44,7 +44,7 @@ def _with_events(facts: ModelFacts, plan: Plan) -> Plan:
 def _serve(facts: ModelFacts, spec: MLModelSpec, wanted: version.Wanted) -> Plan:
     creates = () if spec.paused and facts.status.stable else wanted.create
     roles = assign(facts, wanted.version, is_paused=spec.paused)
-    grant = split.granted(facts, spec.scaling.min_replicas, spec.scaling.max_replicas)
+    grant = split.granted(facts, spec)
     now_routed = route.present(facts)
     confirmed = route.is_confirmed(facts, now_routed)
     step = _step(facts, spec, roles, grant, confirmed=confirmed)

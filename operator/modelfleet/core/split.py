@@ -6,18 +6,23 @@ Called by `decide`. Must never give a version with weight less than what it is s
 from collections.abc import Mapping
 from datetime import datetime
 
+from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.core.assign import Roles
 from modelfleet.facts.model import ModelFacts, VersionFacts
 from modelfleet.strategies import Step
 
 
-def granted(facts: ModelFacts, min_replicas: int, max_replicas: int) -> int:
+def granted(facts: ModelFacts, spec: MLModelSpec) -> int:
     """Replicas of the grant; before the first one of this leader, those of the last decision.
 
     A model that was never decided on starts with one replica, even where zero is allowed: its
-    version has to prove itself once.
+    version has to prove itself once. `spec.replicas` is taken as it is: whoever sets it has taken
+    the bounds over too.
     """
-    if facts.grant is not None:
+    if spec.replicas is not None:
+        return spec.replicas
+    min_replicas, max_replicas = spec.scaling.min_replicas, spec.scaling.max_replicas
+    if facts.grant is not None and spec.scaling.mode == "Auto":
         number = facts.grant.replicas
     elif facts.status.scaling is not None:
         number = facts.status.scaling.granted

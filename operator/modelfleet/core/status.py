@@ -7,6 +7,7 @@ write to the API server.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from modelfleet.api import names
 from modelfleet.api.conditions import ConditionType as C
 from modelfleet.api.conditions import Reason, updated
 from modelfleet.api.mlmodel import MLModelSpec
@@ -73,7 +74,8 @@ def status_of(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> MLModel
         last_version=max(numbers) or None,
         route=_route(facts, picture),
         replicas=_replicas(facts, picture),
-        scaling=_scaling(facts, picture),
+        selector=f"{names.LABEL_MODEL}={facts.key.name}",
+        scaling=_scaling(facts, spec, picture),
         rollout=_rollout(facts, spec, picture),
         retained=picture.course.retained,
         retained_until=picture.course.retained_until,
@@ -127,7 +129,7 @@ def _claims(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> Iterable[
     yield _reconciling(picture)
     yield _stalled(picture)
     yield _rolled_out(picture)
-    yield _scaling_active(facts)
+    yield _scaling_active(facts, spec)
     yield _metrics_available(facts)
     yield _probes_passing(facts, picture)
     yield (C.DRIFT_SUSPECTED, False, Reason.NOT_USED, "")
@@ -139,7 +141,8 @@ def _ready(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> Claim:
     stable = picture.roles.stable
     if stable is None:
         return _not_begun(picture)
-    if spec.scaling.min_replicas == 0 and picture.course.grant == 0:
+    may_be_idle = spec.scaling.min_replicas == 0 or spec.replicas == 0
+    if may_be_idle and picture.course.grant == 0:
         return (C.READY, True, Reason.IDLE, "idle at zero replicas; the next request wakes it")
     floor = max(1, min(spec.scaling.min_replicas, picture.course.grant))
     ready = _ready_count(picture)
@@ -203,9 +206,19 @@ def _rolled_out(picture: Picture) -> Claim:
     return (C.ROLLED_OUT, True, Reason.COMPLETE, "the version that the spec asks for serves")
 
 
-def _scaling_active(facts: ModelFacts) -> Claim:
+def _scaling_active(facts: ModelFacts, spec: MLModelSpec) -> Claim:
+    if spec.replicas is not None:
+        by = f" by {facts.replicas_manager}" if facts.replicas_manager else ""
+        text = f"spec.replicas is set to {spec.replicas}{by}; remove it to scale automatically"
+        return (C.SCALING_ACTIVE, False, Reason.EXTERNAL_REPLICAS, text)
     if not facts.gateways.is_used:
         return (C.SCALING_ACTIVE, True, Reason.NOT_USED, "no gateway measures traffic")
+    if spec.scaling.mode == "Recommend":
+        text = "scaling.mode is Recommend: see status.scaling.want; set Auto to follow it"
+        return (C.SCALING_ACTIVE, False, Reason.RECOMMENDING, text)
+    if spec.scaling.mode == "Off":
+        text = "scaling.mode is Off; set Auto to let replicas follow the traffic"
+        return (C.SCALING_ACTIVE, False, Reason.SWITCHED_OFF, text)
     return (C.SCALING_ACTIVE, True, Reason.FOLLOWING, "replicas follow the measured traffic")
 
 
@@ -259,12 +272,15 @@ def _replicas(facts: ModelFacts, picture: Picture) -> int:
     return picture.course.grant
 
 
-def _scaling(facts: ModelFacts, picture: Picture) -> ScalingStatus | None:
+def _scaling(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> ScalingStatus | None:
     """Renewed only with the numbers: the reasons of an unchanged decision are left as they were."""
     before = facts.status.scaling
     ask = facts.ask
     if before is not None and before.granted == picture.course.grant:
-        return before
+        # Who does not follow us still wants to read what we would do.
+        recommends = spec.replicas is not None or spec.scaling.mode == "Recommend"
+        if not recommends or ask is None or ask.want == before.want:
+            return before
     if picture.roles.serving is None:
         return before
     if ask is None:

@@ -25,6 +25,8 @@ class Seen:
     ready: int
     starting: int
     startup_seconds: float
+    follows: bool = True
+    """Whether replicas follow the grant; else it is only a recommendation."""
     starting_at: tuple[float, ...] = ()
     """Monotonic times of creation of the pods that are starting."""
 

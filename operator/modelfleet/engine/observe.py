@@ -53,6 +53,16 @@ class Sight:
     gateway_drain_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    """A model's object, read; `version` is its resourceVersion."""
+
+    version: str
+    spec: MLModelSpec | None
+    error: str | None
+    status: MLModelStatus
+
+
 class Observer:
     """Makes the facts of one model."""
 
@@ -62,6 +72,7 @@ class Observer:
         self._utc_now = utc_now
         self._specs: dict[str, tuple[str, MLModelVersionSpec]] = {}
         self._drained: dict[str, datetime] = {}
+        self._parsed: dict[str, _Parsed] = {}
         self.silent_seconds: Callable[[], float] = lambda: 0.0
 
     def facts(
@@ -76,7 +87,7 @@ class Observer:
         if model is None or model["metadata"].get("deletionTimestamp"):
             return None
         now = self._utc_now()
-        spec, error = parse_spec(model)
+        parsed = self._parsed_of(model)
         gateways = self._gateways(key, now)
         return ModelFacts(
             key=key,
@@ -85,9 +96,9 @@ class Observer:
             now=now,
             defaults=self._sight.defaults,
             gateways=gateways,
-            spec=spec,
-            spec_error=error,
-            status=parse_status(model),
+            spec=parsed.spec,
+            spec_error=parsed.error,
+            status=parsed.status,
             versions=self._versions(key, model["metadata"]["uid"]),
             orphans=self._orphans(key, model["metadata"]["uid"]),
             service=self._service(key, model["metadata"]["uid"]),
@@ -98,6 +109,7 @@ class Observer:
             ask=entry.ask,
             grant=entry.grant,
             cause_seconds=entry.cause_seconds(monotonic),
+            replicas_manager=model["metadata"].get("replicasManager"),
             metrics_fresh=self._fresh(gateways),
         )
 
@@ -107,6 +119,22 @@ class Observer:
         pods = {item["metadata"]["uid"] for item in self._sight.pods.all()}
         self._specs = {uid: known for uid, known in self._specs.items() if uid in versions}
         self._drained = {uid: at for uid, at in self._drained.items() if uid in pods}
+        models = {item["metadata"]["uid"] for item in self._sight.models.all()}
+        self._parsed = {uid: known for uid, known in self._parsed.items() if uid in models}
+
+    def spec_of(self, model: Json) -> MLModelSpec | None:
+        """The spec of a model, if it can be read."""
+        return self._parsed_of(model).spec
+
+    def _parsed_of(self, model: Json) -> _Parsed:
+        """Parsed once for each state of the object."""
+        meta = model["metadata"]
+        known = self._parsed.get(meta["uid"])
+        if known is None or known.version != meta["resourceVersion"]:
+            spec, error = parse_spec(model)
+            known = _Parsed(meta["resourceVersion"], spec, error, parse_status(model))
+            self._parsed[meta["uid"]] = known
+        return known
 
     def has_source(self, key: Key, source: str) -> bool:
         """Whether a version was made from exactly this source."""
@@ -255,7 +283,7 @@ def child(item: Json | None, uid: str) -> ChildFacts | None:
         live=item,
         editors=tuple(m for m in meta.get("managers", ()) if m not in _OWN_EDITORS),
         is_terminating=bool(meta.get("deletionTimestamp")),
-        fault=_replica_failure(item),
+        fault=replica_failure(item),
     )
 
 
@@ -268,7 +296,7 @@ def _is_replica_of(pod: Mapping[str, Any], version: str) -> bool:
     )
 
 
-def _replica_failure(item: Mapping[str, Any]) -> Fault | None:
+def replica_failure(item: Mapping[str, Any]) -> Fault | None:
     """Kubernetes refuses to make the pods: quota, pod security, limit ranges."""
     for condition in (item.get("status") or {}).get("conditions") or []:
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":

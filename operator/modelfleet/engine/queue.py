@@ -91,6 +91,14 @@ class KeyQueue:
             except TimeoutError:
                 continue
 
+    def observed(self, key: Key) -> None:
+        """A pass looks at everything now: wakes that came before it have been served by it.
+
+        What time alone will change, the end of the turn plans anew.
+        """
+        self._again.discard(key)
+        self._planned.pop(key, None)
+
     def done(self, key: Key) -> None:
         """A turn has ended; a wake that came during it is served now."""
         self._running.discard(key)

@@ -73,8 +73,8 @@ class Ticker:
                 key in active or key in stepped or _is_moving(entry, entry.seen)
             ):
                 continue
+            held[key] = _held(entry, entry.seen)
             asks[key] = self._ask(key, entry, entry.seen, now)
-            held[key] = entry.seen.granted
         self._grant(asks, held)
 
     def _forecast(self, active: set[Key], now: float) -> set[Key]:
@@ -102,7 +102,8 @@ class Ticker:
             return
         held = self._gateways.held(str(key)) or 1
         entry.buckets.append(Bucket(now, 0.01, 0, 0, 0.0, 0, held))
-        self._grant({key: self._ask(key, entry, entry.seen, now)}, {key: entry.seen.granted})
+        held_grant = _held(entry, entry.seen)
+        self._grant({key: self._ask(key, entry, entry.seen, now)}, {key: held_grant})
 
     def _grant(self, asks: dict[Key, Ask], held: dict[Key, int]) -> None:
         for key, grant in allocate(asks, None, held).items():
@@ -160,7 +161,7 @@ class Ticker:
         )
         found = demands(window, seen.params)
         entry.needs.append((now, found[0].replicas if found else 0.0))
-        return ask(window, seen.params, seen.granted, tuple(entry.needs))
+        return ask(window, seen.params, _held(entry, seen), tuple(entry.needs))
 
 
 def _pool(seen: Seen, service_seconds: float, now: float) -> Pool:
@@ -174,6 +175,13 @@ def _pool(seen: Seen, service_seconds: float, now: float) -> Pool:
     )
     ages = sum(min(now - at, seen.startup_seconds) for at in seen.starting_at)
     return Pool(service, seen.ready, ages)
+
+
+def _held(entry: Entry, seen: Seen) -> int:
+    """Replicas granted now; where nobody follows us, those of our last recommendation."""
+    if seen.follows or entry.grant is None:
+        return seen.granted
+    return entry.grant.replicas
 
 
 def _is_moving(entry: Entry, seen: Seen) -> bool:

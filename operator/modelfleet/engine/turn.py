@@ -211,6 +211,7 @@ class Turner:
             ready=ready,
             starting=max(0, sum(v.replicas for v in serving) - ready),
             startup_seconds=max(learned, default=DEFAULT_STARTUP_SECONDS),
+            follows=scaling.mode == "Auto" and facts.spec.replicas is None,
             starting_at=tuple(
                 self._monotonic() - (facts.now - pod.created_at).total_seconds()
                 for version in serving

@@ -201,6 +201,8 @@ class ModelFacts:
     grant: Grant | None = None
     cause_seconds: Mapping[str, float] = field(default_factory=dict)
     """How long each cause of the last plan has lasted, as far as this leader knows."""
+    replicas_manager: str | None = None
+    """Field manager that set `spec.replicas`, such as `kubectl` or an autoscaler's name."""
     metrics_fresh: bool | None = None
     """Whether every gateway reported within the last seconds; None without gateways."""
 

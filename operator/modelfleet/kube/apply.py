@@ -140,7 +140,7 @@ class Applier:
     def _keep(self, kind: str, item: dict[str, Any]) -> None:
         store = self._stores.get(kind)
         if store is not None:
-            store.put(item)
+            store.keep(item)
 
 
 def _in_the_way(kind: str, item: Mapping[str, Any], key: Key) -> Exception:

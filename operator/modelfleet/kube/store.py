@@ -21,13 +21,19 @@ class Store:
         self,
         on_change: Callable[[Key], None] | None = None,
         key_of: Callable[[Json], Key | None] | None = None,
+        reads: Callable[[Json], object] | None = None,
     ) -> None:
-        """`key_of` gives the model of an object; by default from its label."""
+        """`key_of` gives the model of an object; by default from its label.
+
+        `reads` gives all that a turn reads of an object: a change that leaves it equal is kept,
+        and nobody is told.
+        """
         self._objects: dict[tuple[str, str], Json] = {}
         self._by_model: dict[Key, set[tuple[str, str]]] = {}
         self._gone: dict[str, int] = {}
         self._on_change = on_change
         self._key_of = key_of or model_key
+        self._reads = reads
 
     def __len__(self) -> int:
         """Number of objects."""
@@ -47,18 +53,34 @@ class Store:
 
     def put(self, item: Json) -> None:
         """Keep the newest state of an object; one that is known to be deleted stays deleted."""
+        key = self._take(item)
+        if key is not None:
+            self._tell(key)
+
+    def keep(self, item: Json) -> None:
+        """The answer to our own write: nobody is told, the turn that wrote looks again itself."""
+        self._take(item)
+
+    def _take(self, item: Json) -> Key | None:
+        """Store what is new; returns the model that has to know."""
         meta = item["metadata"]
         if _version(meta) < self._gone.get(meta["uid"], 0):
-            return
+            return None
         place = (meta.get("namespace", ""), meta["name"])
         old = self._objects.get(place)
         if old is not None and not _is_newer(meta, old["metadata"]):
-            return
+            return None
         self._objects[place] = trimmed(item)
         key = self._key_of(item)
-        if key is not None:
-            self._by_model.setdefault(key, set()).add(place)
-            self._tell(key)
+        if key is None:
+            return None
+        self._by_model.setdefault(key, set()).add(place)
+        return None if old is not None and self._reads_same(old, item) else key
+
+    def _reads_same(self, old: Json, new: Json) -> bool:
+        if self._reads is None or old["metadata"]["uid"] != new["metadata"]["uid"]:
+            return False
+        return self._reads(old) == self._reads(new)
 
     def remove(self, item: Json) -> None:
         """Forget a deleted object, unless another one has taken its name since."""
@@ -122,7 +144,15 @@ def trimmed(item: Json) -> Json:
     fields = meta.pop("managedFields", None)
     if fields:
         meta["managers"] = sorted({entry.get("manager", "") for entry in fields})
+        sizers = [entry.get("manager", "") for entry in fields if _sets_replicas(entry)]
+        if sizers:
+            meta["replicasManager"] = sizers[-1]
     return item
+
+
+def _sets_replicas(entry: Json) -> bool:
+    """Whether this manager owns `spec.replicas` (an autoscaler, or a person)."""
+    return "f:replicas" in (entry.get("fieldsV1") or {}).get("f:spec", {})
 
 
 def _is_newer(new: Json, old: Json) -> bool:
