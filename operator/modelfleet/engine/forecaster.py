@@ -32,6 +32,7 @@ class Pool:
 
     service: Service
     ready: int
+    starting: int
     age_seconds: float
     """Summed age of the starting replicas."""
 
@@ -141,13 +142,14 @@ class Forecaster:
         row.service = pool.service
 
     def _one(self, bins: int, *, is_complete: bool) -> None:
-        columns = np.zeros((6, self.fleet.size), dtype=np.float32)
+        columns = np.zeros((7, self.fleet.size), dtype=np.float32)
         active = [(row, row.pool) for row in self._rows.values() if row.pool is not None]
         for row, pool in active:
             columns[:, row.number] = (
                 row.arrivals / bins,
                 row.in_system,
                 pool.ready,
+                pool.starting,
                 pool.age_seconds,
                 row.ended / bins,
                 row.missed / bins,

@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from modelfleet.api.conditions import Reason
+from modelfleet.core.capacity import Work
 from modelfleet.errors import ModelfleetError, Refused
 from modelfleet.facts.model import Fault, Key
 from modelfleet.facts.scaling import Ask, Bucket, Grant, ScalingParams
@@ -48,7 +49,7 @@ class Entry:
     needs: deque[tuple[float, float]] = field(
         default_factory=lambda: deque(maxlen=KEPT_BUCKETS * 4)
     )
-    service_seconds: float | None = None
+    work: Work = field(default_factory=Work)
     seen: Seen | None = None
     ask: Ask | None = None
     grant: Grant | None = None

@@ -85,19 +85,27 @@ class ConfigReader(Protocol):
         ...
 
 
-class Gateways(Protocol):
-    """What the gateways tell; see `sources.gateway`. All reads are of memory."""
+class Samples(Protocol):
+    """Traffic as the gateways tell it: all that the tick needs."""
 
     def connected(self) -> Mapping[str, bool]:
         """Gateways by name, and whether their stream is alive."""
         ...
 
-    def acknowledgements(self, key: str) -> Mapping[str, RouteAcknowledgement | None]:
-        """What each gateway has in effect for a model."""
-        ...
-
     def held(self, key: str) -> int | None:
         """Requests parked in all gateways; None when one is silent."""
+        ...
+
+    def take_samples(self) -> list[GatewaySample]:
+        """Samples since the last call."""
+        ...
+
+
+class Gateways(Samples, Protocol):
+    """What the gateways tell; see `sources.gateway`. All reads are of memory."""
+
+    def acknowledgements(self, key: str) -> Mapping[str, RouteAcknowledgement | None]:
+        """What each gateway has in effect for a model."""
         ...
 
     def in_flight(self, endpoint: str) -> int | None:
@@ -110,8 +118,4 @@ class Gateways(Protocol):
 
     def rejections(self, key: str) -> Mapping[str, str]:
         """Gateways that refused the route, with the reason."""
-        ...
-
-    def take_samples(self) -> list[GatewaySample]:
-        """Samples since the last call."""
         ...

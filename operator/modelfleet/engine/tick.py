@@ -15,7 +15,7 @@ from modelfleet.core.policy.service import Service
 from modelfleet.core.policy.tuning import SHIPPED
 from modelfleet.engine.forecaster import Forecaster, Pool
 from modelfleet.engine.ledger import Entry, Ledger, Seen
-from modelfleet.engine.ports import Gateways
+from modelfleet.engine.ports import Samples
 from modelfleet.facts.model import Key
 from modelfleet.facts.scaling import Ask, Bucket, Window
 from modelfleet.facts.traffic import (
@@ -26,8 +26,6 @@ from modelfleet.facts.traffic import (
 )
 
 SILENT_SECONDS = 4.0
-SERVICE_WEIGHT = 0.2
-"""Share of a bucket's mean in the learned service time, for a bucket of many answers."""
 
 
 class Ticker:
@@ -36,7 +34,7 @@ class Ticker:
     def __init__(
         self,
         ledger: Ledger,
-        gateways: Gateways,
+        gateways: Samples,
         wake: Callable[[Key], None],
         monotonic: Callable[[], float] = time.monotonic,
         forecaster: Forecaster | None = None,
@@ -88,8 +86,9 @@ class Ticker:
                 continue
             if key not in active:
                 forecaster.quiet(key)
-            if entry.seen is not None and entry.service_seconds is not None:
-                pools[key] = _pool(entry.seen, entry.service_seconds, now)
+            service_seconds = entry.work.service_seconds
+            if entry.seen is not None and service_seconds is not None:
+                pools[key] = _pool(entry.seen, service_seconds, now)
         forecaster.forget(gone)
         is_complete = self._complete_since is not None
         return set(pools) if forecaster.step(now, pools, is_complete=is_complete) else set()
@@ -127,7 +126,9 @@ class Ticker:
             entry = self._ledger.entry(key)
             bucket = _bucket(parts, now, entry.seen)
             entry.buckets.append(bucket)
-            _learn(entry, bucket)
+            if entry.seen is not None:
+                slots = entry.seen.ready * entry.seen.params.slots
+                entry.work = entry.work.after(bucket, slots)
             self.forecaster.take(key, bucket)
         return set(sums)
 
@@ -155,7 +156,7 @@ class Ticker:
             ready=seen.ready,
             starting=seen.starting,
             startup_seconds=seen.startup_seconds,
-            service_seconds=entry.service_seconds,
+            service_seconds=entry.work.service_seconds,
             is_complete=self._complete_since is not None,
             forecast=self.forecaster.forecast(key),
         )
@@ -174,7 +175,7 @@ def _pool(seen: Seen, service_seconds: float, now: float) -> Pool:
         aim=params.aim,
     )
     ages = sum(min(now - at, seen.startup_seconds) for at in seen.starting_at)
-    return Pool(service, seen.ready, ages)
+    return Pool(service, seen.ready, seen.starting, ages)
 
 
 def _held(entry: Entry, seen: Seen) -> int:
@@ -234,17 +235,3 @@ def _slower(latency: Mapping[int, int], limit: float | None) -> int:
         for index, count in latency.items()
         if LATENCY_BASE_MILLISECONDS * LATENCY_GROWTH ** (index - 1) >= limit * 1000
     )
-
-
-def _learn(entry: Entry, bucket: Bucket) -> None:
-    """Mean service time, slowly: waiting inside a busy replica must not count as work."""
-    if bucket.completions == 0:
-        return
-    mean = bucket.service_seconds / bucket.completions
-    if entry.service_seconds is None:
-        entry.service_seconds = mean
-        return
-    weight = min(SERVICE_WEIGHT, 0.01 * bucket.completions)
-    if mean > entry.service_seconds:
-        weight /= 4
-    entry.service_seconds += weight * (mean - entry.service_seconds)

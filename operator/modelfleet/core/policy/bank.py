@@ -63,7 +63,7 @@ class Bank:
         keep = np.maximum(found[1], start) if self._tuning.has_keep_forecast else start
         return start, keep
 
-    def bounded(self, level: Floats, half_minute: Floats, cap: Floats) -> Floats:
-        """A level (n, c) not below the candidate's floor and not above the cap (n,)."""
-        low = self.floor[None, :] * half_minute[:, None]
+    def bounded(self, level: Floats, half_minute: Floats, least: Floats, cap: Floats) -> Floats:
+        """A level (n, c) not below the candidate's floor or `least`, not above the cap, each (n,)."""
+        low = np.maximum(self.floor[None, :] * half_minute[:, None], least[:, None])
         return np.minimum(np.maximum(level, low), cap[:, None])

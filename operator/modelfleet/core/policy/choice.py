@@ -18,6 +18,8 @@ from modelfleet.core.policy.tuning import BIN_SECONDS, DAY_BINS, HOUR_BINS, Tuni
 KNOWN_BINS = 240
 """20 minutes: before, the cautious candidate."""
 BURSTS_KNOWN = 6
+NEAR = 0.25
+"""Without any safe candidate: how far from the least violations a cheaper one may be."""
 AIM_BOUNDS = (0.3, 2.0)
 BUDGET_HOURS = 6 * 24
 """The error budget holds for any 7 days: the 6 that have passed and the one that comes."""
@@ -124,10 +126,12 @@ class Choice(Rows):
     ) -> NDArray[np.intp]:
         usable = self._bank.usable(promise)[rows]
         known = (age[rows] >= DAY_BINS) | (self._bursts[rows] >= BURSTS_KNOWN)
-        usable &= known[:, None] | self._bank.is_within(self.aim[rows])
+        least_aim = self._tuning.least_risk_share * promise[rows] * 1.01
+        usable &= known[:, None] | self._bank.is_within(np.maximum(self.aim[rows], least_aim))
         violated = self.violated[rows] + self._hour[rows]
         requests = np.maximum(self.requests[rows], 1.0)[:, None]
         spread = np.sqrt(self.squares[rows] + self._hour[rows] ** 2)
+        # One outage of two start-ups that was not seen yet is feared.
         unseen = (rate[rows] * 2 * about.startup[rows, 0])[:, None]
         limit = self.aim[rows][:, None]
         cost, share = self.cost[rows], violated / requests
@@ -135,7 +139,7 @@ class Choice(Rows):
         safe = usable & ((violated + spread + unseen) / requests <= limit)
         fair = usable & (share <= limit) & (cost >= default)
         least = np.where(usable, share, np.inf).min(axis=1, keepdims=True)
-        near = usable & (share <= 1.25 * least + 1e-12)
+        near = usable & (share <= least + NEAR * np.minimum(least, limit) + 1e-12)
         allowed = np.where(
             safe.any(axis=1, keepdims=True),
             safe,

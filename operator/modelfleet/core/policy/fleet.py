@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelfleet.core.policy.bank import Bank
-from modelfleet.core.policy.choice import Choice
+from modelfleet.core.policy.choice import KNOWN_BINS, Choice
 from modelfleet.core.policy.forecast import Coefficients, predict, refit, uninformed
 from modelfleet.core.policy.history import History, encode
 from modelfleet.core.policy.present import Present
 from modelfleet.core.policy.series import FEATURES, Floats, box_bins, smoothing
 from modelfleet.core.policy.service import Service
-from modelfleet.core.policy.shadow import About, Shadow, backlog_level
+from modelfleet.core.policy.shadow import About, Shadow, backlog_level, is_late
 from modelfleet.core.policy.tuning import BIN_SECONDS, DAY_BINS, HOUR_BINS, TAUS, Tuning
 
 HISTORY_DAYS = 11
@@ -39,6 +39,7 @@ class Observed:
     arrivals: Floats
     in_system: Floats
     ready: Floats
+    starting: Floats
     ages: Floats
     ended: Floats
     missed: Floats
@@ -65,12 +66,13 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class _Levels:
-    """Of all candidates, (n, c): slots to start and to keep for; of the models: rate, peak, cap."""
+    """Of all candidates, (n, c): slots to start and to keep for; of the models: rate, peak, floor, cap."""
 
     start: Floats
     keep: Floats
     rate: Floats
     half: Floats
+    least: Floats
     cap: Floats
 
 
@@ -90,6 +92,7 @@ class Fleet:
         """Arrivals of the last bin."""
         self._table = np.tile(UNUSED, (size, 1))
         self._promise = np.full(size, 0.01)
+        self._has_served = np.zeros(size, dtype=bool)
         self._coefficients = np.zeros((size, 2, FEATURES, len(TAUS)), dtype=np.float32)
         self._priors: list[Coefficients] = [uninformed()] * size
         self._warm: list[Coefficients | None] = [None] * size
@@ -109,6 +112,7 @@ class Fleet:
         self._table = np.concatenate((self._table, np.tile(UNUSED, (more, 1))))
         self._promise = np.concatenate((self._promise, np.full(more, 0.01)))
         self.newest = np.concatenate((self.newest, np.zeros(more, dtype=np.float32)))
+        self._has_served = np.concatenate((self._has_served, np.zeros(more, dtype=bool)))
         empty = np.zeros((more, *self._coefficients.shape[1:]), dtype=np.float32)
         self._coefficients = np.concatenate((self._coefficients, empty))
         self._next_fit = np.concatenate((self._next_fit, np.full(more, FIRST_FIT_BINS)))
@@ -123,6 +127,7 @@ class Fleet:
         self.histories[row] = History(HISTORY_DAYS)
         self._table[row] = UNUSED
         self.newest[row] = 0.0
+        self._has_served[row] = False
         self._is_stale = True
 
     def adopt(self, row: int, service: Service, prior: Coefficients) -> None:
@@ -172,13 +177,15 @@ class Fleet:
         x, base = present.features(self._idle)
         start, keep = self.bank.levels(predict(x, self._coefficients), base, self._idle)
         half, cap = present.highest_half_minute(), self._cap()
-        start = self.bank.bounded(start, half, cap)
-        keep = self.bank.bounded(keep, half, cap)
+        # Who is hardly known gives nothing back: its next burst is as good as any.
+        least = np.where(present.age < KNOWN_BINS, present.highest_day(), 0.0)
+        start = self.bank.bounded(start, half, least, cap)
+        keep = self.bank.bounded(keep, half, least, cap)
         rate = (present.quarter[:, None] / about.service).astype(np.float32)
         self.shadow.serve(counts, about, self.steps)
         billed = self.shadow.ready + self.shadow.pending
         self.shadow.act(start, keep, rate, about, self.steps)
-        begun = present.age > 2 * about.delay
+        begun = self._begun(seen)
         self.choice.live(seen.ended * begun, seen.missed * begun, self.steps)
         violated = self.shadow.violated * begun[:, None]
         self.choice.account(counts * begun, violated, billed, self.steps)
@@ -186,8 +193,14 @@ class Fleet:
         day_rate = self.choice.requests / np.maximum(self._counted_seconds(), BIN_SECONDS)
         self.choice.choose(present.age, self._promise, about, day_rate)
         self.steps += 1
-        found = _Levels(start, keep, rate, half, cap)
+        found = _Levels(start, keep, rate, half, least, cap)
         return self._wanted(seen, found)
+
+    def _begun(self, seen: Observed) -> NDArray[np.bool_]:
+        """Models that have once caught up with the requests that waited for their first start."""
+        late = is_late(seen.in_system[:, None], seen.ready[:, None], self._about)[:, 0]
+        self._has_served |= (self.present.age > self._about.delay) & ~late
+        return self._has_served
 
     def _counted_seconds(self) -> NDArray[np.float64]:
         """Length of the forgetful window over which requests were summed."""
@@ -217,13 +230,15 @@ class Fleet:
         hold = np.ceil(np.maximum(first, kept) / slots - 1e-4)
         if self.tuning.has_hold:
             hold = np.maximum(hold, self.shadow.hold()[rows, chosen])
+        late = is_late(queue, ready, self._about)[:, 0]
+        hold = np.where(late, np.maximum(hold, seen.ready + seen.starting), hold)
         return Wanted(
             up.astype(np.int64),
             hold.astype(np.int64),
             self.present.load,
             first,
             kept,
-            self.bank.floor[chosen] * found.half,
+            np.maximum(self.bank.floor[chosen] * found.half, found.least),
             found.cap,
             more,
             chosen.copy(),

@@ -36,8 +36,13 @@ def backlog_level(
         load + left * service / np.maximum(startup / 4, service),
         about.backlog_factor * np.maximum(load, busy),
     )
-    is_late = queue - busy > busy * about.gate_share * about.wait / service
-    return np.where((left > 0) & is_late, asked, 0.0).astype(np.float32)
+    return np.where((left > 0) & is_late(queue, ready, about), asked, 0.0).astype(np.float32)
+
+
+def is_late(queue: Floats, ready: Floats, about: "About") -> NDArray[np.bool_]:
+    """Whether requests wait for more than the gate's share of the allowed wait."""
+    busy = ready * about.slots
+    return np.asarray(queue - busy > busy * about.gate_share * about.wait / about.service)
 
 
 class About:
@@ -136,6 +141,8 @@ class Shadow(Rows):
         have = self.ready + self.pending
         ordered = np.maximum(up - have, 0.0)
         surplus = np.maximum(have - np.maximum(hold, up), 0.0)
+        # Nobody leaves while requests wait, however soon they will be worked off.
+        surplus[is_late(self.queue, self.ready, about)] = 0.0
         cancelled = np.minimum(surplus, self.pending)
         self._cancel(cancelled, about, step)
         self.ready -= surplus - cancelled

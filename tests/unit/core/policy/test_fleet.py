@@ -24,7 +24,9 @@ def fleet(order: tuple[int, ...] = (0, 1, 2)) -> Fleet:
 def step(one: Fleet, arrivals: np.ndarray, replicas: float = 0.0) -> Wanted:
     zeros = np.zeros(one.size, dtype=np.float32)
     ready = np.full(one.size, replicas, dtype=np.float32)
-    return one.step(Observed(arrivals.astype(np.float32), zeros, ready, zeros, arrivals, zeros))
+    return one.step(
+        Observed(arrivals.astype(np.float32), zeros, ready, zeros, zeros, arrivals, zeros)
+    )
 
 
 @settings(max_examples=25, deadline=None)
@@ -101,3 +103,16 @@ def test_sentence_names_the_binding_term():
     text = sentence(one, wanted, 0)
     assert "busy slots now" in text
     assert "risk 0.9 %" in text or "last day" in text
+
+
+def test_model_that_is_hardly_known_gives_nothing_back():
+    one = fleet()
+    for _ in range(20):
+        wanted = step(one, np.array([400, 0, 0]))
+    busy = wanted.up[0]
+    for _ in range(200):
+        wanted = step(one, np.zeros(3), replicas=30)
+    assert wanted.up[0] >= busy * 0.8
+    for _ in range(60):
+        wanted = step(one, np.zeros(3), replicas=30)
+    assert wanted.up[0] < busy * 0.8, "20 minutes old"
