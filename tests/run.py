@@ -2,7 +2,8 @@
 
 `python -m tests.run [e2e|faults]`. Brings the local Kubernetes and the images up in the
 background while the tests without a cluster run, installs the product, runs the rest, and ends
-what it started. A cluster that was up before stays up.
+what it started. A cluster that was up before stays up. What may run side by side does, in as many
+lanes as two cores can bear; the rest runs alone.
 """
 
 from __future__ import annotations
@@ -12,18 +13,19 @@ import sys
 import threading
 import time
 
-from tests import stack
+from tests import lanes, stack
 
-ALONE = (
+NO_CLUSTER = (
     "tests/unit",
     "tests/properties",
     "tests/sequences",
     "tests/house",
     "tests/crds",
 )
-ON_LOOPBACK = ("tests/gateway",)
-ON_CLUSTER = ("tests/e2e", "tests/faults")
-NO_TESTS = 5
+ON_LOOPBACK = "tests/gateway"
+ON_CLUSTER = ("e2e", "faults")
+LOOPBACK_LANES, CLUSTER_LANES = 2, 3
+"""Tests on the cluster mostly wait for it; those on loopback drive real load."""
 
 
 class Ground(threading.Thread):
@@ -52,16 +54,16 @@ def main(chosen: list[str]) -> int:
     codes = []
     try:
         if not chosen:
-            codes.append(pytest("tests without a cluster", *ALONE))
-            codes.append(pytest("the gateway against the real Envoy", *ON_LOOPBACK))
+            codes.append(pytest("tests without a cluster", *NO_CLUSTER))
+            say("the gateway against the real Envoy, on loopback")
+            codes.append(lanes.Lanes(lanes.files(ON_LOOPBACK)).run(LOOPBACK_LANES))
         ground.join()
         if ground.error:
             say(ground.error)
             return 1
         say("installing modelfleet: kubectl apply -k manifests/local")
         stack.install()
-        folders = [f"tests/{name}" for name in chosen] or list(ON_CLUSTER)
-        codes.append(pytest("the real Kubernetes", *folders, "-s", "--timeout", "900"))
+        codes += on_cluster(chosen or list(ON_CLUSTER))
     finally:
         if not was_up:
             subprocess.run(
@@ -70,6 +72,20 @@ def main(chosen: list[str]) -> int:
     bad = [code for code in codes if code != 0]
     say(f"{'FAILED' if bad else 'all tests passed'} in {time.monotonic() - began:.0f} s")
     return 1 if bad else 0
+
+
+def on_cluster(folders: list[str]) -> list[int]:
+    """First what may share the cluster, then what must have it alone."""
+    found = [path for name in folders for path in lanes.files(f"tests/{name}")]
+    shared = [path for path in found if not lanes.is_alone(path)]
+    alone = [str(path) for path in found if lanes.is_alone(path)]
+    codes = []
+    if shared:
+        say("the real Kubernetes, side by side")
+        codes.append(lanes.Lanes(shared, "--timeout", "900").run(CLUSTER_LANES))
+    if alone:
+        codes.append(pytest("the real Kubernetes, one alone", *alone, "-s", "--timeout", "900"))
+    return codes
 
 
 def is_up() -> bool:
@@ -87,9 +103,14 @@ def is_up() -> bool:
 def pytest(title: str, *arguments: str) -> int:
     """One pytest session under a headline."""
     say(title)
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *arguments], cwd=stack.ROOT, check=False
+    began = time.monotonic()
+    code = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--durations=10", *arguments],
+        cwd=stack.ROOT,
+        check=False,
     ).returncode
+    say(f"{title}: {time.monotonic() - began:.0f} s")
+    return code
 
 
 def say(text: str) -> None:

@@ -221,8 +221,8 @@ def _sight(cache: Cache, links: GatewayLinks | None, settings: Settings) -> Sigh
 async def operator(settings: Settings) -> int:
     """The operator; returns the exit code."""
     logs.configure(settings.log_format, settings.log_level)
-    # Cluster objects are trees that live long: to look for cycles in them every 700 allocations
-    # was a tenth of all the work.
+    # Cluster objects are trees that live long: looking for cycles in them every 700 allocations
+    # finds nothing.
     gc.set_threshold(*COLLECT_AFTER)
     access = load_access(settings.kube_context, environment=dict(os.environ))
     client = KubeClient(access, concurrency=settings.api_concurrency)

@@ -18,12 +18,15 @@ from modelfleet.kube.access import load_access
 from modelfleet.kube.client import KubeClient
 from modelfleet.kube.resource import MODELS, PODS, SECRETS
 from modelfleet.sources.gateway import GatewayLinks
+from modelfleet.telemetry import logs
 
 SYSTEM = "modelfleet-system"
 
 
 async def main(namespace: str, count: int) -> None:
     """Change the hold bound of the route `count` times and time each acknowledgement."""
+    # Standard output is for the figures alone.
+    logs.configure("json", "warning")
     client = KubeClient(load_access(environment=dict(os.environ)), component="bench")
     secret = (await client.get(SECRETS, SYSTEM, "modelfleet-gateway-link"))["data"]
     changed = asyncio.Event()

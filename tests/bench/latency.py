@@ -5,11 +5,13 @@ On the installed product, with two gateways. Called by `tests.bench`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import statistics
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,32 +52,25 @@ def percentiles(values: list[float]) -> tuple[int, int]:
 def route_changes(namespace: str) -> dict[str, Any]:
     """From the answer of the write of the route to the last gateway's acknowledgement."""
     code = Path(__file__).with_name("acknowledged.py")
-    # The operator would at once put back what we write into its status.
-    operator = ["-n", stack.SYSTEM, "scale", "deployment/modelfleet-operator"]
-    stack.kubectl(*operator, "--replicas=0")
-    stack.kubectl(
-        "-n",
-        stack.SYSTEM,
-        "wait",
-        "--for=delete",
-        "pod",
-        "-l",
-        "app.kubernetes.io/name=modelfleet-operator",
-        "--timeout=60s",
-    )
-    done = subprocess.run(
-        stack.enter(
-            [str(stack.ROOT / ".venv/bin/python"), str(code), namespace, str(ROUTE_CHANGES)]
-        ),
-        cwd=stack.ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    stack.kubectl(*operator, "--replicas=1")
-    stack.kubectl("-n", stack.SYSTEM, "rollout", "status", "deployment/modelfleet-operator")
-    p50, p95 = percentiles(json.loads(done.stdout))
+    command = [str(stack.ROOT / ".venv/bin/python"), str(code), namespace, str(ROUTE_CHANGES)]
+    with operator_away():
+        times = json.loads(stack.inside(*command, seconds=180))
+    p50, p95 = percentiles(times)
     return {"route_in_effect_p50_milliseconds": p50, "route_in_effect_p95_milliseconds": p95}
+
+
+@contextlib.contextmanager
+def operator_away() -> Iterator[None]:
+    """The operator would at once put back what we write into its status."""
+    operator = ["-n", stack.SYSTEM, "scale", "deployment/modelfleet-operator"]
+    pods = ["pod", "-l", "app.kubernetes.io/name=modelfleet-operator", "--timeout=60s"]
+    stack.kubectl(*operator, "--replicas=0")
+    try:
+        stack.kubectl("-n", stack.SYSTEM, "wait", "--for=delete", *pods)
+        yield
+    finally:
+        stack.kubectl(*operator, "--replicas=1")
+        stack.kubectl("-n", stack.SYSTEM, "rollout", "status", "deployment/modelfleet-operator")
 
 
 def wakes(namespace: str, question: Any) -> dict[str, Any]:

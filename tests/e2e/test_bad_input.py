@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests import stack
-from tests.e2e.conftest import claims, model, put, ready
+from tests.e2e.conftest import claims, model, ready
 
 
 @pytest.mark.parametrize(
@@ -61,65 +61,3 @@ def test_bad_version_leaves_the_good_one_serving_and_a_correction_mends_it(names
     ready(namespace)
     total = load.end()["total"]
     assert total["failed"] == 0, total
-
-
-def test_missing_config_map_is_said_and_heals(namespace, store):
-    env = [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "later", "key": "k"}}}]
-    stack.apply(model(namespace, f"{store}/digits-1.onnx", runtime={"env": env}))
-    assert claims(namespace, "Ready", "False")[0] in {"ConfigMapMissing", "Resolving"}
-    reason, message = claims(namespace, "Stalled", "True", seconds=60)
-    assert (reason, "ConfigMap 'later'" in message) == ("ConfigMapMissing", True)
-    stack.apply(
-        {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "data": {"k": "frozen"},
-            "metadata": {"name": "later", "namespace": namespace},
-        }
-    )
-    ready(namespace, seconds=90)
-    version = stack.get("mlmodelversion", namespace, "digits-v1")
-    env = version["spec"]["template"]["spec"]["containers"][0]["env"]
-    assert {"name": "A", "value": "frozen"} in env
-
-
-def test_artifact_that_appears_later_heals(namespace, store, artifacts):
-    name = f"late-{time.time_ns()}.onnx"
-    stack.apply(model(namespace, f"{store}/{name}"))
-    assert claims(namespace, "Stalled", "True", seconds=60)[0] == "FetchFailed"
-    put(store.split(".")[1], name, artifacts.artifacts["one"])
-    ready(namespace, seconds=120)
-
-
-def test_slow_load_is_not_hopeless(namespace):
-    script = (
-        "import http.server,time,signal,os;signal.signal(15,lambda *_:os._exit(0));time.sleep(12);"
-        "http.server.HTTPServer(('',8080),http.server.SimpleHTTPRequestHandler).serve_forever()"
-    )
-    runtime = {
-        "name": "custom",
-        "image": "modelfleet/server:dev",
-        "command": ["python3", "-c", script],
-    }
-    stack.apply(model(namespace, None, runtime=runtime))
-    seen = set()
-    deadline = time.monotonic() + 40
-    while time.monotonic() < deadline:
-        found = stack.get("mlmodel", namespace, "digits")
-        seen.add(stack.condition(found, "Stalled")[0])
-        if stack.condition(found, "Ready")[0] == "True":
-            break
-        time.sleep(1)
-    assert stack.condition(found, "Ready")[0] == "True"
-    assert "True" not in seen
-
-
-def test_start_that_takes_too_long_is_said(namespace):
-    runtime = {
-        "name": "custom",
-        "image": "modelfleet/server:dev",
-        "startupSeconds": 5,
-        "command": ["python3", "-c", "import time; time.sleep(3600)"],
-    }
-    stack.apply(model(namespace, None, runtime=runtime))
-    assert claims(namespace, "Stalled", "True", seconds=60)[0] in {"StartTimeout", "CrashLoop"}

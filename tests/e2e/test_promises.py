@@ -3,8 +3,12 @@
 import subprocess
 import time
 
+import pytest
+
 from tests import stack
 from tests.e2e.conftest import Load, model, ready
+
+pytestmark = pytest.mark.alone
 
 OPERATOR = "app.kubernetes.io/name=modelfleet-operator"
 GATEWAY = "app.kubernetes.io/name=modelfleet-gateway"

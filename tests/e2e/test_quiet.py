@@ -3,8 +3,12 @@
 import os
 import time
 
+import pytest
+
 from tests import stack
 from tests.e2e.conftest import model, ready
+
+pytestmark = pytest.mark.alone
 
 QUIET_SECONDS = float(os.environ.get("MODELFLEET_QUIET_SECONDS", "120"))
 SETTLE_SECONDS = 40

@@ -1,19 +1,20 @@
 """kill -9 of the operator before, in the middle of and after each kind of write.
 
 The operator of the cluster is set to zero; in its place runs `tests.faults.dying`, which dies at
-a write, is started again, dies at the next, until a rollout and a scale-down are through. The end
-must be that of a run without deaths, nothing lost, no version made twice.
+a write, is started again, dies at the next, until a rollout and a scale-down are through. A write
+that an earlier life has done already does not come again, so each kind dies before and in the
+middle of it in one rollout, and after it in the next. The end must be that of a run without
+deaths, nothing lost, no version made twice. The seed draws how long after sending `middle` is.
 """
 
 from __future__ import annotations
 
+import json
 import os
-import random
-import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,27 @@ import pytest
 from tests import stack
 from tests.e2e.conftest import model, ready
 
+pytestmark = pytest.mark.alone
+
 SEED = int(os.environ.get("MODELFLEET_SEED", "20261124"))
 LEAST_KILLS = 30
-POINTS = ("before", "middle", "after")
+ROUNDS = (("before", "middle"), ("before", "after"))
+POINTS = {point for points in ROUNDS for point in points}
 LIFE_SECONDS = 60
+EVERY_ROLLOUT = {
+    "POST pods",
+    "POST mlmodelversions",
+    "POST deployments",
+    "POST services",
+    "PATCH mlmodels/status",
+    "PATCH mlmodelversions/status",
+    "PATCH pods",
+    "PATCH deployments",
+    "DELETE pods",
+    "DELETE deployments",
+    "DELETE services",
+}
+"""Writes that no rollout with a scale-down can do without."""
 SETTINGS = {
     "MODELFLEET_SERVER_IMAGE": "modelfleet/server:dev",
     "MODELFLEET_DEFAULT_EXPOSURE": "External",
@@ -39,13 +57,26 @@ SETTINGS = {
 class Operator:
     """The operator as a process of ours in the cluster's network."""
 
-    def __init__(self, log: Path, namespace: str) -> None:
-        self.log = log
+    def __init__(self, folder: Path, namespace: str) -> None:
+        self.log = folder / "operator.log"
+        self.ledger = folder / "ledger.json"
+        self.lives = 0
         self.namespace = namespace
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, passing: int, point: str) -> None:
-        command = [sys.executable, "-m", "tests.faults.dying", str(passing), point]
+    def may_die(self, points: tuple[str, ...]) -> None:
+        """From the next start on: at these points of each kind of write, once each."""
+        book = {"round": points, "left": {}, "died": self.deaths()}
+        self.ledger.write_text(json.dumps(book))
+
+    def deaths(self) -> list[list[str]]:
+        """Kind of write and point of each death so far."""
+        return json.loads(self.ledger.read_text())["died"] if self.ledger.exists() else []
+
+    def start(self) -> None:
+        self.lives += 1
+        seed = str(SEED + self.lives)
+        command = [sys.executable, "-m", "tests.faults.dying", str(self.ledger), seed]
         with self.log.open("ab") as sink:
             self.process = subprocess.Popen(
                 stack.enter(command),
@@ -82,7 +113,7 @@ def operator(tmp_path, namespace) -> Iterator[Operator]:
         lambda: not stack.items("pods", stack.SYSTEM, "app.kubernetes.io/name=modelfleet-operator"),
         40,
     )
-    running = Operator(tmp_path / "operator.log", namespace)
+    running = Operator(tmp_path, namespace)
     yield running
     running.stop()
     stack.kubectl(*deployment, "--replicas=1")
@@ -112,64 +143,74 @@ def outcome(namespace: str) -> dict:
     }
 
 
-EXPECTED = {
-    "stable": "digits-v2",
-    "candidate": None,
-    "weights": {"digits-v2": 100},
-    "versions": ["digits-v1", "digits-v2"],
-    "deployments": {"digits-v2": 1},
-    "services": ["digits", "digits-v2"],
-    "resolving": [],
-}
+def expected(number: int) -> dict:
+    """The end of the rollout to version `number`, as without any death."""
+    name = f"digits-v{number}"
+    return {
+        "stable": name,
+        "candidate": None,
+        "weights": {name: 100},
+        "versions": [f"digits-v{n}" for n in range(1, number + 1)],
+        "deployments": {name: 1},
+        "services": ["digits", name],
+        "resolving": [],
+    }
 
 
 def test_deaths_at_every_write_lose_nothing(namespace, store, load, operator):
-    chance = random.Random(SEED)
+    operator.may_die(())
+    operator.start()
     wanted = model(namespace, f"{store}/digits-1.onnx", version="one", scaling={"minReplicas": 3})
-    operator.start(0, "never")
     stack.apply(wanted)
     ready(namespace)
     operator.stop()
-    load.say(allow={"digits-v1": "one", "digits-v2": "two"})
+    load.say(allow={"digits-v1": "one", "digits-v2": "two", "digits-v3": "one"})
     load.rate(30, 900)
-    wanted["spec"]["model"] = {"uri": f"{store}/digits-2.onnx", "version": "two"}
-    wanted["spec"]["scaling"] = {"minReplicas": 1, "maxReplicas": 3}
-    stack.apply(wanted)
-    kills = live_and_die(operator, chance, namespace)
-    if not operator.is_dead():
-        operator.stop()
-    operator.start(0, "never")
-    stack.wait(f"the end state {EXPECTED}", lambda: outcome(namespace) == EXPECTED, 60, every=1)
+    for number, points in enumerate(ROUNDS, start=2):
+        roll_out(operator, wanted, store, number, points)
+    operator.may_die(())
+    operator.start()
+    last = expected(len(ROUNDS) + 1)
+    stack.wait(f"the end state {last}", lambda: outcome(namespace) == last, 60, every=1)
     total = load.end()["total"]
-    deaths = re.findall(r"DYING (\w+) (\w+) (\S+)", operator.log.read_text())
-    kinds = sorted({(method, _kind(path), point) for point, method, path in deaths})
-    print(f"\nseed {SEED}: {kills} kills, {len(kinds)} different kinds: {kinds}\n{total}")
-    assert outcome(namespace) == EXPECTED
-    assert kills >= LEAST_KILLS, deaths
+    deaths = operator.deaths()
+    by_kind = {kind: {p for k, p in deaths if k == kind} for kind, _ in deaths}
+    print(f"\nseed {SEED}: {len(deaths)} kills")
+    for kind, points in sorted(by_kind.items()):
+        print(f"  {kind:<34} {', '.join(sorted(points))}")
+    print(total)
+    assert outcome(namespace) == last
+    assert {kind for kind, points in by_kind.items() if points == POINTS} >= EVERY_ROLLOUT
+    assert len(deaths) >= LEAST_KILLS, deaths
     assert total["failed"] == 0, total
 
 
-def live_and_die(operator: Operator, chance: random.Random, namespace: str) -> int:
-    """Start, wait for the death, again; until a life finds nothing more to write."""
-    kills = 0
-    points = list(POINTS)
+def roll_out(
+    operator: Operator, wanted: dict, store: str, number: int, points: tuple[str, ...]
+) -> None:
+    """To three replicas of a new version and down to one, in many lives."""
+    namespace = wanted["metadata"]["namespace"]
+    artifact = "digits-1" if number % 2 else "digits-2"
+    wanted["spec"]["model"] = {"uri": f"{store}/{artifact}.onnx", "version": f"state-{number}"}
+    wanted["spec"]["scaling"] = {"minReplicas": 3}
+    stack.apply(wanted)
+    operator.may_die(points)
+    live_and_die(operator, lambda: outcome(namespace)["stable"] == f"digits-v{number}")
+    wanted["spec"]["scaling"] = {"minReplicas": 1, "maxReplicas": 3}
+    stack.apply(wanted)
+    live_and_die(operator, lambda: outcome(namespace) == expected(number))
+
+
+def live_and_die(operator: Operator, is_done: Callable[[], bool]) -> None:
+    """Start, wait for the death, again; until a life reaches the aim."""
     while True:
-        if not points:
-            points = list(POINTS)
-        point = points.pop(chance.randrange(len(points)))
-        operator.start(0, point)
+        operator.start()
         deadline = time.monotonic() + LIFE_SECONDS
         while not operator.is_dead() and time.monotonic() < deadline:
             time.sleep(0.1)
-            if outcome(namespace) == EXPECTED:
+            if is_done():
                 break
         if not operator.is_dead():
             operator.stop()
-            return kills
-        kills += 1
-
-
-def _kind(path: str) -> str:
-    parts = path.strip("/").split("/")
-    rest = parts[parts.index("namespaces") + 2 :]
-    return "/".join([rest[0], *rest[2:]])
+            if is_done():
+                return

@@ -1,8 +1,9 @@
 """Fixtures of the tests with a real Envoy."""
 
+import contextlib
 import itertools
-import os
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,25 @@ import pytest_asyncio
 from tests.gateway.envoy_process import find_envoy
 from tests.gateway.rig import Rig
 
-_numbers = itertools.count(os.getpid())
+NETWORKS = range(2, 252)
+_numbers = itertools.cycle(NETWORKS)
+
+
+@contextlib.contextmanager
+def a_network() -> Iterator[int]:
+    """A loopback network for one test; several processes never take the same.
+
+    The mark is a socket without a file: it goes with the process, however that ends.
+    """
+    for number in itertools.islice(_numbers, len(NETWORKS)):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as mark:
+            try:
+                mark.bind(f"\0modelfleet-tests-127.{number}")
+            except OSError:
+                continue
+            yield number
+            return
+    pytest.fail("no loopback network is free")
 
 
 @pytest.fixture(scope="session")
@@ -23,8 +42,9 @@ def envoy_binary() -> str:
 @pytest_asyncio.fixture
 async def rig(envoy_binary: str, tmp_path: Path) -> AsyncIterator[Rig]:
     """An empty data plane."""
-    made = Rig(envoy_binary, tmp_path, 2 + next(_numbers) % 250)
-    try:
-        yield made
-    finally:
-        await made.close()
+    with a_network() as number:
+        made = Rig(envoy_binary, tmp_path, number)
+        try:
+            yield made
+        finally:
+            await made.close()

@@ -50,6 +50,29 @@ async def test_wake_during_a_turn_makes_one_more_after_it():
     assert await taken(queue) is None
 
 
+async def test_wakes_before_a_look_are_served_by_it():
+    clock = Clock()
+    queue = KeyQueue(clock)
+    queue.wake(A)
+    await queue.take()
+    queue.wake(A)
+    queue.wake_later(A, 0.1)
+    queue.observed(A)
+    queue.done(A)
+    clock.now += 1.0
+    assert await taken(queue) is None
+
+
+async def test_wake_after_the_last_look_makes_one_more_turn():
+    queue = KeyQueue()
+    queue.wake(A)
+    await queue.take()
+    queue.observed(A)
+    queue.wake(A)
+    queue.done(A)
+    assert await taken(queue) == A
+
+
 async def test_fresh_goes_before_due():
     clock = Clock()
     queue = KeyQueue(clock)

@@ -45,6 +45,25 @@ def test_echo_of_our_own_write_wakes_nobody(store, told):
     assert told == []
 
 
+def test_answer_to_our_own_write_is_kept_and_nobody_is_told(store, told):
+    store.put(item(5))
+    told.clear()
+    store.keep(item(6))
+    assert store.get("ns", "x")["metadata"]["resourceVersion"] == "6"
+    assert told == []
+
+
+def test_change_that_nobody_reads_is_kept_and_nobody_is_told(told):
+    store = Store(told.append, reads=lambda one: one.get("spec"))
+    store.put({**item(5), "spec": 1})
+    store.put({**item(6), "spec": 1})
+    assert told == [KEY]
+    assert store.get("ns", "x")["metadata"]["resourceVersion"] == "6"
+    store.put({**item(7), "spec": 2})
+    store.put({**item(8, uid="other"), "spec": 2})
+    assert told == [KEY, KEY, KEY]
+
+
 def test_late_answer_does_not_bring_a_deleted_object_back(store):
     store.put(item(5))
     store.remove(item(7))

@@ -23,6 +23,8 @@ from modelfleet.core.policy.tuning import BIN_SECONDS, DAY_BINS, HOUR_BINS, TAUS
 
 HISTORY_DAYS = 11
 FIRST_FIT_BINS = 240
+NEW_STARTS = 20
+"""Start-up times for which a model is so new that nothing is given back."""
 UNUSED = np.array([[30.0, 1.0, 1.0, 1.0]])
 """Figures of a row without a model: startup, wait, slots, service seconds."""
 
@@ -176,9 +178,10 @@ class Fleet:
         present.push(counts, per_bin, self._weight, self._boxes, self._table[:, 0])
         x, base = present.features(self._idle)
         start, keep = self.bank.levels(predict(x, self._coefficients), base, self._idle)
-        half, cap = present.highest_half_minute(), self._cap()
+        half, cap = present.highest_half_minute(self._table[:, 0]), self._cap()
         # Who is hardly known gives nothing back: its next burst is as good as any.
-        least = np.where(present.age < KNOWN_BINS, present.highest_day(), 0.0)
+        is_new = present.age < np.minimum(KNOWN_BINS, NEW_STARTS * about.delay)
+        least = np.where(is_new, present.highest_day(), 0.0)
         start = self.bank.bounded(start, half, least, cap)
         keep = self.bank.bounded(keep, half, least, cap)
         rate = (present.quarter[:, None] / about.service).astype(np.float32)

@@ -23,12 +23,16 @@ from modelfleet.core.policy.series import (
 from modelfleet.core.policy.tuning import HOUR_BINS, MINUTE_BINS, Tuning
 
 DAY_BLOCKS: Final = ENVELOPE_BLOCKS[-1]
-FLOOR_BLOCKS: Final = 60
-"""2 hours."""
+FLOOR_BLOCKS: Final = np.array([1, 3, 10, 30, 60])
+"""Windows of the floor, 2 minutes to 2 hours: what matters is their length in start-up times."""
 MINUTES: Final = (PROFILE_DAYS + 1) * 1440
 MOST_BOX_BINS: Final = 240
 _QUARTER, _LOAD, _HALF = range(3)
-_PAST: Final = (*((_QUARTER, count) for count in ENVELOPE_BLOCKS), (_LOAD, 720), (_HALF, 60))
+_PAST: Final = (
+    *((_QUARTER, count) for count in ENVELOPE_BLOCKS),
+    (_LOAD, DAY_BLOCKS),
+    *((_HALF, int(count)) for count in FLOOR_BLOCKS),
+)
 """Which values have a maximum over how many blocks of 2 minutes."""
 
 
@@ -160,9 +164,15 @@ class Present(Rows):
         """Highest demand of the last day, in slots."""
         return self._highest(len(ENVELOPE_BLOCKS))
 
-    def highest_half_minute(self) -> Floats:
-        """Highest 30-s mean of the last 2 hours, in slots."""
-        return self._highest(len(ENVELOPE_BLOCKS) + 1)
+    def highest_half_minute(self, startup_seconds: Floats) -> Floats:
+        """Highest 30-s mean of the last 120 start-up times, at most 2 hours, in slots.
+
+        A missed burst costs what comes within a start-up time, so who starts in seconds needs
+        no long memory: 1 block of 2 minutes for each second of start-up.
+        """
+        place = np.searchsorted(FLOOR_BLOCKS, np.minimum(startup_seconds, FLOOR_BLOCKS[-1]))
+        past = self._past[len(ENVELOPE_BLOCKS) + 1 + place, np.arange(self.size)]
+        return np.asarray(np.maximum(self._partial[_HALF], past))
 
     def hour_mean(self) -> Floats:
         """Mean demand of the last hour, in slots."""

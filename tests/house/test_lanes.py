@@ -1,0 +1,18 @@
+"""What disturbs others on the cluster says so, and runs alone."""
+
+import pytest
+
+from tests import lanes
+
+ON_CLUSTER = [path for name in ("e2e", "faults") for path in lanes.files(f"tests/{name}")]
+
+
+@pytest.mark.parametrize("path", ON_CLUSTER, ids=lambda p: p.name)
+def test_who_touches_the_installed_product_is_marked_alone(path):
+    touches = "stack.SYSTEM" in path.read_text()
+    assert lanes.is_alone(path) == touches
+
+
+def test_largest_file_begins_first():
+    sizes = [path.stat().st_size for path in lanes.files("tests/gateway")]
+    assert sizes == sorted(sizes, reverse=True)
