@@ -242,7 +242,7 @@ async def operator(settings: Settings) -> int:
     observer = Observer(sight, lambda: datetime.now(UTC))
     ticker = None
     if links is not None:
-        forecaster = Forecaster(Priors(public.traces(), SHIPPED))
+        forecaster = Forecaster(Priors(public.traces(), SHIPPED), publishes=True)
         ticker = Ticker(ledger, links, queue.wake, forecaster=forecaster)
         observer.silent_seconds = ticker.silent_seconds
         links.on_held = lambda key: ticker.tick_one(Key(*key.split("/", 1)))

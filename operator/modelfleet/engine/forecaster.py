@@ -12,15 +12,17 @@ from functools import partial
 import numpy as np
 
 from modelfleet.core.policy.explain import sentence
-from modelfleet.core.policy.fleet import Fleet, Observed
+from modelfleet.core.policy.fleet import Fleet, Observed, Wanted
 from modelfleet.core.policy.forecast import Coefficients, uninformed
 from modelfleet.core.policy.prior import Priors
 from modelfleet.core.policy.service import Service
 from modelfleet.core.policy.tuning import BIN_SECONDS, SHIPPED, Tuning
 from modelfleet.facts.model import Key
 from modelfleet.facts.scaling import Bucket, Forecast
+from modelfleet.telemetry import metrics
 
 FIRST_ROWS = 16
+TERMS = ("load", "start", "keep", "floor", "cap", "backlog")
 MOST_BINS_BEHIND = 120
 CHANGED = 0.1
 """Learned figures are told to the policy when they moved by this share."""
@@ -62,8 +64,11 @@ class _Row:
 class Forecaster:
     """Rows of the policy by model."""
 
-    def __init__(self, priors: Priors, tuning: Tuning = SHIPPED) -> None:
-        """No model yet."""
+    def __init__(
+        self, priors: Priors, tuning: Tuning = SHIPPED, *, publishes: bool = False
+    ) -> None:
+        """No model yet. `publishes`: whether the terms go to the metrics."""
+        self._publishes = publishes
         self._priors = priors
         self.fleet = Fleet(FIRST_ROWS, tuning)
         self._rows: dict[Key, _Row] = {}
@@ -93,6 +98,7 @@ class Forecaster:
             if row is not None:
                 self.fleet.clear(row.number)
                 self._free.append(row.number)
+                metrics.forget_model(key.namespace, key.name)
 
     def known(self) -> list[Key]:
         """Models with a row, sorted."""
@@ -160,6 +166,19 @@ class Forecaster:
         for row, _ in active:
             up, hold = int(wanted.up[row.number]), int(wanted.hold[row.number])
             row.forecast = Forecast(up, max(hold, up), sentence(self.fleet, wanted, row.number))
+        if self._publishes:
+            self._publish(wanted)
+
+    def _publish(self, wanted: Wanted) -> None:
+        for key, row in self._rows.items():
+            if row.service is None:
+                continue
+            labels, number = (key.namespace, key.name), row.number
+            for term in TERMS:
+                value = float(getattr(wanted, term)[number])
+                metrics.SCALING_SLOTS.labels(*labels, term).set(value)
+            metrics.SCALING_AIM.labels(*labels).set(float(self.fleet.choice.aim[number]))
+            metrics.SERVICE_SECONDS.labels(*labels).set(row.service.service_seconds)
 
     def work(self) -> list[Work]:
         """Slow parts that are due. Run them in a thread, hand the results to `done`."""

@@ -34,6 +34,22 @@ TICK_SECONDS = Histogram(
     "Duration of a scaling pass.",
     buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3),
 )
+SCALING_SLOTS = Gauge(
+    "modelfleet_scaling_slots",
+    "Terms of a model's newest scaling decision in busy slots: load, start, keep, floor, cap,"
+    " backlog.",
+    ["namespace", "model", "term"],
+)
+SCALING_AIM = Gauge(
+    "modelfleet_scaling_aim_ratio",
+    "Share of requests that the error budget allows to break the promise now.",
+    ["namespace", "model"],
+)
+SERVICE_SECONDS = Gauge(
+    "modelfleet_model_service_seconds",
+    "Learned time of a slot that one request needs.",
+    ["namespace", "model"],
+)
 LOOP_LAG = Gauge("modelfleet_loop_lag_seconds", "How late the event loop runs its timers.")
 IS_LEADER = Gauge("modelfleet_leader", "1 while this process holds the Lease.")
 BREACHES = Counter(
@@ -42,3 +58,10 @@ BREACHES = Counter(
 EVENTS_DROPPED = Counter("modelfleet_events_dropped_total", "Events that could not be posted.")
 MODELS = Gauge("modelfleet_models", "MLModel objects in memory.")
 GATEWAY_SILENT = Gauge("modelfleet_gateways_silent", "Gateways without a live stream.")
+
+
+def forget_model(namespace: str, name: str) -> None:
+    """The series of a model that is gone."""
+    labels = {"namespace": namespace, "model": name}
+    for metric in (SCALING_SLOTS, SCALING_AIM, SERVICE_SECONDS):
+        metric.remove_by_labels(labels)

@@ -64,6 +64,6 @@ class Bank:
         return start, keep
 
     def bounded(self, level: Floats, half_minute: Floats, least: Floats, cap: Floats) -> Floats:
-        """A level (n, c) not below the candidate's floor or `least`, not above the cap, each (n,)."""
+        """A level (n, c): at least the floor and `least` (n,), at most the cap (n,)."""
         low = np.maximum(self.floor[None, :] * half_minute[:, None], least[:, None])
         return np.minimum(np.maximum(level, low), cap[:, None])

@@ -68,7 +68,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class _Levels:
-    """Of all candidates, (n, c): slots to start and to keep for; of the models: rate, peak, floor, cap."""
+    """Of all candidates, (n, c): slots to start and to keep for; of the models the rest, (n,)."""
 
     start: Floats
     keep: Floats

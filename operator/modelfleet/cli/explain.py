@@ -1,0 +1,88 @@
+"""`kubectl modelfleet explain NAME`: why a model has the replicas that it has.
+
+Reads the MLModel alone. Must never compute a decision: what it says was decided by the operator
+and stands in the status.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from modelfleet.api import names
+
+SCALING_CLAIMS = ("Ready", "ScalingActive", "MetricsAvailable", "BudgetLimited", "Degraded")
+
+
+def explain(arguments: list[str]) -> int:
+    """Print the explanation of one model; exit code 1 when it cannot be read."""
+    parser = argparse.ArgumentParser("modelfleet explain", description=explain.__doc__)
+    parser.add_argument("name", help="the model")
+    parser.add_argument("-n", "--namespace", help="its namespace; the context's by default")
+    parser.add_argument("--context", help="context of the kubeconfig")
+    chosen = parser.parse_args(arguments)
+    # Only this verb talks to a cluster; the others start without the client.
+    from kubernetes import client, config
+    from kubernetes.config.config_exception import ConfigException
+
+    try:
+        config.load_kube_config(context=chosen.context)
+        namespace = chosen.namespace or _namespace(config, chosen.context)
+        model = client.CustomObjectsApi().get_namespaced_custom_object(
+            names.GROUP,
+            names.API_VERSION.rsplit("/", 1)[-1],
+            namespace,
+            names.MODEL_PLURAL,
+            chosen.name,
+        )
+    except ConfigException as error:
+        sys.stderr.write(f"modelfleet explain: no usable kubeconfig: {error}\n")
+        return 1
+    except client.ApiException as error:
+        sys.stderr.write(f"modelfleet explain: {namespace}/{chosen.name}: {error.reason}\n")
+        return 1
+    sys.stdout.write("\n".join(lines(model)) + "\n")
+    return 0
+
+
+def _namespace(config: Any, context: str | None) -> str:
+    contexts, active = config.list_kube_config_contexts()
+    chosen = next((c for c in contexts if c["name"] == context), active)
+    return str(chosen["context"].get("namespace", "default"))
+
+
+def lines(model: Mapping[str, Any]) -> list[str]:
+    """The explanation, line by line, of an MLModel object."""
+    meta, spec, status = model["metadata"], model.get("spec", {}), model.get("status", {})
+    scaling = status.get("scaling")
+    title = f"{meta['namespace']}/{meta['name']}"
+    if status.get("stable"):
+        title += f", version {status['stable']}"
+    if scaling is None:
+        return [title, "  nothing has been decided yet", *_claims(status)]
+    bounds = spec.get("scaling", {})
+    numbers = (
+        f"  {scaling['granted']} granted, {scaling['want']} wanted, {scaling['ready']} ready at the"
+        f" decision; {bounds.get('minReplicas', 1)} to {bounds.get('maxReplicas', 10)} allowed"
+    )
+    why = [f"  {'because' if number == 0 else 'and':<8} {text}" for number, text in
+           enumerate(scaling.get("why", []))]  # fmt: skip
+    return [title, numbers, *why, *_rollout(status), *_claims(status)]
+
+
+def _rollout(status: Mapping[str, Any]) -> list[str]:
+    rollout = status.get("rollout")
+    if not rollout:
+        return []
+    return [f"  rollout  {status.get('candidate', '')}: {rollout['step']}, {rollout['why']}"]
+
+
+def _claims(status: Mapping[str, Any]) -> list[str]:
+    """Conditions that matter for the number of replicas, the others only where they are wrong."""
+    found = []
+    for one in status.get("conditions", []):
+        is_wrong = (one["status"] == "True") == (one["type"] in ("Degraded", "BudgetLimited"))
+        if one["type"] in SCALING_CLAIMS[:3] or (one["type"] in SCALING_CLAIMS and is_wrong):
+            text = f"  {one['type']:<16} {one['status']:<7} {one['reason']}: {one['message']}"
+            found.append(text.rstrip(": "))
+    return found
