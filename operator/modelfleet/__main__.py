@@ -7,44 +7,44 @@ from modelfleet import __version__
 
 
 def _operator(_: list[str]) -> int:
-    import uvloop  # noqa: PLC0415 - only this process needs it
+    import uvloop
 
-    from modelfleet.main import operator  # noqa: PLC0415
-    from modelfleet.settings import Settings  # noqa: PLC0415
+    from modelfleet.main import operator
+    from modelfleet.settings import Settings
 
     return uvloop.run(operator(Settings()))
 
 
 def _agent(_: list[str]) -> int:
-    import asyncio  # noqa: PLC0415
+    import asyncio
 
-    from modelfleet.agent_main import agent  # noqa: PLC0415
-    from modelfleet.settings import Settings  # noqa: PLC0415
+    from modelfleet.agent_main import agent
+    from modelfleet.settings import Settings
 
     return asyncio.run(agent(Settings()))
 
 
 def _bootstrap(arguments: list[str]) -> int:
-    from modelfleet.agent_main import write_bootstrap  # noqa: PLC0415
-    from modelfleet.settings import Settings  # noqa: PLC0415
+    from modelfleet.agent_main import write_bootstrap
+    from modelfleet.settings import Settings
 
     return write_bootstrap(Settings(), arguments)
 
 
 def _serve(arguments: list[str]) -> int:
-    from modelfleet.server.command import serve  # noqa: PLC0415
+    from modelfleet.server.command import serve
 
     return serve(arguments)
 
 
 def _fetch(arguments: list[str]) -> int:
-    from modelfleet.artifacts.command import fetch  # noqa: PLC0415
+    from modelfleet.artifacts.command import fetch
 
     return fetch(arguments)
 
 
 def _crds(arguments: list[str]) -> int:
-    from modelfleet.cli.crds import write_crds  # noqa: PLC0415
+    from modelfleet.cli.crds import write_crds
 
     return write_crds(arguments)
 
@@ -53,6 +53,24 @@ def _reference(arguments: list[str]) -> int:
     from modelfleet.cli.reference import write_reference
 
     return write_reference(arguments)
+
+
+def _explain(arguments: list[str]) -> int:
+    from modelfleet.cli.explain import explain
+
+    return explain(arguments)
+
+
+def _bench(arguments: list[str]) -> int:
+    from modelfleet.cli.bench import bench
+
+    return bench(arguments)
+
+
+def _simulate(arguments: list[str]) -> int:
+    from modelfleet.cli.simulate import simulate
+
+    return simulate(arguments)
 
 
 def _version(_: list[str]) -> int:
@@ -68,6 +86,9 @@ COMMANDS: dict[str, tuple[str, Callable[[list[str]], int]]] = {
     "fetch": ("fetch one artifact and verify its digest", _fetch),
     "crds": ("write the CustomResourceDefinitions to a folder", _crds),
     "reference": ("write the reference pages to a folder", _reference),
+    "explain": ("why a model has its replicas (needs the extra 'cli')", _explain),
+    "bench": ("measure autoscalers on a trace (needs the extra 'simulate')", _bench),
+    "simulate": ("what modelfleet would have done with a trace (as above)", _simulate),
     "version": ("print the version", _version),
 }
 

@@ -108,7 +108,8 @@ def restart_the_gateways(namespace: str) -> None:
 
 def scale_down_to_zero(namespace: str, load: Load) -> None:
     load.rate(10)
-    stack.wait("fewer replicas", lambda: replicas(namespace) <= 2, 120)
+    # A model that is minutes old gives nothing back for (start-up + 5 s) / 5 % of time.
+    stack.wait("fewer replicas", lambda: replicas(namespace) <= 3, 600)
     load.rate(0)
     stack.wait(
         "zero replicas",

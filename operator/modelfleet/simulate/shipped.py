@@ -68,7 +68,7 @@ class ShippedScaler:
         )
         self.ticker.begin()
         self._params = [_params(service, aim, least_replicas) for service in services]
-        self._granted = [least_replicas] * len(services)
+        self._granted: list[int | None] = [None] * len(services)
         self._started: list[list[float]] = [[] for _ in services]
 
     def decide(self, seen: Sequence[Observation]) -> Sequence[int]:
@@ -88,9 +88,11 @@ class ShippedScaler:
     def _look(self, number: int, one: Observation) -> None:
         started = self._started[number]
         del started[: max(0, len(started) - one.starting)]
+        if self._granted[number] is None:
+            self._granted[number] = max(one.ready + one.starting, self._params[number].min_replicas)
         self._ledger.entry(self._keys[number]).seen = Seen(
             params=self._params[number],
-            granted=self._granted[number],
+            granted=self._granted[number] or 0,
             ready=one.ready,
             starting=one.starting,
             startup_seconds=self._services[number].startup_seconds,
@@ -99,7 +101,7 @@ class ShippedScaler:
 
     def _grant(self, number: int, one: Observation) -> int:
         grant = self._ledger.entry(self._keys[number]).grant
-        before = self._granted[number]
+        before = self._granted[number] or 0
         wanted = before if grant is None else grant.replicas
         have = one.ready + one.starting
         started = self._started[number]

@@ -23,8 +23,6 @@ from modelfleet.core.policy.tuning import BIN_SECONDS, DAY_BINS, HOUR_BINS, TAUS
 
 HISTORY_DAYS = 11
 FIRST_FIT_BINS = 240
-NEW_STARTS = 20
-"""Start-up times for which a model is so new that nothing is given back."""
 UNUSED = np.array([[30.0, 1.0, 1.0, 1.0]])
 """Figures of a row without a model: startup, wait, slots, service seconds."""
 
@@ -178,9 +176,10 @@ class Fleet:
         present.push(counts, per_bin, self._weight, self._boxes, self._table[:, 0])
         x, base = present.features(self._idle)
         start, keep = self.bank.levels(predict(x, self._coefficients), base, self._idle)
-        half, cap = present.highest_half_minute(self._table[:, 0]), self._cap()
+        memory = self._memory_seconds()
+        half, cap = present.highest_half_minute(memory), self._cap()
         # Who is hardly known gives nothing back: its next burst is as good as any.
-        is_new = present.age < np.minimum(KNOWN_BINS, NEW_STARTS * about.delay)
+        is_new = present.age < np.minimum(KNOWN_BINS, memory / BIN_SECONDS)
         least = np.where(is_new, present.highest_day(), 0.0)
         start = self.bank.bounded(start, half, least, cap)
         keep = self.bank.bounded(keep, half, least, cap)
@@ -198,6 +197,16 @@ class Fleet:
         self.steps += 1
         found = _Levels(start, keep, rate, half, least, cap)
         return self._wanted(seen, found)
+
+    def _memory_seconds(self) -> NDArray[np.float64]:
+        """How long a burst has to be remembered.
+
+        One that comes as a surprise breaks the promise for a start-up time and a bin; where that
+        is as rare as the promise allows, no insurance is needed.
+
+        Worked example: 4 s to start, 5 % may be late: (4 + 5) / 0.05 = 180 s.
+        """
+        return np.asarray((self._table[:, 0] + BIN_SECONDS) / np.maximum(self._promise, 1e-4))
 
     def _begun(self, seen: Observed) -> NDArray[np.bool_]:
         """Models that have once caught up with the requests that waited for their first start."""

@@ -20,11 +20,11 @@ from modelfleet.core.policy.series import (
     Levels,
     quantiles_of_days,
 )
-from modelfleet.core.policy.tuning import HOUR_BINS, MINUTE_BINS, Tuning
+from modelfleet.core.policy.tuning import BIN_SECONDS, HOUR_BINS, MINUTE_BINS, Tuning
 
 DAY_BLOCKS: Final = ENVELOPE_BLOCKS[-1]
 FLOOR_BLOCKS: Final = np.array([1, 3, 10, 30, 60])
-"""Windows of the floor, 2 minutes to 2 hours: what matters is their length in start-up times."""
+"""Windows of the floor, 2 minutes to 2 hours."""
 MINUTES: Final = (PROFILE_DAYS + 1) * 1440
 MOST_BOX_BINS: Final = 240
 _QUARTER, _LOAD, _HALF = range(3)
@@ -164,13 +164,10 @@ class Present(Rows):
         """Highest demand of the last day, in slots."""
         return self._highest(len(ENVELOPE_BLOCKS))
 
-    def highest_half_minute(self, startup_seconds: Floats) -> Floats:
-        """Highest 30-s mean of the last 120 start-up times, at most 2 hours, in slots.
-
-        A missed burst costs what comes within a start-up time, so who starts in seconds needs
-        no long memory: 1 block of 2 minutes for each second of start-up.
-        """
-        place = np.searchsorted(FLOOR_BLOCKS, np.minimum(startup_seconds, FLOOR_BLOCKS[-1]))
+    def highest_half_minute(self, memory_seconds: Floats) -> Floats:
+        """Highest 30-s mean of at least the last `memory_seconds`, at most 2 hours, in slots."""
+        blocks = np.minimum(memory_seconds / (BLOCK_BINS * BIN_SECONDS), FLOOR_BLOCKS[-1])
+        place = np.searchsorted(FLOOR_BLOCKS, blocks)
         past = self._past[len(ENVELOPE_BLOCKS) + 1 + place, np.arange(self.size)]
         return np.asarray(np.maximum(self._partial[_HALF], past))
 

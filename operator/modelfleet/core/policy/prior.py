@@ -7,17 +7,20 @@ the shipped file.
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from modelfleet.core.policy.forecast import Coefficients, fit, rows, uninformed
 from modelfleet.core.policy.series import Floats
 from modelfleet.core.policy.service import Service
-from modelfleet.core.policy.tuning import Tuning
+from modelfleet.core.policy.tuning import DAY_BINS, Tuning
 
 GRID = 1.15
 """Figures are rounded to powers of this, so that a fleet shares few priors."""
 STEPS = 300
+STEP_BINS = 2 * DAY_BINS
+STEP_ROWS = 2_000
 
 
 def rounded(service: Service) -> Service:
@@ -32,6 +35,21 @@ def rounded(service: Service) -> Service:
         near(service.slots),
         near(service.service_seconds),
     )
+
+
+def steps() -> Floats:
+    """Two days of arrivals whose level jumps and then stays, (n,): public traces have none.
+
+    Without them a model that fell to a tenth a minute ago would be believed to jump back for
+    hours, as what the traces show of small falls would be drawn out to large ones.
+    """
+    chance = np.random.default_rng(20_260_101)
+    parts: list[Floats] = []
+    while sum(map(len, parts)) < STEP_BINS:
+        length = int(np.exp(chance.uniform(np.log(36), np.log(4_320))))
+        level = np.exp(chance.uniform(np.log(2.0), np.log(400.0)))
+        parts.append(chance.poisson(level, length).astype(np.float32))
+    return np.concatenate(parts)[:STEP_BINS]
 
 
 class Priors:
@@ -53,6 +71,8 @@ class Priors:
 
     def _compute(self, service: Service) -> Coefficients:
         parts = [rows(trace, service, self._tuning, seed=1) for trace in self._traces]
+        few = replace(self._tuning, most_rows=STEP_ROWS)
+        parts.append(rows(steps(), service, few, seed=1))
         x, start, keep = (np.concatenate([part[i] for part in parts]) for i in range(3))
         none = uninformed()
         return Coefficients(

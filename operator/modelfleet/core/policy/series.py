@@ -175,6 +175,16 @@ def features(counts: Floats, service: Service, tuning: Tuning) -> tuple[Floats, 
     ).columns(tuning.idle_share * service.slots, tuning)
 
 
+def squashed(above: Floats) -> Floats:
+    """How far a peak lies above the present, less than in proportion: z / (1 + z / 2).
+
+    Small distances tell of noise, which goes on; large ones of a level that is gone. Worked
+    example: a peak of twice the present counts 0.51 instead of 0.69, of ten times 1.07 for 2.3.
+    """
+    high = np.maximum(above, 0.0)
+    return np.asarray(high / (1.0 + 0.5 * high))
+
+
 @dataclass(frozen=True, slots=True)
 class Levels:
     """What the features are made of: demands in slots, each (n,), and c0.
@@ -198,7 +208,7 @@ class Levels:
         for level in self.levels:
             columns += signed(np.log(level + idle) - base)
         off = 1.0 if tuning.has_envelopes else 0.0
-        columns += [(np.log(peak + idle) - base) * off for peak in self.peaks]
+        columns += [squashed(np.log(peak + idle) - base) * off for peak in self.peaks]
         columns += [np.log(self.hour + idle) - base, 1.0 / np.sqrt(self.minute_requests + 1.0)]
         shown = self.is_known if tuning.has_profile else np.zeros_like(self.is_known)
         for day in self.days:

@@ -1,0 +1,99 @@
+"""`modelfleet simulate`: replicas, violations and cost that modelfleet would have had.
+
+Called by the command table with a trace of the reader's own traffic. Must never compare policies:
+`bench autoscale` does.
+"""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from modelfleet.cli.options import UsageError, parser, service_of, skip_of
+
+if TYPE_CHECKING:
+    from modelfleet.simulate.replay import Replay
+
+HOUR_MINUTES = 60
+
+
+def simulate(arguments: list[str]) -> int:
+    """Run the shipped policy over one trace; returns the exit code."""
+    made = parser("simulate", __doc__.split("\n", maxsplit=1)[0])
+    made.add_argument("--least-replicas", type=int, default=0, metavar="N")
+    chosen = made.parse_args(arguments)
+    try:
+        return _simulate(chosen)
+    except (UsageError, ValueError, ImportError, OSError) as fault:
+        sys.stderr.write(f"modelfleet simulate: {fault}\n")
+        return 2
+
+
+def _simulate(chosen: argparse.Namespace) -> int:
+    from modelfleet.simulate.replay import replay
+    from modelfleet.simulate.trace import read_trace
+
+    if chosen.trace is None:
+        raise UsageError("--trace is needed")
+    trace = read_trace(chosen.trace).times(chosen.rate_times)
+    service = service_of(chosen, trace.mean_work_seconds())
+    skip = skip_of(chosen, trace.seconds)
+    found = replay(trace, service, chosen.aim_percent / 100, skip, chosen.least_replicas)
+    _show(found, chosen, trace.name)
+    if chosen.json:
+        _write(found, chosen)
+    if chosen.plot:
+        from modelfleet.simulate.plot import plot_run
+
+        plot_run(found.rates, found.replicas, trace.name, chosen.plot)
+    return 0
+
+
+def _show(found: "Replay", chosen: argparse.Namespace, name: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    score = found.score
+    made = Table(title=f"{name}: with modelfleet", show_header=False)
+    made.add_column()
+    made.add_column(justify="right")
+    for head, text in (
+        ("requests", f"{score.requests:,}"),
+        (f"waited over {chosen.wait_seconds:g} s", f"{score.violations_percent:.3f} %"),
+        ("replica-hours", f"{score.replica_hours:,.1f}"),
+        ("mean replicas", f"{score.billed_seconds / max(score.scored_seconds, 1):.2f}"),
+        ("most replicas", f"{score.peak_replicas}"),
+        ("starts a day", f"{score.starts_per_day:.1f}"),
+        ("requests that came at zero", f"{score.cold_requests:,}"),
+    ):
+        made.add_row(head, text)
+    Console().print(made, _hours(found))
+
+
+def _hours(found: "Replay") -> Any:
+    """Requests per second and replicas, by hour of the trace; at most the last two days."""
+    from rich.table import Table
+
+    made = Table("hour", "requests/s", "replicas", title="the last 48 hours")
+    size = len(found.replicas)
+    for first in range(0, size, HOUR_MINUTES):
+        if first < size - 48 * HOUR_MINUTES:
+            continue
+        rates, replicas = (x[first : first + HOUR_MINUTES] for x in (found.rates, found.replicas))
+        made.add_row(f"{first // HOUR_MINUTES}", f"{rates.mean():.2f}", f"{replicas.mean():.2f}")
+    return made
+
+
+def _write(found: "Replay", chosen: argparse.Namespace) -> None:
+    import orjson
+
+    score = found.score
+    document = {
+        "requests": score.requests,
+        "violations_percent": score.violations_percent,
+        "replica_hours": score.replica_hours,
+        "peak_replicas": score.peak_replicas,
+        "starts_per_day": score.starts_per_day,
+        "requests_per_second_by_minute": [round(x, 4) for x in found.rates.tolist()],
+        "replicas_by_minute": [round(x, 4) for x in found.replicas.tolist()],
+    }
+    chosen.json.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))

@@ -1,0 +1,89 @@
+"""The clairvoyant reference: a schedule made with the future in view, simulated like all others.
+
+Used by the benchmark as the cost that others are divided by. It is achievable, hence no lower bound
+of the true optimum: say 'clairvoyant reference', never 'optimal' (research 02, section 4).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelfleet.simulate.arrivals import Arrivals
+from modelfleet.simulate.compiled import compiled
+from modelfleet.simulate.service import Service
+from modelfleet.simulate.trace import Floats
+
+BETAS = np.round(np.arange(-3.0, 6.01, 0.05), 2)
+MOST_STEP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """`wanted[i]` replicas, those that start included, from i * `step_seconds` on."""
+
+    wanted: NDArray[np.int64]
+    step_seconds: float
+
+    def at(self, seconds: float) -> int:
+        """The number at a moment."""
+        place = int(seconds / self.step_seconds + 1e-6)
+        return int(self.wanted[min(place, len(self.wanted) - 1)])
+
+
+@compiled
+def _add_busy(moments: Floats, work: NDArray[np.float32], step: float, busy: Floats) -> None:
+    for number in range(len(moments)):
+        at, end = moments[number], moments[number] + work[number]
+        place = int(at / step)
+        while at < end and place < len(busy):
+            until = min(end, (place + 1) * step)
+            busy[place] += (until - at) / step
+            at = (place + 1) * step
+            place += 1
+
+
+def offered(arrivals: Arrivals, step_seconds: float) -> Floats:
+    """Busy slots in each step if nobody ever waited, the mean over the step; (steps,).
+
+    Worked example: one request at 3 s that takes 4 s: steps of 5 s hold 0.4 and 0.4.
+    """
+    busy = np.zeros(max(1, int(np.ceil(arrivals.seconds / step_seconds - 1e-9))))
+    _add_busy(arrivals.moments, arrivals.work, step_seconds, busy)
+    return busy
+
+
+def schedule(busy: Floats, beta: float, slots: int, startup_steps: int) -> NDArray[np.int64]:
+    """Replicas over time for a margin of `beta` square roots of the load.
+
+    Demand c = ceil((a + beta sqrt a) / k). Its exact minimum of on-time and S for each start
+    decomposes by level: the j-th replica stays on through a gap iff it is no longer than S, and
+    starts S early. Both together are the highest demand of the next S.
+
+    Worked example: demand 1 0 0 0 2, S = 2 steps: 1 0 2 2 2; S = 4 steps: 2 2 2 2 2.
+    """
+    demand = np.ceil(np.maximum(busy + beta * np.sqrt(busy), 0.0) / slots - 1e-9)
+    padded = np.concatenate((demand, np.zeros(startup_steps)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, startup_steps + 1)
+    return np.asarray(windows.max(axis=1).astype(np.int64))
+
+
+def plan(service: Service, arrivals: Arrivals) -> Callable[[float], Schedule]:
+    """A function from beta to the schedule of one model."""
+    step = min(MOST_STEP_SECONDS, max(1.0, service.wait_seconds))
+    busy = offered(arrivals, step)
+    startup_steps = int(np.ceil(service.startup_seconds / step - 1e-9))
+    return lambda beta: Schedule(schedule(busy, beta, service.slots, startup_steps), step)
+
+
+def cheapest(is_kept: Callable[[float], bool]) -> float:
+    """The smallest of `BETAS` that keeps the promise, by bisection; the largest if none does."""
+    low, high = 0, len(BETAS) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if is_kept(float(BETAS[middle])):
+            high = middle
+        else:
+            low = middle + 1
+    return float(BETAS[low])

@@ -1,0 +1,80 @@
+"""KEDA with a request rate from Prometheus (research 02, section 1.2).
+
+0 and 1 are KEDA's own loop; from 1 to n it makes an HPA with an external average value. The rate
+is that of the last minute, from scrapes every 15 s.
+"""
+
+from collections import deque
+
+from modelfleet.simulate.baselines.base import Peer, Setting, settings
+from modelfleet.simulate.baselines.hpa import (
+    DOWN_SECONDS,
+    SCRAPE_AGE_SECONDS,
+    TICK_SECONDS,
+    WINDOWS,
+    Behavior,
+    average_value,
+)
+from modelfleet.simulate.scaler import Observation
+from modelfleet.simulate.service import Service
+
+POLL_SECONDS = 30.0
+COOLDOWN_SECONDS = 300.0
+RATE_SCRAPES = 4
+DEFAULT_TARGET = 0.7
+"""A threshold has no default; 70 % of a replica's capacity is what guides advise."""
+
+
+class Keda:
+    """One ScaledObject with its HPA."""
+
+    name = "keda-rate"
+    interval_seconds = TICK_SECONDS
+    delay_seconds = SCRAPE_AGE_SECONDS
+    wake_seconds: float | None = None
+    memory_seconds = RATE_SCRAPES * TICK_SECONDS
+
+    def __init__(self, service: Service, target: float, down_seconds: float, least: int) -> None:
+        """The threshold is `target` of what a replica can answer, k / s requests per second."""
+        self._threshold = target * service.capacity_per_second()
+        self._behavior = Behavior(down_seconds, 1)
+        self._least = least
+        self._scrapes: deque[tuple[int, float]] = deque(maxlen=RATE_SCRAPES)
+        self._last_active = float("-inf")
+        self._next_poll = 0.0
+
+    def decide(self, seen: Observation) -> int:
+        """The HPA while there are replicas; the poll for 0 to 1 and back.
+
+        Worked example: 12 requests/s, a replica answers 2/s, target 0.6: 12 / 1.2 = 10.
+        """
+        self._scrapes.append((seen.arrivals, seen.seconds))
+        seconds = sum(length for _, length in self._scrapes)
+        rate = sum(count for count, _ in self._scrapes) / max(seconds, 1e-9)
+        current = seen.ready + seen.starting
+        if seen.now >= self._next_poll:
+            self._next_poll = seen.now + POLL_SECONDS - 1e-6
+            current = self._poll(seen.now, rate, current)
+        if current == 0:
+            return 0
+        raw = average_value(rate, self._threshold, current)
+        return self._behavior.settle(seen.now, current, raw)
+
+    def _poll(self, now: float, rate: float, current: int) -> int:
+        if rate > 0:
+            self._last_active = now
+            return max(current, 1)
+        idle = now - self._last_active
+        return 0 if self._least == 0 and idle >= COOLDOWN_SECONDS else max(current, self._least)
+
+
+def _default(service: Service, least: int) -> Setting:
+    label = f"default: target {DEFAULT_TARGET:g}, down {DOWN_SECONDS:g} s"
+    return Setting(label, lambda: Keda(service, DEFAULT_TARGET, DOWN_SECONDS, least))
+
+
+def _grid(service: Service, least: int) -> list[Setting]:
+    return settings(WINDOWS, lambda t, w: Keda(service, t, w, least), "down")
+
+
+PEER = Peer(Keda.name, _default, _grid)

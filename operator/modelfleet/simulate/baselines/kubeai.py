@@ -1,0 +1,67 @@
+"""KubeAI's model autoscaler (internal/modelautoscaler; research 02, section 1.5).
+
+The mean of ten minutes of active requests. Its proxy starts the first replica.
+"""
+
+import math
+from collections import deque
+
+from modelfleet.simulate.baselines.base import Peer, Setting, settings
+from modelfleet.simulate.scaler import Observation
+from modelfleet.simulate.service import Service
+
+TICK_SECONDS = 10.0
+SAMPLES = 60
+DOWN_SECONDS = 30.0
+DEFAULT_TARGET = 1.0
+"""Its 100 requests are what a large engine holds; here that is all slots of a replica."""
+WINDOWS = (DOWN_SECONDS, 300.0)
+
+
+class KubeAI:
+    """One model."""
+
+    name = "kubeai"
+    interval_seconds = TICK_SECONDS
+    delay_seconds = 0.0
+    wake_seconds: float | None = 0.0
+    memory_seconds = SAMPLES * TICK_SECONDS
+
+    def __init__(self, service: Service, target: float, down_seconds: float, least: int) -> None:
+        """`target` is a share of the slots; `down_seconds` is scaleDownDelaySeconds."""
+        self._target, self._least = target * service.slots, least
+        self._needed = max(1, math.ceil(down_seconds / TICK_SECONDS))
+        self._samples: deque[int] = deque([0] * SAMPLES, maxlen=SAMPLES)
+        self._sum = 0
+        self._lower = 0
+
+    def decide(self, seen: Observation) -> int:
+        """Up at once, down at the third lower proposal in a row (by default).
+
+        Worked example: 16 active requests since 5 min, none before, target 8: mean 8, 1 replica.
+        """
+        active = seen.in_flight + seen.queued
+        self._sum += active - self._samples[0]
+        self._samples.append(active)
+        wanted = max(math.ceil(self._sum / SAMPLES / self._target - 1e-9), self._least)
+        current = seen.ready + seen.starting
+        if wanted >= current:
+            self._lower = 0
+            return wanted
+        self._lower += 1
+        if self._lower < self._needed:
+            return current
+        self._lower = 0
+        return wanted
+
+
+def _default(service: Service, least: int) -> Setting:
+    label = f"default: target {DEFAULT_TARGET:g}, down {DOWN_SECONDS:g} s"
+    return Setting(label, lambda: KubeAI(service, DEFAULT_TARGET, DOWN_SECONDS, least))
+
+
+def _grid(service: Service, least: int) -> list[Setting]:
+    return settings(WINDOWS, lambda t, w: KubeAI(service, t, w, least), "down")
+
+
+PEER = Peer(KubeAI.name, _default, _grid)

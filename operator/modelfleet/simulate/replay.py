@@ -1,0 +1,39 @@
+"""What the shipped policy would have done with the traffic of a trace.
+
+Called by `modelfleet simulate`. The trace may come from a file or, later, from Prometheus. Must
+never compare: that is `bench`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from modelfleet.simulate.arrivals import draw
+from modelfleet.simulate.run import run_fleet
+from modelfleet.simulate.score import Score, scored_minutes
+from modelfleet.simulate.service import Service
+from modelfleet.simulate.shipped import ShippedScaler
+from modelfleet.simulate.state import MINUTE
+from modelfleet.simulate.trace import Floats, Trace
+from modelfleet.simulate.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """One run. By minute: requests per second, replicas paid for (mean)."""
+
+    score: Score
+    rates: Floats
+    replicas: Floats
+
+
+def replay(
+    trace: Trace, service: Service, aim: float, skip_seconds: float, least: int = 0
+) -> Replay:
+    """Run the shipped policy over the trace, scored after `skip_seconds`."""
+    arrivals = draw(trace, service, 1)
+    world = World(service, arrivals, scored_minutes(trace, skip_seconds))
+    run_fleet([world], ShippedScaler([service], aim, least_replicas=least))
+    replicas, _ = world.replicas_by_minute()
+    edges = np.searchsorted(arrivals.moments, np.arange(len(replicas) + 1) * MINUTE)
+    return Replay(world.result(), np.diff(edges) / MINUTE, replicas)

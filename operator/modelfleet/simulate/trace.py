@@ -1,0 +1,205 @@
+"""Traces of requests: from CSV files to values.
+
+Read by `bench autoscale` and `simulate`. Also finds the gaps that a collection left in a trace.
+Must never invent requests: `arrivals` draws them.
+"""
+
+import csv
+import gzip
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+LEAST_ROWS = 2
+GAP_SECONDS = 570.0
+"""Zeros for ten minutes; half a minute less, as a bin at the edge may hold a stray request."""
+GAP_LEAST_EXPECTED = 60.0
+GAP_MOST_SHARE = 0.1
+
+
+class TraceError(ValueError):
+    """A file that is no trace; the message names file, line and column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Requests over time; t = 0 is the begin of the trace.
+
+    Either `counts` (requests in each bin of `bin_seconds`, a real number where the file gives a
+    mean rate) or `moments` (exact times of single requests, sorted, with `work_seconds` of each
+    where the file has them). `is_mean`: the counts are means of which each seed draws its own.
+    """
+
+    name: str
+    seconds: float
+    bin_seconds: float = 0.0
+    counts: Floats = field(default_factory=lambda: np.zeros(0))
+    moments: Floats | None = None
+    work_seconds: Floats | None = None
+    is_mean: bool = False
+
+    def binned(self, bin_seconds: float) -> Floats:
+        """Requests in each bin of that length, whole bins only unless the trace is shorter."""
+        size = max(1, math.ceil(self.seconds / bin_seconds - 1e-9))
+        if self.moments is not None:
+            places = (self.moments // bin_seconds).astype(int)
+            return np.bincount(places, minlength=size)[:size].astype(np.float64)
+        starts = np.arange(len(self.counts)) * self.bin_seconds
+        found = np.zeros(size)
+        np.add.at(found, np.minimum((starts // bin_seconds).astype(int), size - 1), self.counts)
+        return found
+
+    def mean_work_seconds(self) -> float | None:
+        """Mean service time of the requests; None where the file has none."""
+        if self.work_seconds is None or len(self.work_seconds) == 0:
+            return None
+        return max(1e-3, float(self.work_seconds.mean()))
+
+    def times(self, factor: float) -> "Trace":
+        """The rates multiplied; bins become intensities that each seed draws anew."""
+        if factor == 1.0:
+            return self
+        width = self.bin_seconds or 1.0
+        return Trace(self.name, self.seconds, width, self.binned(width) * factor, is_mean=True)
+
+
+def gaps(trace: Trace) -> list[tuple[float, float]]:
+    """(begin, end) in seconds of windows in which nothing was collected.
+
+    A gap is at least `GAP_SECONDS` of zeros in a trace that is otherwise busy: its mean rate lets
+    expect `GAP_LEAST_EXPECTED` requests or more in such a window (a chance of e^-60 for none), and
+    all such windows together are at most a tenth of the trace (otherwise idling is its nature).
+    """
+    width = max(trace.bin_seconds, 5.0)
+    counts = trace.binned(width)
+    is_zero = np.concatenate(([0], (counts == 0).astype(int), [0]))
+    edges = np.flatnonzero(np.diff(is_zero))
+    found = [
+        (float(a) * width, float(b) * width)
+        for a, b in zip(edges[::2], edges[1::2], strict=True)
+        if (b - a) * width >= GAP_SECONDS
+    ]
+    total = sum(b - a for a, b in found)
+    expected = counts.sum() / trace.seconds * GAP_SECONDS
+    is_busy = expected >= GAP_LEAST_EXPECTED and total <= GAP_MOST_SHARE * trace.seconds
+    return found if is_busy else []
+
+
+def read_trace(path: Path) -> Trace:
+    """One service: columns `t_seconds,requests_per_second`, or one row per request `t_seconds`.
+
+    More columns are allowed; `execution_seconds` gives single requests their service time. Raises
+    `TraceError`.
+    """
+    columns = _columns(path, ("t_seconds",), ("requests_per_second", "execution_seconds"))
+    name = path.name.removesuffix(".gz").removesuffix(".csv")
+    starts = columns["t_seconds"]
+    if "requests_per_second" not in columns:
+        return _of_moments(name, starts, columns.get("execution_seconds"))
+    if len(starts) < LEAST_ROWS:
+        message = f"{path}: rates need at least two rows"
+        raise TraceError(message)
+    width = float(starts[1] - starts[0])
+    odd = np.flatnonzero(np.abs(np.diff(starts) - width) > 1e-6 * max(1.0, width))
+    if width <= 0 or len(odd):
+        line = int(odd[0]) + 3 if len(odd) else 3
+        message = f"{path}, line {line}, column t_seconds: bins must have equal lengths"
+        raise TraceError(message)
+    rates = columns["requests_per_second"]
+    if (rates < 0).any():
+        line = int(np.argmax(rates < 0)) + 2
+        message = f"{path}, line {line}, column requests_per_second: negative"
+        raise TraceError(message)
+    return Trace(name, len(starts) * width, width, rates * width)
+
+
+def read_fleet(path: Path) -> dict[str, Trace]:
+    """Many services: rows `t_seconds,model,execution_seconds`, one per request, by model.
+
+    All traces have the length of the whole file. Raises `TraceError`.
+    """
+    models = np.array(_words(path, "model"))
+    columns = _columns(path, ("t_seconds", "execution_seconds"))
+    moments, work = columns["t_seconds"], columns["execution_seconds"]
+    seconds = _length(moments)
+    found = {}
+    for model in sorted(set(models.tolist())):
+        chosen = models == model
+        order = np.argsort(moments[chosen], kind="stable")
+        found[model] = Trace(
+            model,
+            seconds,
+            moments=moments[chosen][order],
+            work_seconds=work[chosen][order],
+        )
+    return found
+
+
+def _of_moments(name: str, moments: Floats, work: Floats | None) -> Trace:
+    order = np.argsort(moments, kind="stable")
+    sorted_work = None if work is None else work[order]
+    return Trace(name, _length(moments), moments=moments[order], work_seconds=sorted_work)
+
+
+def _length(moments: Floats) -> float:
+    """Up to the end of the second of the last request."""
+    return float(math.floor(moments.max()) + 1)
+
+
+def _rows(path: Path) -> Iterator[list[str]]:
+    if not path.is_file():
+        message = f"{path}: no such file"
+        raise TraceError(message)
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
+        yield from csv.reader(file)
+
+
+def _columns(
+    path: Path, needed: tuple[str, ...], wanted: tuple[str, ...] = ()
+) -> dict[str, Floats]:
+    """Columns of numbers; those `wanted` where the file has them."""
+    rows = _rows(path)
+    head = [cell.strip() for cell in next(rows, [])]
+    places = {c: _place(path, head, c) for c in needed}
+    places |= {c: head.index(c) for c in wanted if c in head}
+    numbers: dict[str, list[float]] = {column: [] for column in places}
+    for line, row in enumerate(rows, start=2):
+        for column, place in places.items() if row else ():
+            numbers[column].append(_number(path, line, column, row[place : place + 1]))
+    if not numbers[needed[0]]:
+        message = f"{path}: no rows"
+        raise TraceError(message)
+    return {column: np.array(values) for column, values in numbers.items()}
+
+
+def _words(path: Path, column: str) -> list[str]:
+    """A column of text."""
+    rows = _rows(path)
+    place = _place(path, [cell.strip() for cell in next(rows, [])], column)
+    return [row[place] for row in rows if row]
+
+
+def _place(path: Path, head: list[str], column: str) -> int:
+    if column not in head:
+        message = f"{path}, line 1: column '{column}' is missing; there are {head}"
+        raise TraceError(message)
+    return head.index(column)
+
+
+def _number(path: Path, line: int, column: str, cell: list[str]) -> float:
+    try:
+        value = float(cell[0])
+    except (IndexError, ValueError):
+        shown = cell[0] if cell else "nothing"
+        text = f"{path}, line {line}, column {column}: '{shown}' is no number"
+        raise TraceError(text) from None
+    if not math.isfinite(value) or (column != "t_seconds" and value < 0):
+        message = f"{path}, line {line}, column {column}: {value} is not possible"
+        raise TraceError(message)
+    return value
