@@ -20,7 +20,7 @@ import numpy as np
 TREES = 500
 SAMPLES = 1400
 BATCHES = 64
-BATCH = 16
+BATCH = 96
 """Images of a request: enough to keep a replica busy, few enough for a machine of two cores."""
 LEAST_MARGIN = 0.01
 """Votes of five trees: sums in another order give the same label."""

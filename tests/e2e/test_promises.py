@@ -6,6 +6,7 @@ import time
 import pytest
 
 from tests import stack
+from tests.demo import digits
 from tests.e2e.conftest import Load, model, ready
 
 pytestmark = pytest.mark.alone
@@ -17,6 +18,12 @@ import os
 mine = os.getpid()
 [os.kill(int(p), 9) for p in os.listdir("/proc") if p.isdigit() and int(p) != mine]
 """
+
+
+@pytest.fixture(scope="session")
+def artifacts(folder) -> digits.Digits:
+    """Requests of full size: 120 of them in a second are more than one replica can answer."""
+    return digits.make(folder)
 
 
 def test_nothing_is_lost_through_the_life_of_a_model(namespace, store, load):
