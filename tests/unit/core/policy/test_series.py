@@ -80,3 +80,8 @@ def test_size_of_a_model_does_not_matter():
     large, _ = series.features(10 * counts, Service(60, 5, 80, 1), SHIPPED)
     levels = [i for i in range(20) if i != 15]
     assert np.abs(small[:, levels] - large[:, levels]).max() < 1e-4
+
+
+def test_squash_example():
+    found = series.squashed(np.log(np.array([2.0, 10.0, 0.5])))
+    assert found == pytest.approx([0.62, 1.66, 0.0], abs=0.01)
