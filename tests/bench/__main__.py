@@ -6,9 +6,9 @@ import json
 import sys
 
 from tests import stack
-from tests.bench import fleet, latency
+from tests.bench import autoscale, fleet, latency
 
-ALL = {"fleet": fleet.run, "latency": latency.run}
+ALL = {"fleet": fleet.run, "latency": latency.run, "autoscale": autoscale.run}
 
 
 def main(chosen: list[str]) -> int:

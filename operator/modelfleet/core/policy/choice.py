@@ -17,7 +17,7 @@ from modelfleet.core.policy.tuning import BIN_SECONDS, DAY_BINS, HOUR_BINS, Tuni
 
 KNOWN_BINS = 240
 """20 minutes: before, the cautious candidate."""
-BURSTS_KNOWN = 6
+BURSTS_KNOWN = 12
 NEAR = 0.25
 """Without any safe candidate: how far from the least violations a cheaper one may be."""
 AIM_BOUNDS = (0.3, 2.0)
