@@ -41,18 +41,22 @@ class Lanes:
         self.codes: list[int] = []
         self._arguments = arguments
         self._print = threading.Lock()
+        self._files = len(waiting)
         self._waiting: queue.SimpleQueue[Path] = queue.SimpleQueue()
         for path in waiting:
             self._waiting.put(path)
 
     def run(self, count: int) -> int:
-        """Run all in `count` lanes; returns 0 when every file passed."""
+        """Run all in `count` lanes; returns 0 when every file ran and passed.
+
+        A pytest that a signal ended has a negative code, and a lane that broke leaves none.
+        """
         lanes = [threading.Thread(target=self._lane, daemon=True) for _ in range(count)]
         for lane in lanes:
             lane.start()
         for lane in lanes:
             lane.join()
-        return max(self.codes, default=0)
+        return int(any(self.codes) or len(self.codes) != self._files)
 
     def _lane(self) -> None:
         while True:
