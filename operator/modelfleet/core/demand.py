@@ -22,8 +22,14 @@ def demands(window: Window, params: ScalingParams) -> list[Demand]:
     return sorted(found, key=lambda d: -d.replicas)
 
 
-def ask(window: Window, params: ScalingParams, held_grant: int, needs: Needs = ()) -> Ask:
-    """The ask of a model that has `held_grant` replicas granted now.
+def ask(
+    window: Window,
+    params: ScalingParams,
+    held_grant: int,
+    found: Sequence[Demand],
+    needs: Needs = (),
+) -> Ask:
+    """The ask of a model that has `held_grant` replicas granted now and `found` as its `demands`.
 
     Raised to the largest demand at once. Lowered to the highest demand of the last
     `scale_down_seconds` (`needs`) and to what the forecast keeps, after that time was watched in
@@ -34,7 +40,6 @@ def ask(window: Window, params: ScalingParams, held_grant: int, needs: Needs = (
     is 60 s old.
     """
     low, high = params.min_replicas, params.max_replicas
-    found = demands(window, params)
     kept = min(max(held_grant, low), high)
     want, why = _wanted(window, params, found)
     if not window.is_complete and want <= kept:

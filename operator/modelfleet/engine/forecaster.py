@@ -109,17 +109,23 @@ class Forecaster:
         row = self._rows.get(key)
         return None if row is None else row.forecast
 
-    def step(self, now: float, pools: Mapping[Key, Pool], *, is_complete: bool) -> bool:
-        """Close the bins that have passed; returns whether there was one.
+    def is_due(self, now: float) -> bool:
+        """Whether a bin has passed since the last step; the first one begins now."""
+        if self._stepped_at is None:
+            self._stepped_at = now
+        return self._passed(now) > 0
+
+    def _passed(self, now: float) -> int:
+        begun = now if self._stepped_at is None else self._stepped_at
+        return int((now - begun) / BIN_SECONDS + 1e-6)
+
+    def step(self, now: float, pools: Mapping[Key, Pool], *, is_complete: bool) -> None:
+        """Close the bins that have passed.
 
         `pools` has the models whose figures are known; others wait with their arrivals.
         """
-        if self._stepped_at is None:
-            self._stepped_at = now
-        passed = int((now - self._stepped_at) / BIN_SECONDS + 1e-6)
-        if passed <= 0:
-            return False
-        self._stepped_at += passed * BIN_SECONDS
+        passed = self._passed(now)
+        self._stepped_at = (self._stepped_at or 0.0) + passed * BIN_SECONDS
         for key, pool in pools.items():
             if key in self._rows:
                 self._describe(self._rows[key], pool)
@@ -128,7 +134,6 @@ class Forecaster:
             self._one(bins, is_complete=is_complete)
         for row in self._rows.values():
             row.arrivals = row.ended = row.missed = 0.0
-        return True
 
     def _free_row(self) -> int:
         if not self._free:

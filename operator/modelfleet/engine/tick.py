@@ -78,6 +78,8 @@ class Ticker:
     def _forecast(self, active: set[Key], now: float) -> set[Key]:
         """Let the policy close its bins; returns the models with a new forecast."""
         forecaster, pools = self.forecaster, {}
+        if not forecaster.is_due(now):
+            return set()
         gone = []
         for key in forecaster.known():
             entry = self._ledger.known(key)
@@ -91,7 +93,8 @@ class Ticker:
                 pools[key] = _pool(entry.seen, service_seconds, now)
         forecaster.forget(gone)
         is_complete = self._complete_since is not None
-        return set(pools) if forecaster.step(now, pools, is_complete=is_complete) else set()
+        forecaster.step(now, pools, is_complete=is_complete)
+        return set(pools)
 
     def tick_one(self, key: Key) -> None:
         """At once for one model: a request of it is held."""
@@ -162,7 +165,7 @@ class Ticker:
         )
         found = demands(window, seen.params)
         entry.needs.append((now, found[0].replicas if found else 0.0))
-        return ask(window, seen.params, _held(entry, seen), tuple(entry.needs))
+        return ask(window, seen.params, _held(entry, seen), found, entry.needs)
 
 
 def _pool(seen: Seen, service_seconds: float, now: float) -> Pool:

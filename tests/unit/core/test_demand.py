@@ -5,7 +5,8 @@ import math
 import pytest
 
 from modelfleet.core.allocate import allocate
-from modelfleet.core.demand import ask
+from modelfleet.core.demand import Needs, demands
+from modelfleet.core.demand import ask as ask_with
 from modelfleet.facts.model import Key
 from modelfleet.facts.scaling import Ask, Bucket, Forecast, ScalingParams, Window
 from modelfleet.signals import staffed
@@ -17,6 +18,10 @@ NOW = 1000.0
 PARAMS = ScalingParams(
     min_replicas=0, max_replicas=10, slots=1, scale_down_seconds=60.0, keep_alive_seconds=300.0
 )
+
+
+def ask(seen: Window, params: ScalingParams, granted: int, needs: Needs = ()) -> Ask:
+    return ask_with(seen, params, granted, demands(seen, params), needs)
 
 
 def window(rate: float = 20.0, seconds: int = 20, **more: object) -> Window:

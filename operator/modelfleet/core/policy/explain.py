@@ -41,7 +41,7 @@ def sentence(fleet: "Fleet", wanted: "Wanted", row: int) -> str:
     words = {
         "backlog": f"{float(wanted.backlog[row]):.3g} to work off the requests that wait",
         "cap": f"{start:.3g} at most, from the highest of the last day",
-        "floor": f"{start:.3g} as share of the highest of the last 2 hours",
+        "floor": f"{start:.3g} as share of the highest of late",
         "forecast": f"{start:.3g} forecast in {ahead:.0f} s at {way}",
     }
     return f"{text}, {words[binding(wanted, row)]}"

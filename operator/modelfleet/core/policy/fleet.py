@@ -59,10 +59,6 @@ class Wanted:
     backlog: Floats
     candidate: NDArray[np.intp]
 
-    def target(self, have: NDArray[np.int64]) -> NDArray[np.int64]:
-        """What becomes of `have` replicas: raised to `up`, lowered to `hold`, else kept."""
-        return np.clip(have, self.up, np.maximum(self.hold, self.up))
-
 
 @dataclass(frozen=True, slots=True)
 class _Levels:
@@ -262,7 +258,7 @@ class Fleet:
         return [row for row in old if self.services[row] is not None]
 
     def fit_of(self, row: int) -> Callable[[], Coefficients]:
-        """A function that fits a row (0.2 s): for a thread, as it shares nothing that changes."""
+        """A function that fits a row (half a second): for a thread, as it shares nothing."""
         service, prior, warm = self.services[row], self._priors[row], self._warm[row]
         if service is None:
             return lambda: prior

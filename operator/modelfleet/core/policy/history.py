@@ -57,11 +57,6 @@ class History:
         parts = [empty if hour is None else hour for hour in self._hours]
         return decode(np.concatenate((*parts, self._open[: self._filled])))
 
-    def restore(self, counts: NDArray[np.float32]) -> None:
-        """Fill an empty history from what was stored elsewhere."""
-        for code in encode(counts).tolist():
-            self.push(code)
-
     def stored_bytes(self) -> int:
         """Memory of the counts, without Python's own."""
         return HOUR_BINS * (1 + sum(hour is not None for hour in self._hours))

@@ -1,8 +1,8 @@
 """Shadow queues: what each candidate would have cost each model, on the real arrivals, always now.
 
 `Shadow` belongs to `policy.fleet`. One fluid queue for each model and candidate, with replicas,
-pending replicas and hold as the real ones have them. The same `moved` decides for the real
-replicas. Must never see what the real replicas did.
+pending replicas and hold as the real ones have them. The same backlog rule decides for the real
+replicas. Must never see what these did.
 """
 
 from typing import ClassVar

@@ -37,7 +37,7 @@ class Tuning:
     idle_share: float = 0.25
     """c0 = idle_share * slots: added before each logarithm, so that zero demand has one."""
     floors: tuple[float, float] = (0.5, 0.8)
-    """Shares of the highest 30-s mean of the last 2 hours that a candidate never goes below."""
+    """Shares of the highest remembered 30-s mean that a candidate never goes below."""
     has_prices: bool = True
     has_profile: bool = True
     has_prior: bool = True

@@ -9,7 +9,7 @@ from modelfleet.core.policy.explain import sentence
 from modelfleet.core.policy.fleet import Fleet, Observed, Wanted
 from modelfleet.core.policy.forecast import uninformed
 from modelfleet.core.policy.service import Service
-from modelfleet.core.policy.tuning import SHIPPED
+from modelfleet.core.policy.tuning import DAY_BINS, SHIPPED
 
 SERVICES = (Service(60, 5, 8, 2), Service(10, 1, 1, 0.05), Service(180, 5, 16, 20))
 
@@ -38,10 +38,7 @@ def test_any_traffic_gives_finite_ordered_numbers(bins):
         assert (wanted.up >= 0).all()
         assert (wanted.hold >= 0).all()
         assert (wanted.hold < 10**9).all()
-        have = np.array([0, 5, 10**6])
-        target = wanted.target(have)
-        assert (target >= np.minimum(have, wanted.up)).all()
-        assert (target <= np.maximum(have, wanted.up)).all()
+        assert (wanted.start <= wanted.cap + 1e-3).all()
 
 
 def test_order_of_models_is_irrelevant_and_facts_give_the_same_answer():
@@ -116,3 +113,24 @@ def test_model_that_is_hardly_known_gives_nothing_back():
     for _ in range(60):
         wanted = step(one, np.zeros(3), replicas=30)
     assert wanted.up[0] < busy * 0.8, "20 minutes old"
+
+
+def test_cap_example():
+    one = fleet()
+    one.present.age[:] = DAY_BINS // 2
+    step(one, np.array([400, 0, 0]))
+    assert one.present.load[0] == 160
+    assert step(one, np.array([400, 0, 0])).cap[0] == pytest.approx(1.6 * 160, rel=1e-3)
+
+
+def test_memory_example():
+    one = Fleet(1, SHIPPED)
+    one.adopt(0, Service(4, 1, 1, 0.05, aim=0.05), uninformed())
+    for _ in range(36):
+        step(one, np.array([1000]))
+    assert step(one, np.array([0]), replicas=99).floor[0] == pytest.approx(0.5 * 10, rel=0.02)
+    young = Fleet(1, SHIPPED)
+    young.adopt(0, Service(4, 1, 1, 0.05, aim=0.05), uninformed())
+    for _ in range(35):
+        wanted = step(young, np.array([1000]))
+    assert wanted.floor[0] == pytest.approx(10), "175 s old: all of it, till (4 + 5) / 0.05 s"
