@@ -125,13 +125,10 @@ def _peer(peer: "Peer", case: "Case", drawn: Sequence["Draw"], note: "Note") -> 
 
 def _ours(case: "Case", drawn: Sequence["Draw"], note: "Note") -> Sequence["Outcome"]:
     from modelfleet.simulate.bench import shipped
+    from modelfleet.simulate.shipped import ShippedScaler
 
-    try:
-        from modelfleet.simulate.shipped import ShippedScaler
-    except ImportError as fault:
-        sys.stderr.write(f"modelfleet bench autoscale: left out 'modelfleet': {fault}\n")
-        return []
-    outcome = shipped(case, drawn, ShippedScaler)
+    # With the floor that the peers get.
+    outcome = shipped(case, drawn, functools.partial(ShippedScaler, least_replicas=case.least))
     note(OURS)
     return [outcome]
 

@@ -46,6 +46,15 @@ def test_bench_writes_json_and_picture(trace, tmp_path, capsys):
     assert "static" in capsys.readouterr().out
 
 
+def test_floor_holds_for_our_policy_as_for_the_peers(trace, tmp_path):
+    options = ["--policies", "modelfleet", "--seeds", "1", "--least-replicas", "9"]
+    options += ["--json", str(tmp_path / "o.json")]
+    assert bench(["autoscale", "--trace", str(trace), *SERVICE, *options]) == 0
+    ours = json.loads((tmp_path / "o.json").read_text())["policies"][-1]
+    assert ours["name"] == "modelfleet"
+    assert ours["replica_hours"] >= 9 * (1800 - 225 - 60) / 3600
+
+
 def test_bench_of_a_fleet(fleet, tmp_path):
     where = ["--json", str(tmp_path / "o.json"), "--seeds", "1", "--aim-percent", "60"]
     wanted = ["--policies", "keda-rate"]
