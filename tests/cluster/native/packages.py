@@ -15,6 +15,8 @@ from pathlib import Path
 
 from tests.cluster.base import ClusterError
 from tests.cluster.console import run_long, say
+from tests.cluster.locks import exclusive
+from tests.cluster.paths import cache
 
 CLUSTER = {
     "containerd": "containerd",
@@ -25,6 +27,7 @@ CLUSTER = {
     "mount": "mount",
 }
 IMAGES = {"mmdebstrap": "mmdebstrap"}
+PROMETHEUS = {"prometheus": "prometheus"}
 CNI_PACKAGE = "containernetworking-plugins"
 CNI_FOLDERS = ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni")
 SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
@@ -57,14 +60,21 @@ def ensure(programs: Mapping[str, str], *, plugins: bool = False) -> None:
     if program("apt-get") is None or os.geteuid() != 0:
         message = f"missing on this machine, please install: {', '.join(packages)}"
         raise ClusterError(message)
+    # The cluster and the images are made side by side, and apt-get lets only one list packages.
+    with exclusive(cache() / "apt.lock"):
+        _install(packages)
+
+
+def _install(packages: list[str]) -> None:
     say(f"installing Debian packages: {', '.join(packages)}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
+    patient = ["-o", "DPkg::Lock::Timeout=300"]
+    install = ["apt-get", *patient, "install", "-y", "--no-install-recommends", *packages]
     with _services_denied():
         for argv in (["apt-get", "update"], install):
             run_long(
                 argv,
-                title=f"  {' '.join(argv[:2])}",
+                title=f"  apt-get {'install' if 'install' in argv else 'update'}",
                 describe=lambda count: f"{count} lines",
                 environment=environment,
             )
