@@ -12,6 +12,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -27,6 +28,8 @@ from modelfleet.engine.forecaster import Forecaster
 from modelfleet.engine.health import Health
 from modelfleet.engine.leader import lead
 from modelfleet.engine.ledger import Ledger
+from modelfleet.engine.lessons import Lessons
+from modelfleet.engine.memory import Memory
 from modelfleet.engine.observe import Observer, Sight, is_followed
 from modelfleet.engine.queue import KeyQueue
 from modelfleet.engine.tick import Ticker
@@ -48,6 +51,7 @@ from modelfleet.kube.store import Store, own_key
 from modelfleet.settings import Settings
 from modelfleet.sources import public
 from modelfleet.sources.gateway import GatewayLinks
+from modelfleet.sources.prometheus import PrometheusSource, Rhythm
 from modelfleet.telemetry import logs, metrics
 
 CENSUS_SECONDS = 600.0
@@ -177,14 +181,7 @@ def _model_seen(models: Store) -> Callable[[str | None, dict[str, Any]], None]:
     return seen
 
 
-def _turner(
-    cache: Cache,
-    client: KubeClient,
-    lease: Lease,
-    publisher: Publisher,
-    parts: tuple[Observer, Ledger, KeyQueue, Settings],
-) -> Turner:
-    observer, ledger, queue, settings = parts
+def _applier(cache: Cache, client: KubeClient, lease: Lease) -> Applier:
     stores = {
         MODELS.kind: cache.models,
         VERSIONS.kind: cache.versions,
@@ -192,16 +189,44 @@ def _turner(
         SERVICES.kind: cache.services,
         PODS.kind: cache.pods,
     }
+    return Applier(client, stores, lambda: lease.is_held)
+
+
+def _turner(
+    cache: Cache,
+    client: KubeClient,
+    writer: Applier,
+    publisher: Publisher,
+    parts: tuple[Observer, Ledger, KeyQueue, Settings],
+) -> Turner:
+    observer, ledger, queue, settings = parts
     return Turner(
         cache.models,
         observer,
-        Applier(client, stores, lambda: lease.is_held),
+        writer,
         publisher,
         configs=ConfigMaps(client),
         ledger=ledger,
         pace=Pace(settings.scale_down_seconds, settings.keep_alive_seconds),
         on_observe=queue.observed,
     )
+
+
+def _kept(
+    cache: Cache,
+    lease: Lease,
+    writer: Applier,
+    ticker: Ticker | None,
+    parts: tuple[Ledger, Settings],
+) -> tuple[Memory | None, Lessons | None]:
+    """What keeps the autoscaler's knowledge for the next leader: a file, and statuses."""
+    ledger, settings = parts
+    if ticker is None:
+        return None, None
+    folder = Path(settings.state_dir) if settings.state_dir else None
+    known = (ledger, ticker.forecaster)
+    memory = Memory(folder, *known, models=cache.models, may_write=lambda: lease.is_held)
+    return memory, Lessons(cache.models, cache.versions, *known, writer)
 
 
 def _sight(cache: Cache, links: GatewayLinks | None, settings: Settings) -> Sight:
@@ -216,6 +241,17 @@ def _sight(cache: Cache, links: GatewayLinks | None, settings: Settings) -> Sigh
         defaults=_defaults(settings),
         gateway_drain_seconds=settings.gateway_drain_seconds,
     )
+
+
+def _prometheus(ledger: Ledger, settings: Settings) -> PrometheusSource:
+    rhythm = Rhythm(settings.prometheus_interval_seconds, settings.prometheus_window_seconds)
+    if not settings.prometheus_url:
+        return PrometheusSource(None, ledger.watched, rhythm)
+    # Its client is large; who has no Prometheus does without.
+    from modelfleet.sources.promserver import PrometheusServer
+
+    server = PrometheusServer(settings.prometheus_url, settings.prometheus_timeout_seconds)
+    return PrometheusSource(server, ledger.watched, rhythm)
 
 
 async def operator(settings: Settings) -> int:
@@ -240,13 +276,15 @@ async def operator(settings: Settings) -> int:
     links = await _links(client, settings, queue) if settings.gateway == "On" else None
     sight = _sight(cache, links, settings)
     observer = Observer(sight, lambda: datetime.now(UTC))
-    ticker = None
+    ticker, prometheus = None, _prometheus(ledger, settings)
     if links is not None:
         forecaster = Forecaster(Priors(public.traces(), SHIPPED), publishes=True)
-        ticker = Ticker(ledger, links, queue.wake, forecaster=forecaster)
+        ticker = Ticker(ledger, links, queue.wake, forecaster=forecaster, readings=prometheus)
         observer.silent_seconds = ticker.silent_seconds
         links.on_held = lambda key: ticker.tick_one(Key(*key.split("/", 1)))
-    turner = _turner(cache, client, lease, publisher, (observer, ledger, queue, settings))
+    writer = _applier(cache, client, lease)
+    turner = _turner(cache, client, writer, publisher, (observer, ledger, queue, settings))
+    kept = _kept(cache, lease, writer, ticker, (ledger, settings))
     workers = Workers(queue, turner.turn, count=settings.workers)
     for reflector in cache.reflectors:
         health.watch(reflector.resource.kind, lambda r=reflector: r.silent_seconds)  # type: ignore[misc] # mypy cannot infer a lambda with a bound default
@@ -263,10 +301,11 @@ async def operator(settings: Settings) -> int:
         publisher.run(),
         health.beat(),
         _serve_health(settings, health, cache),
-        _lead(lease, cache, ready, lambda: lead(workers, ticker, settings.tick_seconds)),
+        _lead(lease, cache, ready, lambda: lead(workers, ticker, settings.tick_seconds, *kept)),
     ]
     if links is not None:
         background += [
+            prometheus.run(),
             links.run(),
             _follow_gateways(links, cache.gateway_pods, settings.gateway_drain_seconds),
         ]
@@ -291,9 +330,13 @@ async def _lead(
         keeper = group.create_task(lease.run(), name="lease")
         await lease.held.wait()
         work = asyncio.ensure_future(leading())
-        await asyncio.wait([keeper, work], return_when=asyncio.FIRST_COMPLETED)
-        work.cancel()
-        keeper.cancel()
+        try:
+            await asyncio.wait([keeper, work], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            # Also at a signal: what was learned is saved while the Lease is still held.
+            work.cancel()
+            await asyncio.wait([work])
+            keeper.cancel()
 
 
 async def _until_stopped(

@@ -47,6 +47,18 @@ class Settings(BaseSettings):
     keep_alive_seconds: float = Field(
         300.0, ge=1, description="Time without a request before a model may go to zero."
     )
+    prometheus_url: str = Field(
+        "", description="Address of a Prometheus for `scaling.signals`; empty: none is asked."
+    )
+    prometheus_interval_seconds: float = Field(
+        10.0, ge=1, description="Period of reading the signals from Prometheus."
+    )
+    prometheus_timeout_seconds: float = Field(
+        5.0, gt=0, description="Longest time that one query to Prometheus may take."
+    )
+    prometheus_window_seconds: int = Field(
+        120, ge=5, description="Time over which canonical metrics take rates; 4 scrapes or more."
+    )
     keep_warm_seconds: int = Field(
         300, ge=0, description="How long a former version stays ready on CPU."
     )
@@ -70,6 +82,10 @@ class Settings(BaseSettings):
     )
     health_address: str = Field("0.0.0.0", description="Address of health and metrics endpoints.")  # noqa: S104 - kubelet probes the pod's address
     health_port: int = Field(9446, description="Port of the operator's health and metrics.")
+    state_dir: str = Field(
+        "",
+        description="Directory for what the autoscaler has learned; empty keeps it in memory only.",
+    )
     run_dir: str = Field("/run/modelfleet", description="Directory of the gateway's sockets.")
     link_dir: str = Field(
         "/etc/modelfleet/link", description="Directory of the link's certificate and token."

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from modelfleet.cli.bench import bench
+from modelfleet.simulate.generate import calendar_bursts, seasons, steps
+from modelfleet.simulate.trace import Trace
 from tests.stack import ROOT
 
 TRACES = ROOT / "tests" / "traces"
@@ -24,6 +28,12 @@ SCENARIOS: dict[str, tuple[str, str]] = {
     "m-large tail": ("servegen_m-large_tail_5s.csv.gz", "120 5 8 4 1 7 1"),
 }
 """File; start-up, wait, slots, service seconds, aim in percent, days of history, rate times."""
+GENERATED: dict[str, tuple[Callable[[], Trace], str]] = {
+    "calendar bursts": (calendar_bursts, "120 5 8 6 1 7 1"),
+    "seasons": (seasons, "120 5 8 6 1 7 1"),
+    "steps": (steps, "120 5 8 6 1 7 1"),
+}
+"""Traces with one property each, for which no public one is at hand."""
 OPTIONS = (
     "startup-seconds",
     "wait-seconds",
@@ -42,11 +52,9 @@ def run() -> dict[str, Any]:
     figures: dict[str, Any] = {}
     policies = os.environ.get("BENCH_POLICIES", QUICK)
     only = os.environ.get("BENCH_ONLY")
-    for name, (file, values) in SCENARIOS.items():
-        if only and only != name:
-            continue
+    for name, file, values in _scenarios(folder, only):
         target = folder / f"{name.replace(' ', '-')}.json"
-        arguments = ["autoscale", "--trace", str(TRACES / file), "--json", str(target)]
+        arguments = ["autoscale", "--trace", str(file), "--json", str(target)]
         for option, value in zip((*OPTIONS, "rate-times"), values.split(), strict=True):
             arguments += [f"--{option}", value]
         arguments += ["--seeds", os.environ.get("BENCH_SEEDS", "3")]
@@ -61,3 +69,25 @@ def run() -> dict[str, Any]:
                 f" {found['starts_per_day']:.0f} starts a day, peak {found['peak_replicas']:.0f}"
             )
     return figures
+
+
+def _scenarios(folder: Path, only: str | None) -> Iterator[tuple[str, Path, str]]:
+    """Name, file and figures of each; generated traces are written first."""
+    for name, (file, values) in SCENARIOS.items():
+        if only in (None, "", name):
+            yield name, TRACES / file, values
+    for name, (make, values) in GENERATED.items():
+        if only in (None, "", name):
+            target = folder / f"{name.replace(' ', '-')}.csv"
+            _write(make(), target)
+            yield name, target, values
+
+
+def _write(trace: Trace, target: Path) -> None:
+    rows = (
+        f"{number * trace.bin_seconds:.10g},{count / trace.bin_seconds:g}\n"
+        for number, count in enumerate(trace.counts)
+    )
+    with target.open("w", encoding="utf-8") as file:
+        file.write("t_seconds,requests_per_second\n")
+        file.writelines(rows)

@@ -4,9 +4,10 @@ Used by `mlmodel`, `version` and `schema`. Must never hold a default that depend
 the field itself: the API server applies these defaults, and old objects keep them.
 """
 
+import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 INT32_MAX = 2**31 - 1
@@ -44,6 +45,48 @@ _QUANTITY_SCHEMA: dict[str, Any] = {
 }
 Quantity = Annotated[str | int, WithJsonSchema(_QUANTITY_SCHEMA)]
 """A Kubernetes resource quantity such as `500m`, `2` or `1Gi`."""
+
+_FACTORS = {"": 1.0, "m": 1e-3} | {
+    **dict(zip("kMGT", (1e3, 1e6, 1e9, 1e12), strict=True)),
+    **{f"{letter}i": 1024.0 ** (index + 1) for index, letter in enumerate("KMGT")},
+}
+_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
+
+
+def amount(quantity: str | int) -> float:
+    """The number that a quantity stands for; raises ValueError for anything else.
+
+    Worked example: `500m` is 0.5.
+    """
+    parts = _QUANTITY.fullmatch(str(quantity))
+    if parts is None:
+        raise ValueError("must be a number such as 4, '0.5' or '500m'")
+    return float(parts[1]) * _FACTORS[parts[2] or ""]
+
+
+def _above_zero(quantity: str | int) -> str | int:
+    if amount(quantity) <= 0:
+        raise ValueError("must be above 0")
+    return quantity
+
+
+Target = Annotated[str | int, AfterValidator(_above_zero), WithJsonSchema(_QUANTITY_SCHEMA)]
+"""A quantity above 0."""
+
+Cron = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=128,
+        json_schema_extra=validations(
+            (
+                "self.matches('^[^ ]+( +[^ ]+){4}$')",
+                "must be cron with five fields: minute, hour, day of month, month, day of week",
+            )
+        ),
+    ),
+]
+"""When something happens, to the minute; `core.schedule` reads it."""
 
 DnsLabel = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
 DnsName = Annotated[

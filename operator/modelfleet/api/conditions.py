@@ -52,6 +52,15 @@ class Reason(StrEnum):
     SWITCHED_OFF = "SwitchedOff"
     NO_SAMPLES = "NoSamples"
     SAMPLED = "Sampled"
+    PROMETHEUS_OFF = "PrometheusOff"
+    PROMETHEUS_SILENT = "PrometheusSilent"
+    QUERY_FAILED = "QueryFailed"
+    MANY_SERIES = "ManySeries"
+    NO_SERIES = "NoSeries"
+    WRONG_VALUE = "WrongValue"
+    STALE_SIGNAL = "StaleSignal"
+    SCHEDULES_CONFLICT = "SchedulesConflict"
+    OBJECTIVE_UNREACHABLE = "ObjectiveUnreachable"
     NOT_USED = "NotUsed"
     PASSING = "Passing"
     PROBE_FAILED = "ProbeFailed"
@@ -94,7 +103,16 @@ REASON_TEXT: Mapping[Reason, str] = {
     Reason.RECOMMENDING: "`scaling.mode` is Recommend; replicas stay as they are.",
     Reason.SWITCHED_OFF: "`scaling.mode` is Off; replicas stay as they are.",
     Reason.NO_SAMPLES: "No recent samples from the gateways; the last grant is held.",
-    Reason.SAMPLED: "Every gateway reports.",
+    Reason.SAMPLED: "Every gateway reports, and every signal has a value.",
+    Reason.PROMETHEUS_OFF: "`scaling.signals` are set, but the operator knows no Prometheus.",
+    Reason.PROMETHEUS_SILENT: "Prometheus does not answer; the last grant is held.",
+    Reason.QUERY_FAILED: "Prometheus refuses a signal's query; the last grant is held.",
+    Reason.MANY_SERIES: "A signal's query gives several series; the last grant is held.",
+    Reason.NO_SERIES: "A signal has no value in Prometheus; the last grant is held.",
+    Reason.WRONG_VALUE: "A signal's value is no usable number; the last grant is held.",
+    Reason.STALE_SIGNAL: "A signal was not read for too long; the last grant is held.",
+    Reason.SCHEDULES_CONFLICT: "Two open windows contradict each other; the minimum wins.",
+    Reason.OBJECTIVE_UNREACHABLE: "A request alone in a replica already misses the objective.",
     Reason.NOT_USED: "The feature is off for this model.",
     Reason.PASSING: "Every replica answered its admission probe correctly.",
     Reason.PROBE_FAILED: "A replica gave a wrong answer to its admission probe and is kept out.",

@@ -20,6 +20,7 @@ from modelfleet.api.base import (
     map_list,
     validations,
 )
+from modelfleet.api.scaling import SCALING_RULES, Scaling
 from modelfleet.api.status import MLModelStatus
 
 
@@ -207,30 +208,6 @@ class Traffic(ApiObject):
     """The model's own Service."""
 
 
-class Hold(ApiObject):
-    """Bounds on parking requests while no replica can answer."""
-
-    max_seconds: Annotated[int, Field(ge=1, le=600)] = 50
-    """Longest time a request is parked; then 503 with Retry-After."""
-    max_requests: Annotated[int, Field(ge=1, le=100_000)] = 1000
-    """Most requests parked at once in each gateway; then 503 with Retry-After."""
-
-
-class Scaling(ApiObject):
-    """Bounds of the autoscaler."""
-
-    min_replicas: Annotated[int, Field(ge=0, le=1000)] = 1
-    """Never fewer; 0 allows zero replicas while idle."""
-    max_replicas: Annotated[int, Field(ge=1, le=1000)] = 10
-    """Never more."""
-    concurrency_per_replica: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    """Requests that one replica answers at once; a hint (operator's default)."""
-    mode: Literal["Auto", "Recommend", "Off"] = "Auto"
-    """Auto: replicas follow. Recommend: only `status.scaling.want` does. Off: neither."""
-    hold: Hold = Hold()
-    """Parking of requests."""
-
-
 class Rollout(ApiObject):
     """How a new version takes over."""
 
@@ -268,14 +245,7 @@ class MLModelSpec(ApiObject):
     """Set by a person or another autoscaler, through `/scale` too; ours then only recommends."""
     scaling: Annotated[
         Scaling,
-        Field(
-            json_schema_extra=validations(
-                (
-                    "self.minReplicas <= self.maxReplicas",
-                    "scaling.minReplicas must be at most scaling.maxReplicas",
-                )
-            )
-        ),
+        Field(json_schema_extra=validations(*SCALING_RULES)),
     ] = Scaling()
     """Bounds of the autoscaler."""
     rollout: Rollout = Rollout()

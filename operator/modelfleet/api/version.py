@@ -8,7 +8,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from modelfleet.api.base import ApiObject, DnsLabel, DnsName, map_list, validations
+from modelfleet.api.base import (
+    ApiObject,
+    DnsLabel,
+    DnsName,
+    Timestamp,
+    map_list,
+    validations,
+)
 from modelfleet.api.conditions import Condition
 
 Hash = Annotated[str, Field(max_length=64, pattern=r"^[a-z0-9]+-[0-9a-f]{16}$")]
@@ -70,6 +77,25 @@ class MLModelVersionSpec(ApiObject):
     """Release of modelfleet that built the template."""
 
 
+class Learned(ApiObject):
+    """What the autoscaler has learned, rounded: a new leader without a file begins with it."""
+
+    format: Annotated[int, Field(ge=1, le=1000)]
+    """Format of the coefficients; another one is ignored."""
+    time: Timestamp
+    """When it was written: at most every six hours, and only when it has really changed."""
+    service_milliseconds: Annotated[int, Field(ge=1, le=86_400_000)]
+    """Time of a slot that one request needs, within 5 %."""
+    risk_per_million: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Risk that is taken of more demand than forecast, in millionths; absent with a price."""
+    price_percent: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Price of a violation in hundredths of a replica's; absent with a risk."""
+    floor_percent: Annotated[int, Field(ge=1, le=100)]
+    """Share of the recent peak that stays, in percent."""
+    coefficients: Annotated[str, Field(max_length=1280, pattern=r"^[A-Za-z0-9+/]*={0,2}$")]
+    """Of both forecasts: base64 of half floats, little-endian, forecast by feature by level."""
+
+
 class MLModelVersionStatus(ApiObject):
     """What became of the version and what was learned from its replicas."""
 
@@ -83,6 +109,8 @@ class MLModelVersionStatus(ApiObject):
     """What became of it."""
     startup_milliseconds: Annotated[int, Field(ge=0, le=7_200_000)] | None = None
     """Learned: time from a pod's creation to its first traffic, rounded to 100 ms."""
+    learned: Learned | None = None
+    """Learned: how the autoscaler sees the model's traffic."""
 
 
 class MLModelVersion(ApiObject):

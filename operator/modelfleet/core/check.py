@@ -6,6 +6,7 @@ Raises `Refused` with the field and what to do. Must never look at the cluster.
 from modelfleet import runtimes
 from modelfleet.api.conditions import Reason
 from modelfleet.api.mlmodel import MLModelSpec
+from modelfleet.core import schedule
 from modelfleet.errors import Refused
 
 
@@ -29,6 +30,14 @@ def runtime_of(spec: MLModelSpec) -> runtimes.Runtime:
             f" such as .onnx (runtimes: {known})",
         )
     return implied
+
+
+def check_schedules(spec: MLModelSpec) -> None:
+    """Raises Refused for the first window of `scaling.schedules` that cannot be read."""
+    for one in spec.scaling.schedules or ():
+        text = schedule.fault(one)
+        if text is not None:
+            raise Refused(Reason.INVALID_SPEC, text)
 
 
 def _format_of(uri: str) -> str:

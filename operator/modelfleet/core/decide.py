@@ -13,6 +13,8 @@ from modelfleet.api.conditions import Reason
 from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.core import children, drain, events, faults, route, split, status, version
 from modelfleet.core.assign import Roles, assign
+from modelfleet.core.check import check_schedules
+from modelfleet.core.schedule import bounds
 from modelfleet.errors import Refused
 from modelfleet.facts.model import Fault, ModelFacts, VersionFacts
 from modelfleet.facts.plan import Plan, PodService, Scale, VersionLearned
@@ -28,6 +30,7 @@ def decide(facts: ModelFacts) -> Plan:
         text = facts.spec_error or "the spec cannot be read"
         return Plan(status=status.refused(facts, Reason.INVALID_SPEC, text), why=text)
     try:
+        check_schedules(facts.spec)
         wanted = version.wanted(facts, facts.spec)
     except Refused as fault:
         kept = _serve(facts, facts.spec, version.Wanted(version=None))
@@ -44,7 +47,8 @@ def _with_events(facts: ModelFacts, plan: Plan) -> Plan:
 def _serve(facts: ModelFacts, spec: MLModelSpec, wanted: version.Wanted) -> Plan:
     creates = () if spec.paused and facts.status.stable else wanted.create
     roles = assign(facts, wanted.version, is_paused=spec.paused)
-    grant = split.granted(facts, spec)
+    allowed = bounds(spec.scaling, facts.now)
+    grant = split.granted(facts, spec, allowed)
     now_routed = route.present(facts)
     confirmed = route.is_confirmed(facts, now_routed)
     step = _step(facts, spec, roles, grant, confirmed=confirmed)
@@ -58,7 +62,7 @@ def _serve(facts: ModelFacts, spec: MLModelSpec, wanted: version.Wanted) -> Plan
     routed = route.next_route(facts, spec, weights, _named(roles)) if weights else now_routed
     moves = _moves(facts, roles, targets, now_routed, confirmed=confirmed)
     obstacle = _obstacle(facts, wanted, roles)
-    course = status.Course(step, grant, routed, confirmed, *retained)
+    course = status.Course(step, grant, routed, confirmed, *retained, allowed, targets)
     picture = _picture(facts, spec, roles, course, (wanted, obstacle))
     if _is_news(facts, roles, grant):
         # A decision is written before anything that follows from it: a leader that dies here
@@ -288,6 +292,8 @@ def _look_again(
         found.append(1.0)
     if picture.course.retained_until is not None:
         found.append(_until(facts, picture.course.retained_until))
+    if picture.course.allowed.edge_seconds is not None:
+        found.append(picture.course.allowed.edge_seconds)
     starting = [
         v
         for v in (picture.roles.stable, picture.roles.candidate)

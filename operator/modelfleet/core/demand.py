@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 
 from modelfleet import signals
-from modelfleet.facts.scaling import Ask, Demand, ScalingParams, Window
+from modelfleet.facts.scaling import Ask, Demand, ScalingParams, Window, keep_alive_seconds
 
 Needs = Sequence[tuple[float, float]]
 """(time, replicas): the largest demand at recent ticks, oldest first."""
@@ -33,8 +33,8 @@ def ask(
 
     Raised to the largest demand at once. Lowered to the highest demand of the last
     `scale_down_seconds` (`needs`) and to what the forecast keeps, after that time was watched in
-    full. While a gateway does not report (`window.is_complete` is False) the present
-    number is kept, or raised by what others report, never lowered.
+    full. While a gateway does not report or a signal has no value (`window.missing`) the
+    present number is kept, or raised by what others report, never lowered.
 
     Worked example: demands of 4, 1, 1 within the last 60 s and 4 granted: stays at 4 until the 4
     is 60 s old.
@@ -42,8 +42,8 @@ def ask(
     low, high = params.min_replicas, params.max_replicas
     kept = min(max(held_grant, low), high)
     want, why = _wanted(window, params, found)
-    if not window.is_complete and want <= kept:
-        return Ask(kept, kept, high, ("a gateway does not report; the last number is kept",))
+    if window.missing is not None and want <= kept:
+        return Ask(kept, kept, high, (window.missing,))
     bounded = min(max(want, low), high)
     if bounded < held_grant:
         most, text = max(_reasons_to_keep(window, params, found, (want, needs)), default=(0, ""))
@@ -65,8 +65,8 @@ def _wanted(
     if found:
         return max(_whole(found[0].replicas), 1), tuple(d.why for d in found)
     if params.min_replicas > 0:
-        return 0, (f"scaling.minReplicas {params.min_replicas}; no traffic",)
-    seconds = params.keep_alive_seconds
+        return 0, (f"{_minimum(params)}; no traffic",)
+    seconds = keep_alive_seconds(window, params)
     if window.quiet_seconds >= seconds:
         return 0, (f"no request for {seconds:.0f} s",)
     return 0, (f"no traffic; one is kept until {seconds:.0f} s without a request",)
@@ -83,19 +83,27 @@ def _reasons_to_keep(
     window_seconds = params.scale_down_seconds
     reasons: list[Bounds] = []
     if window.observed_seconds < window_seconds:
-        text = f"watched for {window.observed_seconds:.0f} s only since this leader began"
+        text = f"watched for {window.observed_seconds:.0f} s only without a gap"
         reasons.append((params.max_replicas, text))
     horizon = window.now - window_seconds
     recent = max((r for at, r in needs if at >= horizon), default=0.0)
     reasons.append((_whole(recent), f"highest demand of the last {window_seconds:.0f} s"))
     reasons += [(_whole(d.keep), d.why) for d in found if d.keep is not None]
-    if want == 0 and window.quiet_seconds < params.keep_alive_seconds:
-        text = f"kept until {params.keep_alive_seconds:.0f} s without a request"
+    if want == 0 and window.quiet_seconds < (seconds := keep_alive_seconds(window, params)):
+        text = f"kept until {seconds:.0f} s without a request"
         reasons.append((1, text))
     return reasons
 
 
 def _bound(want: int, params: ScalingParams) -> str:
     if want > params.max_replicas:
-        return f"scaling.maxReplicas {params.max_replicas} (demand is {want})"
-    return f"scaling.minReplicas {params.min_replicas} (demand is {want})"
+        return f"{_maximum(params)} (demand is {want})"
+    return f"{_minimum(params)} (demand is {want})"
+
+
+def _minimum(params: ScalingParams) -> str:
+    return f"{params.bounds_why[0] or 'scaling.minReplicas'} {params.min_replicas}"
+
+
+def _maximum(params: ScalingParams) -> str:
+    return f"{params.bounds_why[1] or 'scaling.maxReplicas'} {params.max_replicas}"

@@ -8,11 +8,12 @@ from datetime import datetime
 
 from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.core.assign import Roles
+from modelfleet.core.schedule import Bounds
 from modelfleet.facts.model import ModelFacts, VersionFacts
 from modelfleet.strategies import Step
 
 
-def granted(facts: ModelFacts, spec: MLModelSpec) -> int:
+def granted(facts: ModelFacts, spec: MLModelSpec, allowed: Bounds) -> int:
     """Replicas of the grant; before the first one of this leader, those of the last decision.
 
     A model that was never decided on starts with one replica, even where zero is allowed: its
@@ -21,14 +22,16 @@ def granted(facts: ModelFacts, spec: MLModelSpec) -> int:
     """
     if spec.replicas is not None:
         return spec.replicas
-    min_replicas, max_replicas = spec.scaling.min_replicas, spec.scaling.max_replicas
     if facts.grant is not None and spec.scaling.mode == "Auto":
         number = facts.grant.replicas
+    elif not facts.gateways.is_used and spec.scaling.schedules:
+        # Nobody measures, so nothing but the windows moves the number; at their end it goes back.
+        number = allowed.low
     elif facts.status.scaling is not None:
         number = facts.status.scaling.granted
     else:
-        number = max(1, min_replicas)
-    return min(max(number, min_replicas), max_replicas)
+        number = max(1, allowed.low)
+    return min(max(number, allowed.low), allowed.high)
 
 
 def targets(

@@ -4,7 +4,7 @@ Called by `decide`. Nothing that moves under steady traffic may stand here: ever
 write to the API server.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from modelfleet.api import names
@@ -20,6 +20,8 @@ from modelfleet.api.status import (
 )
 from modelfleet.core.assign import Roles
 from modelfleet.core.faults import Obstacle
+from modelfleet.core.metrics import said_of, signals_of
+from modelfleet.core.schedule import Bounds
 from modelfleet.facts.model import ModelFacts, VersionFacts
 from modelfleet.facts.route import Route
 from modelfleet.strategies import Step
@@ -36,8 +38,10 @@ class Course:
     grant: int
     route: Route | None
     is_confirmed: bool
-    retained: str | None = None
-    retained_until: str | None = None
+    retained: str | None
+    retained_until: str | None
+    allowed: Bounds
+    targets: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +133,8 @@ def _claims(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> Iterable[
     yield _reconciling(picture)
     yield _stalled(picture)
     yield _rolled_out(picture)
-    yield _scaling_active(facts, spec)
-    yield _metrics_available(facts)
+    yield _scaling_active(facts, spec, picture.course.allowed)
+    yield _metrics_available(facts, spec)
     yield _probes_passing(facts, picture)
     yield (C.DRIFT_SUSPECTED, False, Reason.NOT_USED, "")
     yield (C.BUDGET_LIMITED, False, Reason.NOT_USED, "")
@@ -141,10 +145,12 @@ def _ready(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> Claim:
     stable = picture.roles.stable
     if stable is None:
         return _not_begun(picture)
-    may_be_idle = spec.scaling.min_replicas == 0 or spec.replicas == 0
+    # A window that opens raises the minimum by plan: until its replicas are ready nothing is wrong.
+    least = min(spec.scaling.min_replicas, picture.course.allowed.low)
+    may_be_idle = least == 0 or spec.replicas == 0
     if may_be_idle and picture.course.grant == 0:
         return (C.READY, True, Reason.IDLE, "idle at zero replicas; the next request wakes it")
-    floor = max(1, min(spec.scaling.min_replicas, picture.course.grant))
+    floor = max(1, min(least, picture.course.grant))
     ready = _ready_count(picture)
     if ready >= floor:
         return (C.READY, True, Reason.SERVING, f"{stable.name} serves")
@@ -206,11 +212,13 @@ def _rolled_out(picture: Picture) -> Claim:
     return (C.ROLLED_OUT, True, Reason.COMPLETE, "the version that the spec asks for serves")
 
 
-def _scaling_active(facts: ModelFacts, spec: MLModelSpec) -> Claim:
+def _scaling_active(facts: ModelFacts, spec: MLModelSpec, allowed: Bounds) -> Claim:
     if spec.replicas is not None:
         by = f" by {facts.replicas_manager}" if facts.replicas_manager else ""
         text = f"spec.replicas is set to {spec.replicas}{by}; remove it to scale automatically"
         return (C.SCALING_ACTIVE, False, Reason.EXTERNAL_REPLICAS, text)
+    if spec.scaling.mode == "Auto" and allowed.conflict:
+        return (C.SCALING_ACTIVE, True, Reason.SCHEDULES_CONFLICT, allowed.conflict)
     if not facts.gateways.is_used:
         return (C.SCALING_ACTIVE, True, Reason.NOT_USED, "no gateway measures traffic")
     if spec.scaling.mode == "Recommend":
@@ -219,15 +227,41 @@ def _scaling_active(facts: ModelFacts, spec: MLModelSpec) -> Claim:
     if spec.scaling.mode == "Off":
         text = "scaling.mode is Off; set Auto to let replicas follow the traffic"
         return (C.SCALING_ACTIVE, False, Reason.SWITCHED_OFF, text)
-    return (C.SCALING_ACTIVE, True, Reason.FOLLOWING, "replicas follow the measured traffic")
+    return _objective(facts, spec)
 
 
-def _metrics_available(facts: ModelFacts) -> Claim:
+def _objective(facts: ModelFacts, spec: MLModelSpec) -> Claim:
+    """Whether more replicas can keep the promise."""
+    if facts.floor_seconds is None or spec.objective is None:
+        text = "replicas follow the measured traffic"
+        return (C.SCALING_ACTIVE, True, Reason.FOLLOWING, text)
+    text = (
+        f"objective.latencyMilliseconds {spec.objective.latency_milliseconds} cannot be met by more"
+        f" replicas: a request alone in one takes {_about(facts.floor_seconds)} in the mean; raise"
+        " the objective, or make the model or its resources faster"
+    )
+    return (C.SCALING_ACTIVE, False, Reason.OBJECTIVE_UNREACHABLE, text)
+
+
+def _about(seconds: float) -> str:
+    """Two digits: what is measured moves, and each other text is a write."""
+    return f"{float(f'{seconds * 1000:.2g}'):g} ms"
+
+
+def _metrics_available(facts: ModelFacts, spec: MLModelSpec) -> Claim:
+    signals = signals_of(spec)
+    if not facts.gateways.is_used and signals:
+        text = "scaling.signals are followed only where the operator's MODELFLEET_GATEWAY is On"
+        return (C.METRICS_AVAILABLE, False, Reason.NOT_USED, text)
     if not facts.gateways.is_used:
         return (C.METRICS_AVAILABLE, True, Reason.NOT_USED, "no gateway measures traffic")
     if facts.metrics_fresh is False:
         text = "a gateway does not report; the last number of replicas is kept"
         return (C.METRICS_AVAILABLE, False, Reason.NO_SAMPLES, text)
+    before = next((c for c in facts.status.conditions if c.type == C.METRICS_AVAILABLE), None)
+    said = said_of(signals, facts.readings, before)
+    if said is not None:
+        return (C.METRICS_AVAILABLE, *said)
     return (C.METRICS_AVAILABLE, True, Reason.SAMPLED, "every gateway reports")
 
 
@@ -283,21 +317,37 @@ def _scaling(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> ScalingS
             return before
     if picture.roles.serving is None:
         return before
+    bound = _bound(facts, picture)
     if ask is None:
-        why = [f"starts with {picture.course.grant}"] if before is None else before.why
+        first = [f"starts with {picture.course.grant}"] if before is None else before.why
+        why = list(bound) or first
         return ScalingStatus(
             want=picture.course.grant,
             granted=picture.course.grant,
             ready=_ready_count(picture),
             why=why,
         )
-    reasons = dict.fromkeys([*ask.why, *(facts.grant.why if facts.grant else ())])
+    of_grant = facts.grant.why if facts.grant else ()
+    reasons = dict.fromkeys([*bound, *ask.why, *of_grant])
     return ScalingStatus(
         want=ask.want,
         granted=picture.course.grant,
         ready=_ready_count(picture),
         why=[text[:512] for text in reasons][:16],
     )
+
+
+def _bound(facts: ModelFacts, picture: Picture) -> tuple[str, ...]:
+    """The bound that made another number of the grant: a window that has opened since."""
+    allowed, grant, before = picture.course.allowed, picture.course.grant, facts.status.scaling
+    asked = facts.grant.replicas if facts.grant else before.granted if before else grant
+    if asked == grant or (facts.spec and facts.spec.replicas is not None):
+        return ()
+    if grant == allowed.low and allowed.low_why is not None:
+        return (f"{allowed.low_why} {allowed.low}",)
+    if grant == allowed.high and allowed.high_why is not None:
+        return (f"{allowed.high_why} {allowed.high}",)
+    return ()
 
 
 def _ready_count(picture: Picture) -> int:
@@ -311,9 +361,18 @@ def _rollout(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> RolloutS
     return RolloutStatus(
         strategy=spec.rollout.strategy,
         step=picture.course.step.name,
-        why=picture.course.step.why[:512],
+        why=f"{picture.course.step.why}{_above(spec, picture)}"[:512],
         start_time=before.start_time if before else facts.now.isoformat(),
     )
+
+
+def _above(spec: MLModelSpec, picture: Picture) -> str:
+    """That the maximum holds for each version: while two serve, both together may pass it."""
+    most, field = picture.course.allowed.high, picture.course.allowed.high_why
+    if spec.replicas is not None or sum(picture.course.targets.values()) <= most:
+        return ""
+    bound = f"{field or 'scaling.maxReplicas'} {most}"
+    return f"; until then both versions together have more than {bound}"
 
 
 def _versions(facts: ModelFacts, roles: Roles) -> list[VersionSummary]:

@@ -14,7 +14,10 @@ import numpy as np
 from modelfleet.core.policy.explain import sentence
 from modelfleet.core.policy.fleet import Fleet, Observed, Wanted
 from modelfleet.core.policy.forecast import Coefficients, uninformed
+from modelfleet.core.policy.lesson import Lesson, lesson_of
+from modelfleet.core.policy.memory import advance, place, set_clock, taken
 from modelfleet.core.policy.prior import Priors
+from modelfleet.core.policy.series import Floats
 from modelfleet.core.policy.service import Service
 from modelfleet.core.policy.tuning import BIN_SECONDS, SHIPPED, Tuning
 from modelfleet.facts.model import Key
@@ -48,9 +51,20 @@ class Work:
     is_prior: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """A row that an earlier leader left: whose it is, and whether it still waits for a prior."""
+
+    key: Key
+    uid: str
+    number: int
+    needs_prior: bool
+
+
 @dataclass(slots=True)
 class _Row:
     number: int
+    uid: str = ""
     arrivals: float = 0.0
     ended: float = 0.0
     missed: float = 0.0
@@ -74,6 +88,85 @@ class Forecaster:
         self._rows: dict[Key, _Row] = {}
         self._free = list(range(FIRST_ROWS - 1, -1, -1))
         self._stepped_at: float | None = None
+        self._lessons: dict[Key, tuple[str, Lesson]] = {}
+
+    def begin(self, clock: int, fleet: Fleet | None = None, rows: Iterable[Recalled] = ()) -> None:
+        """Leading begins: bins are counted from `clock`, the wall clock in bins.
+
+        `fleet` and `rows` are what an earlier leader left, carried on to that bin.
+        """
+        if fleet is not None:
+            self.fleet = fleet
+        self._rows = {
+            one.key: _Row(
+                one.number,
+                one.uid,
+                needs_prior=one.needs_prior,
+                service=self.fleet.services[one.number],
+            )
+            for one in rows
+        }
+        used = {row.number for row in self._rows.values()}
+        self._free = [n for n in range(self.fleet.size - 1, -1, -1) if n not in used]
+        set_clock(self.fleet, clock)
+        self._stepped_at = None
+
+    def left(self, keys: Iterable[Key]) -> tuple[Fleet, list[Recalled]] | None:
+        """Copies of the rows of these models for the next leader; None when there is none."""
+        rows = [(key, self._rows[key]) for key in keys if key in self._rows]
+        rows = [(key, row) for key, row in rows if row.service is not None]
+        if not rows:
+            return None
+        block = taken(self.fleet, [row.number for _, row in rows])
+        found = [
+            Recalled(key, row.uid, number, row.needs_prior)
+            for number, (key, row) in enumerate(rows)
+        ]
+        return block, found
+
+    def teach(self, key: Key, uid: str, lesson: Lesson) -> None:
+        """What an earlier leader knew of the object `uid` in short: its row begins with it."""
+        self._lessons[key] = (uid, lesson)
+
+    def lesson(self, key: Key) -> tuple[Lesson, Floats] | None:
+        """What is known of a model in short, and its features (20,) of now."""
+        row = self._rows.get(key)
+        found = None if row is None else lesson_of(self.fleet, row.number)
+        if row is None or found is None:
+            return None
+        one = taken(self.fleet, [row.number])
+        one._figures()
+        return found, one.present.features(one._idle)[0][0]
+
+    def fill(self, key: Key, block: Fleet) -> bool:
+        """Give a model the row that `policy.backfill` has made; False for one of the future.
+
+        What was watched since the block's bin is carried over as a gap, so a few minutes at most.
+        """
+        if block.steps > self.fleet.steps:
+            return False
+        row = self._rows.get(key)
+        if row is None:
+            row = self._rows[key] = _Row(self._free_row())
+        advance(block, self.fleet.steps - block.steps)
+        # No source of arrivals knows what was promised and broken.
+        for table in ("lived", "missed"):
+            getattr(block.choice, table)[:, 0] = getattr(self.fleet.choice, table)[:, row.number]
+        place(self.fleet, [row.number], block)
+        if row.service is None:
+            row.service = block.services[0]
+        else:
+            self.fleet.describe(row.number, row.service)
+        row.needs_prior = False
+        return True
+
+    def is_of(self, key: Key, uid: str) -> bool:
+        """Whether a model's row is that of the object `uid`, and not of an earlier namesake."""
+        row = self._rows.get(key)
+        if row is None or not uid:
+            return True
+        row.uid = row.uid or uid
+        return row.uid == uid
 
     def take(self, key: Key, bucket: Bucket) -> None:
         """Traffic of one model since the last tick."""
@@ -94,6 +187,7 @@ class Forecaster:
     def forget(self, gone: Iterable[Key]) -> None:
         """Models that do not exist any more."""
         for key in gone:
+            self._lessons.pop(key, None)
             row = self._rows.pop(key, None)
             if row is not None:
                 self.fleet.clear(row.number)
@@ -128,7 +222,7 @@ class Forecaster:
         self._stepped_at = (self._stepped_at or 0.0) + passed * BIN_SECONDS
         for key, pool in pools.items():
             if key in self._rows:
-                self._describe(self._rows[key], pool)
+                self._describe(key, self._rows[key], pool)
         bins = min(passed, MOST_BINS_BEHIND)
         for _ in range(bins):
             self._one(bins, is_complete=is_complete)
@@ -142,19 +236,34 @@ class Forecaster:
             self._free = list(range(2 * old - 1, old - 1, -1))
         return self._free.pop()
 
-    def _describe(self, row: _Row, pool: Pool) -> None:
+    def _describe(self, key: Key, row: _Row, pool: Pool) -> None:
         row.pool = pool
         if row.service is None:
-            self.fleet.adopt(row.number, pool.service, uninformed())
+            self._adopt(key, row, pool.service)
         elif _moved(row.service, pool.service):
             self.fleet.describe(row.number, pool.service)
         else:
             return
         row.service = pool.service
 
+    def _adopt(self, key: Key, row: _Row, service: Service) -> None:
+        uid, lesson = self._lessons.pop(key, ("", None))
+        if lesson is None or row.uid not in {"", uid}:
+            self.fleet.adopt(row.number, service, uninformed())
+            return
+        # Learned by an earlier leader from this very model: a better prior than public traces.
+        row.needs_prior = False
+        self.fleet.adopt(row.number, service, lesson.coefficients)
+        candidate = lesson.candidate(self.fleet.bank)
+        self.fleet.choice.recalled[row.number] = -1 if candidate is None else candidate
+
     def _one(self, bins: int, *, is_complete: bool) -> None:
         columns = np.zeros((7, self.fleet.size), dtype=np.float32)
         active = [(row, row.pool) for row in self._rows.values() if row.pool is not None]
+        for row in self._rows.values():
+            if row.service is not None:
+                # A row from an earlier leader is on before anybody has looked at its replicas.
+                columns[0, row.number] = row.arrivals / bins
         for row, pool in active:
             columns[:, row.number] = (
                 row.arrivals / bins,
@@ -170,7 +279,14 @@ class Forecaster:
         wanted = self.fleet.step(Observed(*columns))
         for row, _ in active:
             up, hold = int(wanted.up[row.number]), int(wanted.hold[row.number])
-            row.forecast = Forecast(up, max(hold, up), sentence(self.fleet, wanted, row.number))
+            keep_alive = float(wanted.keep_alive[row.number])
+            row.forecast = Forecast(
+                up,
+                max(hold, up),
+                sentence(self.fleet, wanted, row.number),
+                None if np.isnan(keep_alive) else keep_alive,
+                bool(wanted.woken[row.number]),
+            )
         if self._publishes:
             self._publish(wanted)
 

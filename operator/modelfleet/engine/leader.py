@@ -1,7 +1,7 @@
 """What runs only while the Lease is held: workers and tick.
 
 Called by `main` with the parts made. Must never outlive the Lease: when it is lost, everything
-here is cancelled and the process ends, to begin again with empty hands.
+here is cancelled and the process ends, to begin again with what was saved.
 """
 
 import asyncio
@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import structlog
 
+from modelfleet.engine.lessons import Lessons
+from modelfleet.engine.memory import Memory
 from modelfleet.engine.tick import Ticker
 from modelfleet.engine.worker import Workers
 from modelfleet.telemetry import metrics
@@ -17,15 +19,34 @@ from modelfleet.telemetry import metrics
 log = structlog.get_logger()
 
 
-async def lead(workers: Workers, ticker: Ticker | None, tick_seconds: float) -> None:
-    """Turns and ticks until cancelled."""
+async def lead(
+    workers: Workers,
+    ticker: Ticker | None,
+    tick_seconds: float,
+    memory: Memory | None = None,
+    lessons: Lessons | None = None,
+) -> None:
+    """Turns and ticks until cancelled; at the end what was learned is saved."""
     if ticker is not None:
         ticker.begin()
-    async with asyncio.TaskGroup() as group:
-        group.create_task(workers.run(), name="workers")
-        if ticker is not None:
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(workers.run(), name="workers")
+            if ticker is None:
+                return
+            # Nobody scales before it is known what an earlier leader knew: numbers are held.
+            if memory is not None:
+                await memory.restore()
+                group.create_task(memory.run(), name="memory")
+            if lessons is not None:
+                lessons.recall()
+                group.create_task(lessons.run(), name="lessons")
+            ticker.begin()
             group.create_task(_tick(ticker, tick_seconds), name="tick")
             group.create_task(_study(ticker, tick_seconds), name="study")
+    finally:
+        if memory is not None:
+            await memory.save()
 
 
 async def _tick(

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 
 from modelfleet.api.conditions import Reason
 from modelfleet.core.capacity import Work
+from modelfleet.core.slots import Evidence
 from modelfleet.errors import ModelfleetError, Refused
 from modelfleet.facts.model import Fault, Key
 from modelfleet.facts.scaling import Ask, Bucket, Grant, ScalingParams
+from modelfleet.facts.signal import Reading, Watched
 
 KEPT_BUCKETS = 180
 TAKEN_SECONDS = 30.0
@@ -30,6 +32,10 @@ class Seen:
     """Whether replicas follow the grant; else it is only a recommendation."""
     starting_at: tuple[float, ...] = ()
     """Monotonic times of creation of the pods that are starting."""
+    pods: tuple[str, ...] = ()
+    """Names of the pods of all versions."""
+    ready_pods: tuple[str, ...] = ()
+    """Those in service."""
 
 
 @dataclass(slots=True)
@@ -50,12 +56,21 @@ class Entry:
         default_factory=lambda: deque(maxlen=KEPT_BUCKETS * 4)
     )
     work: Work = field(default_factory=Work)
+    evidence: Evidence = field(default_factory=Evidence)
+    slots: int | None = None
+    """Requests that a replica can work on at once within the objective, where that was learned."""
+    floor_seconds: float | None = None
+    """Latency of a request that is alone, where even that breaks the promise."""
     seen: Seen | None = None
     ask: Ask | None = None
     grant: Grant | None = None
     causes: dict[str, float] = field(default_factory=dict)
     taken: dict[str, float] = field(default_factory=dict)
     refused: dict[str, Refusal] = field(default_factory=dict)
+    readings: tuple[Reading, ...] = ()
+    """What the last tick knew of the signals."""
+    whole_since: float | None = None
+    """Since when every signal has a current value."""
     uid: str = ""
     status_at: float = float("-inf")
 
@@ -114,6 +129,14 @@ class Ledger:
     def forget(self, key: Key) -> None:
         """The model is gone."""
         self._entries.pop(key, None)
+
+    def watched(self) -> dict[Key, Watched]:
+        """What is to be read from Prometheus, by model."""
+        return {
+            key: Watched(seen.params.signals, seen.pods, seen.ready_pods)
+            for key, entry in self._entries.items()
+            if (seen := entry.seen) is not None and seen.params.signals
+        }
 
     def items(self) -> list[tuple[Key, Entry]]:
         """All entries, sorted by key."""

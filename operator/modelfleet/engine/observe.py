@@ -108,6 +108,8 @@ class Observer:
             refused=entry.refusals(monotonic, self._sight.defaults.hopeless_seconds),
             ask=entry.ask,
             grant=entry.grant,
+            readings=entry.readings,
+            floor_seconds=entry.floor_seconds,
             cause_seconds=entry.cause_seconds(monotonic),
             replicas_manager=model["metadata"].get("replicasManager"),
             metrics_fresh=self._fresh(gateways),

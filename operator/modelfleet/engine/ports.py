@@ -1,6 +1,6 @@
 """What the engine needs from the outside, as Protocols; `main` and the simulator provide them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from modelfleet.api.status import MLModelStatus
@@ -10,10 +10,12 @@ from modelfleet.facts.plan import (
     Delete,
     EventFact,
     PodService,
+    PolicyLearned,
     Repair,
     Scale,
     VersionLearned,
 )
+from modelfleet.facts.signal import Reading, SignalSpec
 from modelfleet.facts.traffic import GatewaySample, RouteAcknowledgement
 
 Json = dict[str, Any]
@@ -62,6 +64,10 @@ class Writer(Protocol):
         """Write a version's status."""
         ...
 
+    async def note_policy(self, key: Key, learned: PolicyLearned) -> None:
+        """Write what the autoscaler has learned into a version's status."""
+        ...
+
     async def publish_status(
         self, model: Mapping[str, Any], status: MLModelStatus
     ) -> tuple[str, ...]:
@@ -98,6 +104,14 @@ class Samples(Protocol):
 
     def take_samples(self) -> list[GatewaySample]:
         """Samples since the last call."""
+        ...
+
+
+class Readings(Protocol):
+    """Numbers in Prometheus; see `sources.prometheus`. All reads are of memory."""
+
+    def readings(self, key: Key, signals: Sequence[SignalSpec]) -> tuple[Reading, ...]:
+        """What is known of a model's signals now, in their order."""
         ...
 
 

@@ -7,17 +7,20 @@ the cluster, and never lower a number on missing data.
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from modelfleet.core.allocate import allocate
 from modelfleet.core.demand import ask, demands
 from modelfleet.core.policy.prior import Priors
 from modelfleet.core.policy.service import Service
 from modelfleet.core.policy.tuning import SHIPPED
+from modelfleet.core.slots import floor_seconds, learned_slots
 from modelfleet.engine.forecaster import Forecaster, Pool
 from modelfleet.engine.ledger import Entry, Ledger, Seen
-from modelfleet.engine.ports import Samples
+from modelfleet.engine.ports import Readings, Samples
 from modelfleet.facts.model import Key
-from modelfleet.facts.scaling import Ask, Bucket, Window
+from modelfleet.facts.scaling import Ask, Bucket, ScalingParams, Window
+from modelfleet.facts.signal import Reading
 from modelfleet.facts.traffic import (
     LATENCY_BASE_MILLISECONDS,
     LATENCY_GROWTH,
@@ -26,6 +29,8 @@ from modelfleet.facts.traffic import (
 )
 
 SILENT_SECONDS = 4.0
+TOLD = 0.25
+"""A latency that is told is told again when it moved by this share."""
 
 
 class Ticker:
@@ -37,13 +42,16 @@ class Ticker:
         gateways: Samples,
         wake: Callable[[Key], None],
         monotonic: Callable[[], float] = time.monotonic,
+        *,
         forecaster: Forecaster | None = None,
+        readings: Readings | None = None,
     ) -> None:
-        """`wake` asks for a turn of a model whose grant changed."""
+        """`wake` asks for a turn of a model whose grant or whose signals' state changed."""
         self.forecaster = forecaster or Forecaster(Priors((), SHIPPED))
         self._ledger = ledger
         self._gateways = gateways
         self._wake = wake
+        self._readings = readings
         self._monotonic = monotonic
         self._heard: dict[str, float] = {}
         self._flight: dict[str, dict[str, int]] = {}
@@ -57,6 +65,7 @@ class Ticker:
     def begin(self) -> None:
         """Leading begins: what came before is not of this moment."""
         self._gateways.take_samples()
+        self._incomplete_since = self._monotonic()
 
     def tick(self) -> None:
         """Take the samples, decide for all models with traffic, wake those that change."""
@@ -68,7 +77,10 @@ class Ticker:
         held: dict[Key, int] = {}
         for key, entry in self._ledger.items():
             if entry.seen is None or not (
-                key in active or key in stepped or _is_moving(entry, entry.seen)
+                key in active
+                or key in stepped
+                or entry.seen.params.signals
+                or _is_moving(entry, entry.seen)
             ):
                 continue
             held[key] = _held(entry, entry.seen)
@@ -83,14 +95,14 @@ class Ticker:
         gone = []
         for key in forecaster.known():
             entry = self._ledger.known(key)
-            if entry is None:
+            if entry is None or not forecaster.is_of(key, entry.uid):
                 gone.append(key)
                 continue
             if key not in active:
                 forecaster.quiet(key)
             service_seconds = entry.work.service_seconds
             if entry.seen is not None and service_seconds is not None:
-                pools[key] = _pool(entry.seen, service_seconds, now)
+                pools[key] = _pool(entry, entry.seen, service_seconds, now)
         forecaster.forget(gone)
         is_complete = self._complete_since is not None
         forecaster.step(now, pools, is_complete=is_complete)
@@ -130,10 +142,28 @@ class Ticker:
             bucket = _bucket(parts, now, entry.seen)
             entry.buckets.append(bucket)
             if entry.seen is not None:
-                slots = entry.seen.ready * entry.seen.params.slots
+                slots = entry.seen.ready * _params(entry, entry.seen).slots
                 entry.work = entry.work.after(bucket, slots)
-            self.forecaster.take(key, bucket)
+                if entry.seen.params.learns_slots:
+                    self._learn(key, entry, entry.seen, bucket)
+            # Latency that no size can mend is no reason to insure more.
+            mends = entry.floor_seconds is None
+            self.forecaster.take(key, bucket if mends else replace(bucket, slow=0))
         return set(sums)
+
+    def _learn(self, key: Key, entry: Entry, seen: Seen, bucket: Bucket) -> None:
+        """How many requests at once a replica answers within the objective."""
+        before, entry.evidence = entry.evidence, entry.evidence.after(bucket, seen.ready)
+        if entry.evidence.levels is before.levels:
+            return
+        params = seen.params
+        entry.slots = learned_slots(
+            entry.evidence, params.slots, params.aim, bucket.at, is_fixed=params.is_hint
+        )
+        floor = floor_seconds(entry.evidence, params.aim, bucket.at)
+        if _is_other(entry.floor_seconds, floor):
+            entry.floor_seconds = floor
+            self._wake(key)
 
     def _judge_completeness(self, now: float) -> None:
         connected = self._gateways.connected()
@@ -151,7 +181,11 @@ class Ticker:
             self._complete_since = now
 
     def _ask(self, key: Key, entry: Entry, seen: Seen, now: float) -> Ask:
-        observed = 0.0 if self._complete_since is None else now - self._complete_since
+        readings = self._read(key, entry, seen, now)
+        whole_since = self._complete_since
+        if readings and whole_since is not None:
+            whole_since = max(whole_since, now if entry.whole_since is None else entry.whole_since)
+        observed = 0.0 if whole_since is None else now - whole_since
         window = Window(
             buckets=tuple(entry.buckets),
             now=now,
@@ -162,17 +196,47 @@ class Ticker:
             service_seconds=entry.work.service_seconds,
             is_complete=self._complete_since is not None,
             forecast=self.forecaster.forecast(key),
+            readings=readings,
         )
-        found = demands(window, seen.params)
+        params = _params(entry, seen)
+        found = demands(window, params)
         entry.needs.append((now, found[0].replicas if found else 0.0))
-        return ask(window, seen.params, _held(entry, seen), found, entry.needs)
+        return ask(window, params, _held(entry, seen), found, entry.needs)
+
+    def _read(self, key: Key, entry: Entry, seen: Seen, now: float) -> tuple[Reading, ...]:
+        """What is known of the model's signals; a turn says it when it is another than before."""
+        signals = seen.params.signals
+        found = self._readings.readings(key, signals) if signals and self._readings else ()
+        if not all(reading.is_current for reading in found):
+            entry.whole_since = None
+        elif entry.whole_since is None:
+            entry.whole_since = now
+        before, entry.readings = entry.readings, found
+        if [(r.spec, r.fault, r.is_known) for r in before] != [
+            (r.spec, r.fault, r.is_known) for r in found
+        ]:
+            self._wake(key)
+        return found
 
 
-def _pool(seen: Seen, service_seconds: float, now: float) -> Pool:
-    params = seen.params
+def _params(entry: Entry, seen: Seen) -> ScalingParams:
+    """With the slots that were learned."""
+    if entry.slots is None or not seen.params.learns_slots:
+        return seen.params
+    return replace(seen.params, slots=entry.slots)
+
+
+def _is_other(told: float | None, found: float | None) -> bool:
+    if told is None or found is None:
+        return told is not found
+    return abs(found - told) > TOLD * told
+
+
+def _pool(entry: Entry, seen: Seen, service_seconds: float, now: float) -> Pool:
+    params = _params(entry, seen)
     service = Service(
         startup_seconds=seen.startup_seconds,
-        wait_seconds=params.wait_seconds,
+        wait_seconds=params.wait_seconds(service_seconds),
         slots=params.slots,
         service_seconds=service_seconds,
         aim=params.aim,

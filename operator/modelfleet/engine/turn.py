@@ -18,6 +18,8 @@ from modelfleet.core import status as claims
 from modelfleet.core.check import config_references
 from modelfleet.core.decide import decide
 from modelfleet.core.invariants import guard
+from modelfleet.core.metrics import signals_of
+from modelfleet.core.schedule import bounds
 from modelfleet.core.shape import source_hash
 from modelfleet.engine.ledger import Entry, Ledger, Seen
 from modelfleet.engine.observe import Observer
@@ -158,7 +160,15 @@ class Turner:
         # Another model of the same name: what was learned is not of this one.
         self._ledger.forget(key)
         self._ledger.entry(key).uid = facts.uid
-        return replace(facts, ask=None, grant=None, taken=frozenset(), refused={})
+        return replace(
+            facts,
+            ask=None,
+            grant=None,
+            readings=(),
+            floor_seconds=None,
+            taken=frozenset(),
+            refused={},
+        )
 
     def _guarded(self, plan: Plan, facts: ModelFacts) -> Plan:
         breaches = guard(plan, facts)
@@ -189,24 +199,13 @@ class Turner:
         entry.note_causes(plan.causes, self._monotonic())
         if facts.spec is None:
             return
-        scaling, objective = facts.spec.scaling, facts.spec.objective
+        scaling = facts.spec.scaling
         serving = [v for v in facts.versions if plan.targets.get(v.name, 0) > 0]
         learned = [v.startup_seconds for v in serving if v.startup_seconds is not None]
         ready = sum(v.ready for v in serving)
         granted = plan.status.scaling.granted if plan.status.scaling else scaling.min_replicas
         entry.seen = Seen(
-            params=ScalingParams(
-                min_replicas=scaling.min_replicas,
-                max_replicas=scaling.max_replicas,
-                slots=scaling.concurrency_per_replica or facts.defaults.concurrency,
-                scale_down_seconds=self._pace.scale_down_seconds,
-                keep_alive_seconds=self._pace.keep_alive_seconds,
-                latency_objective_seconds=objective.latency_milliseconds / 1000
-                if objective
-                else None,
-                percentile=objective.percentile if objective else 95,
-                aim=1.0 - (objective.percentile if objective else 95) / 100.0,
-            ),
+            params=self._params(facts, facts.spec),
             granted=granted,
             ready=ready,
             starting=max(0, sum(v.replicas for v in serving) - ready),
@@ -218,6 +217,32 @@ class Turner:
                 for pod in version.alive
                 if not pod.is_ready
             ),
+            pods=tuple(pod.name for version in facts.versions for pod in version.pods),
+            ready_pods=tuple(
+                pod.name
+                for version in facts.versions
+                for pod in version.alive
+                if pod.is_ready and pod.is_in_service
+            ),
+        )
+
+    def _params(self, facts: ModelFacts, spec: MLModelSpec) -> ScalingParams:
+        """Bounds, hints and signals that hold now."""
+        now_bounds, objective = bounds(spec.scaling, facts.now), spec.objective
+        percentile = objective.percentile if objective else 95
+        return ScalingParams(
+            min_replicas=now_bounds.low,
+            max_replicas=now_bounds.high,
+            slots=spec.scaling.concurrency_per_replica or facts.defaults.concurrency,
+            scale_down_seconds=self._pace.scale_down_seconds,
+            keep_alive_seconds=self._pace.keep_alive_seconds,
+            latency_objective_seconds=objective.latency_milliseconds / 1000 if objective else None,
+            percentile=percentile,
+            aim=1.0 - percentile / 100.0,
+            learns_slots=objective is not None,
+            is_hint=spec.scaling.concurrency_per_replica is not None,
+            signals=signals_of(spec),
+            bounds_why=(now_bounds.low_why, now_bounds.high_why),
         )
 
     async def _apply(self, model: Json, facts: ModelFacts, plan: Plan) -> Applied:

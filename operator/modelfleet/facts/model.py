@@ -13,6 +13,7 @@ from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.api.status import MLModelStatus
 from modelfleet.api.version import MLModelVersionSpec
 from modelfleet.facts.scaling import Ask, Grant
+from modelfleet.facts.signal import Reading
 from modelfleet.facts.traffic import RouteAcknowledgement
 
 
@@ -205,6 +206,11 @@ class ModelFacts:
     """Field manager that set `spec.replicas`, such as `kubectl` or an autoscaler's name."""
     metrics_fresh: bool | None = None
     """Whether every gateway reported within the last seconds; None without gateways."""
+
+    readings: tuple[Reading, ...] = ()
+    """What the last tick of this leader knew of the model's signals."""
+    floor_seconds: float | None = None
+    """Latency of a request that is alone in a replica, where even that breaks the objective."""
 
     def version(self, name: str | None) -> VersionFacts | None:
         """The version of that name, if it exists."""

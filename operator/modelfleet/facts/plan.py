@@ -67,6 +67,15 @@ class VersionLearned:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyLearned:
+    """Write what the autoscaler has learned into the status of the very version we looked at."""
+
+    name: str
+    uid: str
+    learned: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class EventFact:
     """An event for people; one of equal reason and message is not repeated for a while."""
 

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass, field
 
+from modelfleet.facts.signal import Reading, SignalSpec
+
 DEFAULT_WAIT_SECONDS = 1.0
+LONGEST_WITHOUT_PROMISE_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,7 @@ class Bucket:
     arrivals: int
     completions: int
     service_seconds: float
-    in_flight: int
+    in_flight: float
     held: int
     slow: int = 0
     """Completions slower than the objective."""
@@ -34,6 +37,10 @@ class Forecast:
     up: int
     hold: int
     why: str
+    keep_alive_seconds: float | None = None
+    """How long a replica stays after the last request, learned from gaps; None: not yet."""
+    is_woken: bool = False
+    """Earlier days had requests about a start-up time from now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,18 @@ class Window:
     """Whether every gateway reports."""
     forecast: Forecast | None = None
     """None until the policy has seen the model's first answers."""
+    readings: tuple[Reading, ...] = ()
+    """What is known of the model's signals, in the order of the spec."""
+
+    @property
+    def missing(self) -> str | None:
+        """Why nothing may be taken away: a fact is not known now. None while all are."""
+        if not self.is_complete:
+            return "a gateway does not report; the last number is kept"
+        unknown = [r.spec.name for r in self.readings if not r.is_current]
+        if unknown:
+            return f"signal '{unknown[0]}' has no value now; the last number is kept"
+        return None
 
     @property
     def quiet_seconds(self) -> float:
@@ -76,11 +95,43 @@ class ScalingParams:
     percentile: int = 95
     aim: float = 0.05
     """Share of the requests that may be slower than the objective."""
+    wait_objective_seconds: float | None = None
+    """How long a request may wait for a free slot, where that was said."""
+    learns_slots: bool = False
+    """Whether slow answers may correct `slots`."""
+    is_hint: bool = False
+    """Whether `slots` were said by the user: then they are an upper bound."""
+    signals: tuple[SignalSpec, ...] = ()
+    """Numbers in Prometheus to follow beside the traffic."""
+    bounds_why: tuple[str | None, str | None] = (None, None)
+    """What sets the minimum and the maximum, where that is a schedule."""
 
-    @property
-    def wait_seconds(self) -> float:
-        """How long a request may wait: the latency objective, 1 s without one."""
-        return self.latency_objective_seconds or DEFAULT_WAIT_SECONDS
+    def wait_seconds(self, service_seconds: float) -> float:
+        """How long a request may wait for a slot.
+
+        What the latency objective leaves beside the request's own time, at least a quarter of it;
+        1 s without objective. Worked example: 200 ms promised, 120 ms of work: 80 ms.
+        """
+        if self.wait_objective_seconds is not None:
+            return self.wait_objective_seconds
+        if self.latency_objective_seconds is None:
+            return DEFAULT_WAIT_SECONDS
+        left = self.latency_objective_seconds - service_seconds
+        return max(left, self.latency_objective_seconds / 4)
+
+
+def keep_alive_seconds(window: Window, params: ScalingParams) -> float:
+    """How long one replica stays after the last request.
+
+    What was learned from gaps; who promises no latency gets zero after an hour at the latest.
+    Worked example: learned to stay 4 hours, no objective: 3,600 s.
+    """
+    learned = window.forecast.keep_alive_seconds if window.forecast else None
+    if learned is None:
+        return params.keep_alive_seconds
+    if params.latency_objective_seconds is None:
+        return min(learned, LONGEST_WITHOUT_PROMISE_SECONDS)
+    return learned
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,15 @@ from modelfleet.api.status import MLModelStatus
 from modelfleet.build.metadata import is_owned
 from modelfleet.errors import Gone, NameTaken, Transient
 from modelfleet.facts.model import Key
-from modelfleet.facts.plan import Create, Delete, PodService, Repair, Scale, VersionLearned
+from modelfleet.facts.plan import (
+    Create,
+    Delete,
+    PodService,
+    PolicyLearned,
+    Repair,
+    Scale,
+    VersionLearned,
+)
 from modelfleet.kube.client import APPLY_PATCH, KubeClient, TakenError
 from modelfleet.kube.resource import BY_KIND, DEPLOYMENTS, MODELS, PODS, VERSIONS
 from modelfleet.kube.store import Store
@@ -118,6 +126,16 @@ class Applier:
             kind=VERSIONS.kind,
         )
         self._keep(VERSIONS.kind, made)
+
+    async def note_policy(self, key: Key, learned: PolicyLearned) -> None:
+        """What the autoscaler has learned, whole, into the status of this very version."""
+        self._check()
+        path = VERSIONS.path(key.namespace, learned.name, "status")
+        known = self._stores[VERSIONS.kind].get(key.namespace, learned.name) or {}
+        before = (known.get("status") or {}).get("learned") or {}
+        change = merge_patch(before, learned.learned)
+        body = {"metadata": {"uid": learned.uid}, "status": {"learned": change}}
+        self._keep(VERSIONS.kind, await self._client.patch(path, body, kind=VERSIONS.kind))
 
     async def publish_status(
         self, model: Mapping[str, Any], status: MLModelStatus

@@ -2,9 +2,9 @@
 
 from modelfleet.signals.base import Signal, staffed
 from modelfleet.signals.concurrency import ConcurrencySignal
-from modelfleet.signals.latency import LatencySignal
+from modelfleet.signals.query import QuerySignal
 from modelfleet.signals.rate import RateSignal
 
-SIGNALS: tuple[Signal, ...] = (RateSignal(), ConcurrencySignal(), LatencySignal())
+SIGNALS: tuple[Signal, ...] = (RateSignal(), ConcurrencySignal(), QuerySignal())
 
 __all__ = ["SIGNALS", "Signal", "staffed"]

@@ -4,7 +4,7 @@ The policy's forecast, as soon as there is one; for the first seconds of a model
 service time (Little's law), following their trend. Must never be read as the present load.
 """
 
-from modelfleet.facts.scaling import Demand, ScalingParams, Window
+from modelfleet.facts.scaling import Demand, ScalingParams, Window, keep_alive_seconds
 from modelfleet.signals.base import staffed
 
 RECENT_SECONDS = 5.0
@@ -26,7 +26,9 @@ class RateSignal:
         known = window.forecast
         if known is not None:
             is_asleep = (
-                params.min_replicas == 0 and window.quiet_seconds >= params.keep_alive_seconds
+                params.min_replicas == 0
+                and window.quiet_seconds >= keep_alive_seconds(window, params)
+                and not known.is_woken
             )
             return None if is_asleep else Demand(known.up, known.why, max(known.hold, 1))
         if window.service_seconds is None:

@@ -64,7 +64,7 @@ class ShippedScaler:
         self._ledger, self._gateways = Ledger(), _Gateways()
         forecaster = Forecaster(Priors(traces() if tuning.has_prior else (), tuning), tuning)
         self.ticker = Ticker(
-            self._ledger, self._gateways, lambda _: None, lambda: self._now, forecaster
+            self._ledger, self._gateways, lambda _: None, lambda: self._now, forecaster=forecaster
         )
         self.ticker.begin()
         self._params = [_params(service, aim, least_replicas) for service in services]
@@ -120,6 +120,7 @@ def _params(service: Service, aim: float, least: int) -> ScalingParams:
         scale_down_seconds=SCALE_DOWN_SECONDS,
         keep_alive_seconds=KEEP_ALIVE_SECONDS,
         latency_objective_seconds=service.wait_seconds,
+        wait_objective_seconds=service.wait_seconds,
         aim=aim,
     )
 

@@ -50,6 +50,16 @@ SERVICE_SECONDS = Gauge(
     "Learned time of a slot that one request needs.",
     ["namespace", "model"],
 )
+SIGNALS_SECONDS = Histogram(
+    "modelfleet_signals_read_duration_seconds",
+    "Duration of one reading of all signals from Prometheus.",
+    buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
+)
+MEMORY_SAVES = Counter(
+    "modelfleet_memory_saves_total",
+    "Times that what the autoscaler has learned was written to the file, by outcome.",
+    ["outcome"],
+)
 LOOP_LAG = Gauge("modelfleet_loop_lag_seconds", "How late the event loop runs its timers.")
 IS_LEADER = Gauge("modelfleet_leader", "1 while this process holds the Lease.")
 BREACHES = Counter(

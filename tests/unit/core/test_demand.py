@@ -1,6 +1,7 @@
 """Signals, asks and grants: worked examples and edges."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -8,10 +9,16 @@ from modelfleet.core.allocate import allocate
 from modelfleet.core.demand import Needs, demands
 from modelfleet.core.demand import ask as ask_with
 from modelfleet.facts.model import Key
-from modelfleet.facts.scaling import Ask, Bucket, Forecast, ScalingParams, Window
+from modelfleet.facts.scaling import (
+    Ask,
+    Bucket,
+    Forecast,
+    ScalingParams,
+    Window,
+    keep_alive_seconds,
+)
 from modelfleet.signals import staffed
 from modelfleet.signals.concurrency import ConcurrencySignal
-from modelfleet.signals.latency import LatencySignal
 from modelfleet.signals.rate import RateSignal
 
 NOW = 1000.0
@@ -97,14 +104,34 @@ def test_backlog_is_finite_work():
 
 
 @pytest.mark.parametrize(
-    ("slow", "starting", "in_flight", "expected"),
-    [(3, 0, 4, 5.0), (0, 0, 4, None), (3, 1, 4, None), (3, 0, 0, None)],
+    ("latency", "wait", "service", "expected"),
+    [(0.2, None, 0.12, 0.08), (0.2, None, 0.5, 0.05), (None, None, 0.5, 1.0), (0.2, 3.0, 9.0, 3.0)],
 )
-def test_latency_asks_for_more_only_where_load_is_the_cause(slow, starting, in_flight, expected):
-    params = ScalingParams(0, 10, 1, 60.0, 300.0, latency_objective_seconds=0.1)
-    seen = window(20, slow=slow, starting=starting, ready=4, in_flight=in_flight)
-    demand = LatencySignal().demand(seen, params)
-    assert (demand and demand.replicas) == expected
+def test_allowed_wait_is_what_the_promise_leaves(latency, wait, service, expected):
+    params = replace(PARAMS, latency_objective_seconds=latency, wait_objective_seconds=wait)
+    assert params.wait_seconds(service) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("learned", "latency", "expected"),
+    [
+        (None, None, 300.0),
+        (1200.0, None, 1200.0),
+        (14_400.0, None, 3600.0),
+        (14_400.0, 0.2, 14_400.0),
+    ],
+)
+def test_keep_alive_is_learned_and_bounded_where_nothing_is_promised(learned, latency, expected):
+    params = replace(PARAMS, latency_objective_seconds=latency)
+    known = Forecast(1, 1, "", learned)
+    assert keep_alive_seconds(window(0, forecast=known), params) == expected
+
+
+@pytest.mark.parametrize(("is_woken", "expected"), [(False, 0), (True, 1)])
+def test_earlier_days_wake_a_sleeper(is_woken, expected):
+    known = Forecast(1, 1, "the forecast", 60.0, is_woken)
+    asleep = window(0, forecast=known, observed_seconds=4000.0)
+    assert ask(asleep, PARAMS, 0).want == expected
 
 
 @pytest.mark.parametrize(("rate", "expected"), [(1, 1), (20, 3), (1000, 10)])

@@ -1,5 +1,7 @@
 """The scaling pass on a virtual clock."""
 
+from dataclasses import replace
+
 from modelfleet.engine.ledger import Ledger, Seen
 from modelfleet.engine.tick import Ticker
 from modelfleet.facts.model import Key
@@ -30,8 +32,11 @@ class Gateways:
         taken, self.samples = self.samples, []
         return taken
 
-    def report(self, rate: float, service_seconds: float) -> None:
-        """One second of traffic, half of it through each gateway that lives."""
+    def report(self, rate: float, service_seconds: float, bucket: int = 40) -> None:
+        """One second of traffic, half of it through each gateway that lives.
+
+        `bucket` of the latency histogram takes all answers; 40 is 102 ms.
+        """
         for name, alive in self.alive.items():
             if not alive:
                 continue
@@ -40,7 +45,7 @@ class Gateways:
                 arrivals=arrivals,
                 completions={"2xx": arrivals},
                 service_seconds=arrivals * service_seconds,
-                latency={40: arrivals},
+                latency={bucket: arrivals},
                 in_flight=round(arrivals * service_seconds),
             )
             models = {str(KEY): ModelSample({"digits-v1": version})} if arrivals else {}
@@ -124,6 +129,39 @@ def test_held_request_wakes_at_once():
     fleet.gateways.parked = 1
     fleet.ticker.tick_one(KEY)
     assert (fleet.granted, fleet.woken) == (1, [KEY])
+
+
+def promised(fleet: Fleet, ready: int, *, in_flight: float, bucket: int) -> None:
+    """20 s of traffic that keeps so many requests under way in `ready` replicas of 8 slots."""
+    params = replace(
+        PARAMS, slots=8, latency_objective_seconds=0.2, learns_slots=True, min_replicas=1
+    )
+    for _ in range(20):
+        fleet.now += 1.0
+        fleet.gateways.report(100, in_flight / 100, bucket)
+        fleet.ledger.entry(KEY).seen = Seen(params, fleet.granted, ready, 0, 4.0)
+        fleet.ticker.tick()
+
+
+def test_latency_above_the_objective_corrects_the_slots():
+    fleet = Fleet()
+    promised(fleet, 1, in_flight=8, bucket=40)
+    assert fleet.ledger.entry(KEY).slots == 12
+    promised(fleet, 1, in_flight=8, bucket=60)
+    assert fleet.ledger.entry(KEY).slots == 4
+    assert fleet.granted >= 2
+
+
+def test_objective_below_the_own_latency_is_told_once_and_buys_nothing():
+    fleet = Fleet()
+    promised(fleet, 4, in_flight=2, bucket=60)
+    entry = fleet.ledger.entry(KEY)
+    assert entry.floor_seconds is not None
+    assert entry.slots == 8
+    told = fleet.woken.count(KEY)
+    promised(fleet, 4, in_flight=2, bucket=60)
+    assert fleet.woken.count(KEY) <= told + 1
+    assert fleet.granted <= 4
 
 
 def test_model_that_nobody_knows_is_no_error():

@@ -13,6 +13,8 @@ from modelfleet.core.policy.forecast import at_risk
 from modelfleet.core.policy.series import Floats
 from modelfleet.core.policy.tuning import PRICES, RISKS, TAUS, Tuning
 
+HIGHEST: Final = 25.0
+"""Logarithm of 7e10 slots: a forecast from strange figures must not overflow before its cap."""
 _RISKS: Final = np.array(RISKS, dtype=np.float32)
 _PRICES: Final = np.array(PRICES, dtype=np.float32)
 
@@ -28,6 +30,7 @@ class Bank:
         self.price = np.concatenate((none_of, none_of, _PRICES))
         sizes = (len(RISKS), len(RISKS), len(PRICES))
         self.floor = np.repeat(np.array([*floors, floors[0]], dtype=np.float32), sizes)
+        self.is_high = self.floor >= max(floors)
         self.size = len(self.risk)
         self._tuning = tuning
 
@@ -57,7 +60,7 @@ class Bank:
         best = (_PRICES[:, None] * TAUS - quantiles[0][:, None, :]).argmax(axis=-1)
         priced = np.stack([np.take_along_axis(side, best, axis=1) for side in quantiles])
         both = np.concatenate((risk, risk, priced), axis=-1)
-        found = np.exp(base[None, :, None] + both) - idle[None, :, None]
+        found = np.exp(np.minimum(base[None, :, None] + both, HIGHEST)) - idle[None, :, None]
         np.maximum(found, 0.0, out=found)
         start = found[0]
         keep = np.maximum(found[1], start) if self._tuning.has_keep_forecast else start

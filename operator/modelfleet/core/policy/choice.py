@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelfleet.core.policy.bank import Bank
-from modelfleet.core.policy.rows import Rows
+from modelfleet.core.policy.costs import Costs
 from modelfleet.core.policy.series import Floats
 from modelfleet.core.policy.shadow import About
-from modelfleet.core.policy.tuning import BIN_SECONDS, DAY_BINS, HOUR_BINS, Tuning
+from modelfleet.core.policy.tuning import DAY_BINS, HOUR_BINS, Tuning
 
 KNOWN_BINS = 240
 """20 minutes: before, the cautious candidate."""
-BURSTS_KNOWN = 12
 NEAR = 0.25
 """Without any safe candidate: how far from the least violations a cheaper one may be."""
 AIM_BOUNDS = (0.3, 2.0)
@@ -25,69 +24,49 @@ BUDGET_HOURS = 6 * 24
 """The error budget holds for any 7 days: the 6 that have passed and the one that comes."""
 
 
-class Choice(Rows):
-    """Costs of n models by c candidates, their error budgets, and the chosen candidates."""
+class Choice(Costs):
+    """Error budgets of n models, and the candidates chosen for them.
+
+    `account` is told without the requests of a model's first start, which no candidate could have
+    served.
+    """
 
     AXES: ClassVar = {
-        **dict.fromkeys(("violated", "squares", "cost", "requests", "_hour", "aim", "chosen"), 0),
-        **dict.fromkeys(("_next", "_last_burst", "_bursts"), 0),
+        **Costs.AXES,
+        **dict.fromkeys(("aim", "chosen", "recalled", "_next"), 0),
         "lived": 1,
         "missed": 1,
     }
-    EMPTY: ClassVar = {"_last_burst": -(10**9)}
+    EMPTY: ClassVar = {"recalled": -1}
 
     def __init__(self, size: int, bank: Bank, tuning: Tuning) -> None:
         """Everybody cautious."""
-        shape = (size, bank.size)
-        self.size, self._bank, self._tuning = size, bank, tuning
-        self.violated, self.squares, self.cost = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-        self._hour = np.zeros(shape)
-        self.requests = np.zeros(size)
+        super().__init__(size, bank.size, tuning)
+        self._bank = bank
         self.lived = np.zeros((BUDGET_HOURS, size), dtype=np.float32)
         """Requests of each hour of the budget's window, and how many broke the promise."""
         self.missed = np.zeros((BUDGET_HOURS, size), dtype=np.float32)
         self.aim = np.zeros(size)
         self.chosen = np.zeros(size, dtype=np.intp)
+        self.recalled = np.full(size, -1, dtype=np.intp)
+        """What an earlier leader had chosen, to begin with; -1 where nobody knows."""
         self._next = np.zeros(size, dtype=np.int64)
-        self._last_burst = np.full(size, -(10**9), dtype=np.int64)
-        self._bursts = np.zeros(size, dtype=np.int64)
-        self._keep_hour = 0.5 ** (1 / (24 * tuning.half_life_days))
-
-    def account(self, counts: Floats, violated: Floats, replicas: Floats, step: int) -> None:
-        """What the shadow queues did in the last bin; `replicas` are billed, (n, c).
-
-        `counts` and `violated` without those of a model's first start, which no candidate could
-        have served.
-        """
-        self._hour += violated
-        self.cost += replicas * BIN_SECONDS
-        self.requests += counts
-        if step % HOUR_BINS == HOUR_BINS - 1:
-            self.violated = (self.violated + self._hour) * self._keep_hour
-            self.squares = (self.squares + self._hour**2) * self._keep_hour
-            self.cost *= self._keep_hour
-            self.requests *= self._keep_hour
-            following = (step // HOUR_BINS + 1) % BUDGET_HOURS
-            self.lived[following] = self.missed[following] = 0.0
-            self._hour[:] = 0.0
 
     def live(self, ended: Floats, missed: Floats, step: int) -> None:
         """What really happened: requests that ended, and those that broke the promise."""
+        if step % HOUR_BINS == 0:
+            begun = step // HOUR_BINS % BUDGET_HOURS
+            self.lived[begun] = self.missed[begun] = 0.0
         hour = step // HOUR_BINS % BUDGET_HOURS
         self.lived[hour] += ended
         self.missed[hour] += missed
-
-    def note_bursts(self, quarter: Floats, hour: Floats, about: About, step: int) -> None:
-        """Count bursts: 15-s mean above twice the mean of the hour, a start-up time apart."""
-        is_new = (quarter > 2 * hour) & (step - self._last_burst > about.delay)
-        self._bursts += is_new
-        self._last_burst = np.where(quarter > 2 * hour, step, self._last_burst)
 
     def choose(
         self, age: NDArray[np.int64], promise: Floats, about: About, rate: Floats
     ) -> NDArray[np.bool_]:
         """Choose for the models whose time it is; returns which ones. All arrays (n,)."""
         cautious = self._bank.cautious(self._tuning.safety * promise)
+        cautious = np.where(self.recalled >= 0, self.recalled, cautious)
         is_young = age < KNOWN_BINS
         self.chosen = np.where(is_young, cautious, self.chosen)
         due = (age >= self._next) & ~is_young & self._tuning.has_tuner
@@ -97,7 +76,8 @@ class Choice(Rows):
             return due
         rows = np.flatnonzero(due)
         self._budget(rows, promise, rate)
-        self.chosen[rows] = self._best(rows, age, promise, about, rate)
+        best = self._best(rows, age, promise, about, rate)
+        self.chosen[rows] = self._still_recalled(rows, age, best)
         wait = np.where(age < DAY_BINS // 2, np.maximum(1, age * 0.08), HOUR_BINS)
         self._next[rows] = age[rows] + wait[rows].astype(np.int64)
         return due
@@ -125,18 +105,18 @@ class Choice(Rows):
         rate: Floats,
     ) -> NDArray[np.intp]:
         usable = self._bank.usable(promise)[rows]
-        known = (age[rows] >= DAY_BINS) | (self._bursts[rows] >= BURSTS_KNOWN)
+        # On its first day a model takes a larger risk than promised only with the higher floor.
+        known = age[rows] >= DAY_BINS
         least_aim = self._tuning.least_risk_share * promise[rows] * 1.01
-        usable &= known[:, None] | self._bank.is_within(np.maximum(self.aim[rows], least_aim))
-        violated = self.violated[rows] + self._hour[rows]
-        requests = np.maximum(self.requests[rows], 1.0)[:, None]
-        spread = np.sqrt(self.squares[rows] + self._hour[rows] ** 2)
-        # One outage of two start-ups that was not seen yet is feared.
-        unseen = (rate[rows] * 2 * about.startup[rows, 0])[:, None]
-        limit = self.aim[rows][:, None]
-        cost, share = self.cost[rows], violated / requests
+        careful = self._bank.is_within(np.maximum(self.aim[rows], least_aim)) | self._bank.is_high
+        usable &= known[:, None] | careful
+        # One outage of two start-ups in a day that was not seen yet is feared.
+        expected = np.maximum(self.requests[rows], np.maximum(rate[rows] * 86_400, 1.0))
+        unseen = rate[rows] * 2 * about.startup[rows, 0] / expected
+        share, feared = self.shares(rows, unseen)
+        cost, limit = self.cost[rows], self.aim[rows][:, None]
         default = np.take_along_axis(cost, self._bank.cautious(self.aim[rows])[:, None], axis=1)
-        safe = usable & ((violated + spread + unseen) / requests <= limit)
+        safe = usable & (feared <= limit)
         fair = usable & (share <= limit) & (cost >= default)
         least = np.where(usable, share, np.inf).min(axis=1, keepdims=True)
         near = usable & (share <= least + NEAR * np.minimum(least, limit) + 1e-12)
@@ -146,3 +126,14 @@ class Choice(Rows):
             np.where(fair.any(axis=1, keepdims=True), fair, near),
         )
         return np.asarray(np.where(allowed, cost, np.inf).argmin(axis=1))
+
+    def _still_recalled(
+        self, rows: NDArray[np.intp], age: NDArray[np.int64], best: NDArray[np.intp]
+    ) -> NDArray[np.intp]:
+        """What an earlier leader had chosen stands until the model is known, or it violates."""
+        recalled = self.recalled[rows]
+        is_known = age[rows] >= DAY_BINS
+        requests = np.maximum(self.requests[rows], 1.0)
+        violated = (self.violated[rows, recalled] + self._hour[rows, recalled]) / requests
+        stands = (recalled >= 0) & ~is_known & (violated <= self.aim[rows])
+        return np.where(stands, recalled, best)

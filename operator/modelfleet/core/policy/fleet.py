@@ -16,6 +16,7 @@ from modelfleet.core.policy.choice import KNOWN_BINS, Choice
 from modelfleet.core.policy.forecast import Coefficients, predict, refit, uninformed
 from modelfleet.core.policy.history import History, encode
 from modelfleet.core.policy.present import Present
+from modelfleet.core.policy.rest import Rest
 from modelfleet.core.policy.series import FEATURES, Floats, box_bins, smoothing
 from modelfleet.core.policy.service import Service
 from modelfleet.core.policy.shadow import About, Shadow, backlog_level, is_late
@@ -58,6 +59,10 @@ class Wanted:
     cap: Floats
     backlog: Floats
     candidate: NDArray[np.intp]
+    keep_alive: Floats
+    """Seconds that one replica stays after the last request; NaN where not known yet."""
+    woken: NDArray[np.bool_]
+    """Earlier days had requests about a start-up time from now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,7 @@ class Fleet:
         self.present = Present(size, tuning)
         self.shadow = Shadow(size, self.bank.size, tuning)
         self.choice = Choice(size, self.bank, tuning)
+        self.rest = Rest(size, tuning)
         self.services: list[Service | None] = [None] * size
         self.histories = [History(HISTORY_DAYS) for _ in range(size)]
         self.newest = np.zeros(size, dtype=np.float32)
@@ -99,7 +105,7 @@ class Fleet:
     def grow(self, size: int) -> None:
         """Room for more models."""
         more = size - self.size
-        for part in (self.present, self.shadow, self.choice):
+        for part in (self.present, self.shadow, self.choice, self.rest):
             part.grow(size)
         self.services += [None] * more
         self.histories += [History(HISTORY_DAYS) for _ in range(more)]
@@ -117,7 +123,7 @@ class Fleet:
 
     def clear(self, row: int) -> None:
         """The model of a row is gone."""
-        for part in (self.present, self.shadow, self.choice):
+        for part in (self.present, self.shadow, self.choice, self.rest):
             part.clear(row)
         self.services[row], self._warm[row] = None, None
         self.histories[row] = History(HISTORY_DAYS)
@@ -187,9 +193,11 @@ class Fleet:
         self.choice.live(seen.ended * begun, seen.missed * begun, self.steps)
         violated = self.shadow.violated * begun[:, None]
         self.choice.account(counts * begun, violated, billed, self.steps)
-        self.choice.note_bursts(present.quarter, present.hour_mean(), about, self.steps)
         day_rate = self.choice.requests / np.maximum(self._counted_seconds(), BIN_SECONDS)
-        self.choice.choose(present.age, self._promise, about, day_rate)
+        due = self.choice.choose(present.age, self._promise, about, day_rate)
+        self.rest.step(counts, present.days, about, self.steps)
+        if due.any():
+            self.rest.choose(np.flatnonzero(due), self.choice.aim, about)
         self.steps += 1
         found = _Levels(start, keep, rate, half, least, cap)
         return self._wanted(seen, found)
@@ -250,6 +258,8 @@ class Fleet:
             found.cap,
             more,
             chosen.copy(),
+            self.rest.keep_seconds(),
+            self.rest.is_woken(self.present.days),
         )
 
     def due(self) -> list[int]:

@@ -51,11 +51,40 @@ class History:
             self._hours.append(self._open.copy() if self._open.any() else None)
             self._filled = 0
 
-    def counts(self) -> NDArray[np.float32]:
-        """All counts, oldest first, shape (bins,)."""
+    def extend(self, codes: NDArray[np.uint8]) -> None:
+        """Many more bins at once, oldest first."""
+        while len(codes):
+            room = HOUR_BINS - self._filled
+            first, codes = codes[:room], codes[room:]
+            self._open[self._filled : self._filled + len(first)] = first
+            self._filled += len(first)
+            if self._filled == HOUR_BINS:
+                self._hours.append(self._open.copy() if self._open.any() else None)
+                self._filled = 0
+
+    def counts(self, newest: int | None = None) -> NDArray[np.float32]:
+        """Counts, oldest first, shape (bins,): all, or at least the `newest` that there are."""
         empty = np.zeros(HOUR_BINS, dtype=np.uint8)
-        parts = [empty if hour is None else hour for hour in self._hours]
+        hours = list(self._hours)
+        if newest is not None:
+            hours = hours[max(0, len(hours) - -(-newest // HOUR_BINS)) :]
+        parts = [empty if hour is None else hour for hour in hours]
         return decode(np.concatenate((*parts, self._open[: self._filled])))
+
+    def copy(self) -> "History":
+        """Another one with the same bins; whole hours are shared, as they never change."""
+        made = History(0)
+        made._hours = self._hours.copy()
+        made._open, made._filled = self._open.copy(), self._filled
+        return made
+
+    def hours(self) -> list[NDArray[np.uint8] | None]:
+        """Codes of the whole hours, oldest first; None is an hour without a request."""
+        return list(self._hours)
+
+    def newest(self) -> NDArray[np.uint8]:
+        """Codes of the hour that is not whole yet."""
+        return self._open[: self._filled]
 
     def stored_bytes(self) -> int:
         """Memory of the counts, without Python's own."""

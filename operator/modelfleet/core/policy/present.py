@@ -45,7 +45,7 @@ class Present(Rows):
         "_blocks": 2,
         "_partial": 1,
         "_past": 1,
-        "_days": 1,
+        "days": 1,
         "_days_known": 0,
     }
 
@@ -70,7 +70,7 @@ class Present(Rows):
         # Half the memory: logarithms, since a half float ends at 65,504.
         self._peaks = np.zeros((MINUTES, size), dtype=np.float16)
         self._means = np.zeros((MINUTES, size), dtype=np.float16)
-        self._days = np.zeros((2, size), dtype=np.float32)
+        self.days = np.zeros((2, size), dtype=np.float32)
         self._days_known = np.zeros(size, dtype=bool)
 
     def push(
@@ -149,7 +149,7 @@ class Present(Rows):
                 np.max([self._peaks[i, rows] for i in around], axis=0), dtype=np.float64
             )
             table[day - 1] = np.where(known, peak * ratio, np.nan)
-        self._days = np.stack(quantiles_of_days(table))
+        self.days = np.stack(quantiles_of_days(table))
         self._days_known = ~np.isnan(table[0])
 
     def _hour_before(self, minute: int) -> NDArray[np.float64]:
@@ -183,6 +183,6 @@ class Present(Rows):
             peaks=(self._quarters.max(axis=0), *map(self._highest, range(len(ENVELOPE_BLOCKS)))),
             hour=self.hour_mean(),
             minute_requests=self._recent.sum(axis=0),
-            days=tuple(self._days),
+            days=tuple(self.days),
             is_known=self._days_known,
         ).columns(idle, self.tuning)

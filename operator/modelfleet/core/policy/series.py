@@ -4,9 +4,9 @@ Called by `forecast` and `prior`. Gives bit for bit (up to rounding) what `prese
 bin after the other; a test compares the two. Must never look ahead, except in `targets`.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -50,9 +50,30 @@ def demand(counts: Floats, service: Service) -> Floats:
     load = counts * (service.service_seconds / BIN_SECONDS)
     weight = smoothing(service.service_seconds)
     if weight < 1.0:
-        steps = accumulate(load.tolist(), lambda y, x: y + weight * (x - y), initial=0.0)
-        load = np.fromiter(steps, dtype=np.float32, count=len(load) + 1)[1:]
+        load = smoothed(load, weight)
     return trailing_mean(load, box_bins(service.wait_seconds))
+
+
+def smoothed(values: Floats, weight: float) -> Floats:
+    """Exponential smoothing y += weight * (x - y) from y = 0; shape (n,).
+
+    By blocks side by side, whose carries follow: sqrt(n) steps instead of n. Worked example:
+    weight 0.5, values 4, 0: 2 and 1.
+    """
+    size = len(values)
+    width = max(1, math.isqrt(size))
+    blocks = -(-size // width)
+    table = np.zeros((blocks, width))
+    table.reshape(-1)[:size] = values
+    state = np.zeros(blocks)
+    for column in range(width):
+        state = state + weight * (table[:, column] - state)
+        table[:, column] = state
+    carry, kept = 0.0, (1.0 - weight) ** np.arange(1, width + 1)
+    for number in range(blocks):
+        table[number] += carry * kept
+        carry = float(table[number, -1])
+    return table.reshape(-1)[:size].astype(np.float32)
 
 
 def trailing_mean(values: Floats, bins: int) -> Floats:

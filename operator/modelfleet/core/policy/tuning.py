@@ -22,7 +22,7 @@ TAUS: Final[NDArray[np.float32]] = np.array(
 """Levels of the forecast quantiles, closer together where violations are decided."""
 
 RISKS: Final = (
-    *(0.4, 0.3, 0.2, 0.14, 0.1, 0.07, 0.05, 0.035),
+    *(0.9, 0.75, 0.6, 0.5, 0.4, 0.3, 0.2, 0.14, 0.1, 0.07, 0.05, 0.035),
     *(0.025, 0.018, 0.013, 0.009, 0.006, 0.004, 0.003, 0.002),
 )
 """Fixed risks r: the demand is above the quantile 1 - r in a share r of the moments."""

@@ -1,0 +1,140 @@
+"""How many requests one replica can work on at once within the latency objective.
+
+Learned from what the gateways saw, by levels of concurrency; `engine.tick` keeps the evidence of
+each model and sizes with what it says. A model of capacity that the measured latency contradicts
+must be corrected, never believed; and latency that load does not explain must not buy replicas.
+"""
+
+import bisect
+from dataclasses import dataclass, replace
+
+from modelfleet.facts.scaling import Bucket
+
+LEVELS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+"""Requests at once in a replica, about a factor of 1.4 apart."""
+WINDOW_SECONDS = 5.0
+MEMORY_ANSWERS = 2000.0
+"""A level remembers about so many answers."""
+LEAST_ANSWERS = 60.0
+FORGET_SECONDS = 86_400.0
+"""After a day without an answer a level has lost half of its evidence, and is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Answers at one concurrency, how many were slower than the objective, their summed time."""
+
+    answers: float = 0.0
+    slow: float = 0.0
+    seconds: float = 0.0
+    at: float = 0.0
+    """When the last of them came."""
+
+    def after(self, bucket: Bucket) -> "Level":
+        """With the answers of one more window."""
+        known = self.aged(bucket.at)
+        kept = min(1.0, MEMORY_ANSWERS / (known.answers + bucket.completions))
+        return Level(
+            (known.answers + bucket.completions) * kept,
+            (known.slow + bucket.slow) * kept,
+            (known.seconds + bucket.service_seconds) * kept,
+            bucket.at,
+        )
+
+    def aged(self, now: float) -> "Level":
+        """What is left of it."""
+        kept = 0.5 ** (max(now - self.at, 0.0) / FORGET_SECONDS)
+        return Level(self.answers * kept, self.slow * kept, self.seconds * kept, self.at)
+
+    def verdict(self, aim: float) -> bool | None:
+        """True: within the promise; False: not; None: too few answers, or too near to say.
+
+        Worked example: 5 % promised, 400 answers: 20 slow ones are expected, give or take 4.4.
+        Up to 20 is within, above 29 is not.
+        """
+        if self.answers < LEAST_ANSWERS:
+            return None
+        expected = aim * self.answers
+        if self.slow <= expected:
+            return True
+        return None if self.slow <= expected + 2 * expected**0.5 else False
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one model has shown, with the window that is open."""
+
+    levels: tuple[Level, ...] = (Level(),) * len(LEVELS)
+    window: Bucket | None = None
+    """Sum of the buckets of the open window; `in_flight` is its mean, in requests."""
+
+    def after(self, bucket: Bucket, ready: int) -> "Evidence":
+        """With one more bucket, during which `ready` replicas worked."""
+        if ready <= 0 or bucket.held:
+            # What is parked comes all at once: nothing to learn from.
+            return replace(self, window=None)
+        window = bucket if self.window is None else _sum(self.window, bucket)
+        if window.seconds < WINDOW_SECONDS or not window.completions:
+            return replace(self, window=window)
+        levels, place = list(self.levels), _place(window.in_flight / ready)
+        levels[place] = levels[place].after(window)
+        return Evidence(tuple(levels))
+
+    def judged(self, aim: float, now: float) -> tuple[int, int]:
+        """Places of the highest level within the promise and of the next one that is not.
+
+        -1 where there is none.
+
+        A level that breaks the promise below one that keeps it had another cause than load.
+        """
+        verdicts = [level.aged(now).verdict(aim) for level in self.levels]
+        good = max((i for i, kept in enumerate(verdicts) if kept), default=-1)
+        bad = next((i for i, kept in enumerate(verdicts) if kept is False and i > good), -1)
+        return good, bad
+
+
+def learned_slots(evidence: Evidence, hint: int, aim: float, now: float, *, is_fixed: bool) -> int:
+    """Requests at once that a replica is counted for, from 1; `hint` without evidence.
+
+    Half of what broke the promise, then half-way (in levels) between the highest that kept it and
+    the lowest that broke it. Without a hint of the user (`is_fixed` False) one level more than
+    kept it is tried. Worked example: hint 8; 8 breaks the promise: 4; 4 keeps it: 6.
+    """
+    good, bad = evidence.judged(aim, now)
+    if bad < 0:
+        can_rise = not is_fixed and good >= 0 and LEVELS[good] >= hint
+        return LEVELS[min(good + 1, len(LEVELS) - 1)] if can_rise else hint
+    if bad == 0:
+        return hint
+    found = LEVELS[_place(LEVELS[bad] / 2)] if good < 0 else LEVELS[(good + bad) // 2]
+    return min(found, hint) if is_fixed else found
+
+
+def floor_seconds(evidence: Evidence, aim: float, now: float) -> float | None:
+    """Mean latency of requests that are alone in a replica and break the promise even so.
+
+    None while the objective can be met, or nobody knows. No size meets it then.
+    """
+    if evidence.judged(aim, now) != (-1, 0):
+        return None
+    alone = evidence.levels[0]
+    return alone.seconds / alone.answers
+
+
+def _sum(first: Bucket, second: Bucket) -> Bucket:
+    seconds = first.seconds + second.seconds
+    flight = first.in_flight * first.seconds + second.in_flight * second.seconds
+    return replace(
+        second,
+        seconds=seconds,
+        arrivals=first.arrivals + second.arrivals,
+        completions=first.completions + second.completions,
+        service_seconds=first.service_seconds + second.service_seconds,
+        in_flight=flight / seconds,
+        slow=first.slow + second.slow,
+    )
+
+
+def _place(together: float) -> int:
+    """Index of the largest level that is at most a tenth above `together`; 0 below one."""
+    return max(0, bisect.bisect_right(LEVELS, together * 1.1) - 1)

@@ -1,0 +1,77 @@
+"""A Prometheus server, asked through `prometheus-api-client`. Blocking.
+
+Made by `main` where an address is set, used by `sources.prometheus` in a thread. Tells apart what
+is the matter with a query and what with the server.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import requests
+from prometheus_api_client import PrometheusConnect
+from urllib3.util.retry import Retry
+
+from modelfleet.sources.promql import QueryRejected, Row, ServerSilent
+
+_GRACE_SECONDS = 1.0
+"""The server ends a query by itself; so much later we do."""
+_OF_A_QUERY = frozenset({"bad_data", "execution", "timeout", "canceled"})
+_OK = 200
+
+
+class PrometheusServer:
+    """Instant queries, each within a time."""
+
+    def __init__(self, url: str, timeout_seconds: float) -> None:
+        """`url` is the server's address, without `/api`."""
+        self._timeout_seconds = timeout_seconds
+        # Its own retries would take minutes; the next round is the retry.
+        self._client = PrometheusConnect(
+            url.rstrip("/"),
+            session=_Session(),
+            retry=Retry(total=0),
+            timeout=timeout_seconds + _GRACE_SECONDS,
+            method="POST",
+        )
+
+    def ask(self, query: str) -> Sequence[Row]:
+        """The series of an instant query; raises QueryRejected or ServerSilent."""
+        try:
+            return self._asked(query)
+        except requests.Timeout:
+            # Either the query is too much, or nobody is there: a query that costs nothing tells.
+            try:
+                self._asked("vector(1)")
+            except requests.Timeout as error:
+                raise ServerSilent("no answer in time") from error
+            text = f"it takes longer than {self._timeout_seconds:g} s"
+            raise QueryRejected(text) from None
+
+    def _asked(self, query: str) -> Sequence[Row]:
+        limit = {"timeout": f"{int(self._timeout_seconds * 1000)}ms"}
+        try:
+            found = self._client.custom_query(query, params=limit)
+        except requests.Timeout:
+            raise
+        except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+            raise ServerSilent(f"{type(error).__name__}: {error}"[:500]) from error
+        if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+            raise ServerSilent("the answer is not a vector")
+        return found
+
+
+class _Session(requests.Session):  # type: ignore[misc] # its types are in another package
+    """Sends the query as a form, as it may be longer than a URL may be; knows errors."""
+
+    def request(self, method: str, url: str, params: Any = None, **more: Any) -> requests.Response:
+        answer = super().request(method, url, data=params, **more)
+        if answer.status_code == _OK:
+            return answer
+        try:
+            told = answer.json()
+        except ValueError:
+            told = {}
+        if isinstance(told, dict) and told.get("errorType") in _OF_A_QUERY:
+            raise QueryRejected(str(told.get("error", "")))
+        msg = f"HTTP status {answer.status_code}"
+        raise ServerSilent(msg)

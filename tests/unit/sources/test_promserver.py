@@ -1,0 +1,98 @@
+"""The client against a server on loopback: what is the query's fault, and what the server's."""
+
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs
+
+import pytest
+
+from modelfleet.sources.promql import QueryRejected, ServerSilent
+from modelfleet.sources.promserver import PrometheusServer
+
+VECTOR = {"status": "success", "data": {"resultType": "vector", "result": [{"metric": {}}]}}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers as the test says; keeps what it was asked."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        form = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        query = parse_qs(form)["query"][0]
+        self.server.asked.append((self.path, query))
+        status, body, pause = self.server.answer(query)
+        time.sleep(pause)
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def web():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.asked, server.answer = [], lambda _: (200, VECTOR, 0)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def ask(web: ThreadingHTTPServer, query: str = "up", timeout: float = 0.2) -> object:
+    return PrometheusServer(f"http://127.0.0.1:{web.server_port}/", timeout).ask(query)
+
+
+def test_long_query_goes_as_a_form(web):
+    assert ask(web, "x" * 60_000) == [{"metric": {}}]
+    assert web.asked == [("/api/v1/query", "x" * 60_000)]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(400, "bad_data"), (422, "execution"), (503, "timeout"), (503, "canceled")],
+)
+def test_fault_of_a_query(web, status, kind):
+    web.answer = lambda _: (status, {"status": "error", "errorType": kind, "error": "words"}, 0)
+    with pytest.raises(QueryRejected, match="words"):
+        ask(web)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (502, b"<html>"),
+        (404, b"not found"),
+        (401, {"message": "who"}),
+        (500, {"status": "error", "errorType": "internal", "error": "disk"}),
+        (200, b"<html>"),
+        (200, {"status": "success"}),
+        (200, {"data": {"result": [1, "2"]}}),
+        (200, b"[]"),
+    ],
+)
+def test_fault_of_the_server(web, status, body):
+    web.answer = lambda _: (status, body, 0)
+    with pytest.raises(ServerSilent):
+        ask(web)
+
+
+def test_nobody_listens():
+    with pytest.raises(ServerSilent):
+        PrometheusServer("http://127.0.0.1:1", 0.2).ask("up")
+
+
+def test_query_that_takes_too_long_is_told_from_a_server_that_hangs(web):
+    web.answer = lambda query: (200, VECTOR, 3 if query == "heavy" else 0)
+    with pytest.raises(QueryRejected, match=r"longer than 0\.2 s"):
+        ask(web, "heavy")
+    web.answer = lambda _: (200, VECTOR, 3)
+    with pytest.raises(ServerSilent):
+        ask(web, "heavy")
