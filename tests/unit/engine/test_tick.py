@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from modelfleet.engine.ledger import Ledger, Seen
 from modelfleet.engine.tick import Ticker
 from modelfleet.facts.model import Key
@@ -12,6 +14,9 @@ KEY = Key("team-a", "digits")
 PARAMS = ScalingParams(
     min_replicas=0, max_replicas=10, slots=1, scale_down_seconds=10.0, keep_alive_seconds=20.0
 )
+
+NEW_SECONDS = 190
+"""So long a model that starts in 4 s gives nothing back: (4 + 5) / 0.05, and a bin."""
 
 
 class Gateways:
@@ -90,9 +95,16 @@ def test_replicas_follow_arrivals_times_service_time():
 
 def test_lower_demand_must_last():
     fleet = Fleet()
-    high = fleet.run(30, rate=100)
+    high = fleet.run(NEW_SECONDS, rate=100)
     assert fleet.run(8, rate=20) == high
     assert fleet.run(80, rate=20) < high
+
+
+def test_model_that_is_hardly_known_gives_nothing_back():
+    fleet = Fleet()
+    high = fleet.run(30, rate=100)
+    assert fleet.run(100, rate=4) == high
+    assert fleet.run(NEW_SECONDS, rate=4) < high
 
 
 def test_idle_model_goes_to_zero_only_after_the_keep_alive():
@@ -105,12 +117,12 @@ def test_idle_model_goes_to_zero_only_after_the_keep_alive():
 def test_new_leader_takes_nothing_away_before_it_has_watched():
     fleet = Fleet(granted=5)
     assert fleet.run(9, rate=4) == 5
-    assert fleet.run(15, rate=4) < 5
+    assert fleet.run(NEW_SECONDS, rate=4) < 5
 
 
 def test_silent_gateway_holds_the_number_and_still_lets_it_grow():
     fleet = Fleet()
-    high = fleet.run(30, rate=100)
+    high = fleet.run(NEW_SECONDS, rate=100)
     fleet.gateways.alive["gw-1"] = False
     assert fleet.run(60, rate=4) == high
     assert fleet.ticker.silent_seconds() > 50
@@ -131,15 +143,18 @@ def test_held_request_wakes_at_once():
     assert (fleet.granted, fleet.woken) == (1, [KEY])
 
 
-def promised(fleet: Fleet, ready: int, *, in_flight: float, bucket: int) -> None:
+def promised(fleet: Fleet, ready: int, *, in_flight: float, bucket: int, **changed: object) -> None:
     """20 s of traffic that keeps so many requests under way in `ready` replicas of 8 slots."""
+    limit = changed.get("limit", 0.2)
     params = replace(
-        PARAMS, slots=8, latency_objective_seconds=0.2, learns_slots=True, min_replicas=1
+        PARAMS, slots=8, latency_objective_seconds=limit, learns_slots=True, min_replicas=1
     )
+    version = str(changed.get("version", "digits-v1"))
     for _ in range(20):
         fleet.now += 1.0
         fleet.gateways.report(100, in_flight / 100, bucket)
-        fleet.ledger.entry(KEY).seen = Seen(params, fleet.granted, ready, 0, 4.0)
+        seen = Seen(params, fleet.granted, ready, 0, 4.0, stable=version)
+        fleet.ledger.entry(KEY).seen = seen
         fleet.ticker.tick()
 
 
@@ -168,3 +183,16 @@ def test_model_that_nobody_knows_is_no_error():
     fleet = Fleet()
     fleet.ticker.tick_one(Key("x", "y"))
     assert fleet.woken == []
+
+
+@pytest.mark.parametrize("changed", [{"limit": 2.0}, {"version": "digits-v2"}])
+def test_another_objective_or_version_is_judged_by_its_own_answers(changed):
+    fleet = Fleet()
+    promised(fleet, 4, in_flight=2, bucket=60)
+    entry = fleet.ledger.entry(KEY)
+    assert entry.floor_seconds is not None
+    fleet.woken.clear()
+    promised(fleet, 4, in_flight=2, bucket=40, **changed)
+    assert entry.floor_seconds is None
+    assert KEY in fleet.woken
+    assert entry.evidence.judged(PARAMS.aim, fleet.now)[1] == -1

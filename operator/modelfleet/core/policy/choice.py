@@ -13,13 +13,15 @@ from modelfleet.core.policy.bank import Bank
 from modelfleet.core.policy.costs import Costs
 from modelfleet.core.policy.series import Floats
 from modelfleet.core.policy.shadow import About
-from modelfleet.core.policy.tuning import DAY_BINS, HOUR_BINS, Tuning
+from modelfleet.core.policy.tuning import BIN_SECONDS, DAY_BINS, HOUR_BINS, Tuning
 
 KNOWN_BINS = 240
 """20 minutes: before, the cautious candidate."""
 NEAR = 0.25
 """Without any safe candidate: how far from the least violations a cheaper one may be."""
 AIM_BOUNDS = (0.3, 2.0)
+FIRST_DAY_SHARE = 0.5
+"""Of the error budget, on a model's first day: what it has shown so far was not all it can do."""
 BUDGET_HOURS = 6 * 24
 """The error budget holds for any 7 days: the 6 that have passed and the one that comes."""
 
@@ -105,16 +107,19 @@ class Choice(Costs):
         rate: Floats,
     ) -> NDArray[np.intp]:
         usable = self._bank.usable(promise)[rows]
-        # On its first day a model takes a larger risk than promised only with the higher floor.
+        # On its first day a model takes a larger risk than promised only with the higher floor, and
+        # not before it was seen for as long as one surprise uses up the promise.
         known = age[rows] >= DAY_BINS
+        is_seen = age[rows] * BIN_SECONDS >= about.memory_seconds(promise)[rows]
         least_aim = self._tuning.least_risk_share * promise[rows] * 1.01
-        careful = self._bank.is_within(np.maximum(self.aim[rows], least_aim)) | self._bank.is_high
-        usable &= known[:, None] | careful
+        within = self._bank.is_within(np.maximum(self.aim[rows], least_aim))
+        usable &= known[:, None] | within | (is_seen[:, None] & self._bank.is_high)
         # One outage of two start-ups in a day that was not seen yet is feared.
         expected = np.maximum(self.requests[rows], np.maximum(rate[rows] * 86_400, 1.0))
         unseen = rate[rows] * 2 * about.startup[rows, 0] / expected
         share, feared = self.shares(rows, unseen)
-        cost, limit = self.cost[rows], self.aim[rows][:, None]
+        cost = self.cost[rows]
+        limit = (self.aim[rows] * np.where(known, 1.0, FIRST_DAY_SHARE))[:, None]
         default = np.take_along_axis(cost, self._bank.cautious(self.aim[rows])[:, None], axis=1)
         safe = usable & (feared <= limit)
         fair = usable & (share <= limit) & (cost >= default)

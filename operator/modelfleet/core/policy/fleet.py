@@ -73,8 +73,8 @@ class _Levels:
     keep: Floats
     rate: Floats
     half: Floats
-    least: Floats
     cap: Floats
+    is_new: NDArray[np.bool_]
 
 
 class Fleet:
@@ -178,17 +178,16 @@ class Fleet:
         present.push(counts, per_bin, self._weight, self._boxes, self._table[:, 0])
         x, base = present.features(self._idle)
         start, keep = self.bank.levels(predict(x, self._coefficients), base, self._idle)
-        memory = self._memory_seconds()
+        memory = about.memory_seconds(self._promise)
         half, cap = present.highest_half_minute(memory), self._cap()
         # Who is hardly known gives nothing back: its next burst is as good as any.
         is_new = present.age < np.minimum(KNOWN_BINS, memory / BIN_SECONDS)
-        least = np.where(is_new, present.highest_day(), 0.0)
-        start = self.bank.bounded(start, half, least, cap)
-        keep = self.bank.bounded(keep, half, least, cap)
+        start = self.bank.bounded(start, half, cap)
+        keep = self.bank.bounded(keep, half, cap)
         rate = (present.quarter[:, None] / about.service).astype(np.float32)
         self.shadow.serve(counts, about, self.steps)
         billed = self.shadow.ready + self.shadow.pending
-        self.shadow.act(start, keep, rate, about, self.steps)
+        self.shadow.act((start, keep), rate, is_new, about, self.steps)
         begun = self._begun(seen)
         self.choice.live(seen.ended * begun, seen.missed * begun, self.steps)
         violated = self.shadow.violated * begun[:, None]
@@ -199,18 +198,8 @@ class Fleet:
         if due.any():
             self.rest.choose(np.flatnonzero(due), self.choice.aim, about)
         self.steps += 1
-        found = _Levels(start, keep, rate, half, least, cap)
+        found = _Levels(start, keep, rate, half, cap, is_new)
         return self._wanted(seen, found)
-
-    def _memory_seconds(self) -> NDArray[np.float64]:
-        """How long a burst has to be remembered.
-
-        One that comes as a surprise breaks the promise for a start-up time and a bin; where that
-        is as rare as the promise allows, no insurance is needed.
-
-        Worked example: 4 s to start, 5 % may be late: (4 + 5) / 0.05 = 180 s.
-        """
-        return np.asarray((self._table[:, 0] + BIN_SECONDS) / np.maximum(self._promise, 1e-4))
 
     def _begun(self, seen: Observed) -> NDArray[np.bool_]:
         """Models that have once caught up with the requests that waited for their first start."""
@@ -247,14 +236,15 @@ class Fleet:
         if self.tuning.has_hold:
             hold = np.maximum(hold, self.shadow.hold()[rows, chosen])
         late = is_late(queue, ready, self._about)[:, 0]
-        hold = np.where(late, np.maximum(hold, seen.ready + seen.starting), hold)
+        stays = late | found.is_new
+        hold = np.where(stays, np.maximum(hold, seen.ready + seen.starting), hold)
         return Wanted(
             up.astype(np.int64),
             hold.astype(np.int64),
             self.present.load,
             first,
             kept,
-            np.maximum(self.bank.floor[chosen] * found.half, found.least),
+            self.bank.floor[chosen] * found.half,
             found.cap,
             more,
             chosen.copy(),

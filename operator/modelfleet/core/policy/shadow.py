@@ -57,6 +57,16 @@ class About:
         self.backlog_factor = np.float32(tuning.backlog_factor)
         self.gate_share = np.float32(tuning.gate_share)
 
+    def memory_seconds(self, promise: Floats) -> Floats:
+        """How long a burst has to be remembered, (n,); `promise` is the share that may be late.
+
+        One that comes as a surprise breaks the promise for a start-up time and a bin; where that
+        is as rare as the promise allows, no insurance is needed.
+
+        Worked example: 4 s to start, 5 % may be late: (4 + 5) / 0.05 = 180 s.
+        """
+        return np.asarray((self.startup[:, 0] + BIN_SECONDS) / np.maximum(promise, 1e-4))
+
 
 class Shadow(Rows):
     """Fluid queues of n models by c candidates."""
@@ -127,8 +137,20 @@ class Shadow(Rows):
             found += self._orders[place, np.arange(self.size)] * counted[:, None]
         return found
 
-    def act(self, start: Floats, keep: Floats, rate: Floats, about: About, step: int) -> None:
-        """Order, cancel and drain as the candidates want; levels in slots, shape (n, c)."""
+    def act(
+        self,
+        levels: tuple[Floats, Floats],
+        rate: Floats,
+        is_new: NDArray[np.bool_],
+        about: About,
+        step: int,
+    ) -> None:
+        """Order, cancel and drain as the candidates want.
+
+        `levels` to start and to keep for, in slots, (n, c); models that are new (n,) give nothing
+        back.
+        """
+        start, keep = levels
         if self._tuning.has_backlog:
             more = backlog_level(self.queue, rate, self.ready, self.ages, about)
             start = np.maximum(start, more)
@@ -143,6 +165,7 @@ class Shadow(Rows):
         surplus = np.maximum(have - np.maximum(hold, up), 0.0)
         # Nobody leaves while requests wait, however soon they will be worked off.
         surplus[is_late(self.queue, self.ready, about)] = 0.0
+        surplus[is_new] = 0.0
         cancelled = np.minimum(surplus, self.pending)
         self._cancel(cancelled, about, step)
         self.ready -= surplus - cancelled
