@@ -88,7 +88,7 @@ COMMANDS: dict[str, tuple[str, Callable[[list[str]], int]]] = {
     "reference": ("write the reference pages to a folder", _reference),
     "explain": ("why a model has its replicas (needs the extra 'cli')", _explain),
     "bench": ("measure autoscalers on a trace (needs the extra 'simulate')", _bench),
-    "simulate": ("what modelfleet would have done with a trace (as above)", _simulate),
+    "simulate": ("what modelfleet would have done with your traffic (as above)", _simulate),
     "version": ("print the version", _version),
 }
 

@@ -7,7 +7,6 @@ by leaving it out.
 import asyncio
 import gc
 import os
-import signal
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from modelfleet import __version__
 from modelfleet.api import names
 from modelfleet.core.policy.prior import Priors
 from modelfleet.core.policy.tuning import SHIPPED
 from modelfleet.engine import notice
+from modelfleet.engine.filler import Filler
 from modelfleet.engine.forecaster import Forecaster
 from modelfleet.engine.health import Health
 from modelfleet.engine.leader import lead
@@ -32,6 +30,7 @@ from modelfleet.engine.lessons import Lessons
 from modelfleet.engine.memory import Memory
 from modelfleet.engine.observe import Observer, Sight, is_followed
 from modelfleet.engine.queue import KeyQueue
+from modelfleet.engine.running import signalled, until_stopped
 from modelfleet.engine.tick import Ticker
 from modelfleet.engine.turn import Pace, Turner
 from modelfleet.engine.worker import Workers
@@ -51,12 +50,14 @@ from modelfleet.kube.store import Store, own_key
 from modelfleet.settings import Settings
 from modelfleet.sources import public
 from modelfleet.sources.gateway import GatewayLinks
+from modelfleet.sources.past import PrometheusPast
 from modelfleet.sources.prometheus import PrometheusSource, Rhythm
-from modelfleet.telemetry import logs, metrics
+from modelfleet.telemetry import endpoints, logs, metrics
 
 CENSUS_SECONDS = 600.0
 SETTLE_SECONDS = 0.1
-STOP_SECONDS = 10.0
+HISTORY_SECONDS = 30.0
+"""Patience with a query for a day of many models."""
 COLLECT_AFTER = (20_000, 20, 20)
 _OURS = f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY},{names.LABEL_MODEL}"
 _GATEWAY_PODS = f"app.kubernetes.io/name={names.GATEWAY_NAME}"
@@ -75,6 +76,14 @@ class Cache:
     pods: Store
     gateway_pods: Store
     reflectors: list[Reflector]
+
+    def waiting(self) -> list[str]:
+        """Kinds that have not been listed yet."""
+        return [r.resource.kind for r in self.reflectors if not r.synced.is_set()]
+
+
+def _address(settings: Settings) -> tuple[str, int]:
+    return settings.health_address, settings.health_port
 
 
 def _defaults(settings: Settings) -> Defaults:
@@ -160,14 +169,22 @@ async def _census(client: KubeClient, cache: Cache, settings: Settings, observer
     while True:
         await asyncio.sleep(CENSUS_SECONDS)
         observer.forget_gone()
-        for namespace in _namespaces(settings) or [None]:
-            try:
-                items, version = await client.list(MODELS, namespace, {})
-            except ModelfleetError as error:
-                log.warning("census failed", error=str(error))
-                continue
-            cache.models.replace(items, version, namespace)
-        metrics.MODELS.set(len(cache.models))
+        await _count(client, cache, settings)
+
+
+async def _count(client: KubeClient, cache: Cache, settings: Settings) -> bool:
+    """Take all models that there are; returns whether all were told."""
+    is_whole = True
+    for namespace in _namespaces(settings) or [None]:
+        try:
+            items, version = await client.list(MODELS, namespace, {})
+        except ModelfleetError as error:
+            log.warning("census failed", error=str(error))
+            is_whole = False
+            continue
+        cache.models.replace(items, version, namespace)
+    metrics.MODELS.set(len(cache.models))
+    return is_whole
 
 
 def _model_seen(models: Store) -> Callable[[str | None, dict[str, Any]], None]:
@@ -218,15 +235,27 @@ def _kept(
     writer: Applier,
     ticker: Ticker | None,
     parts: tuple[Ledger, Settings],
-) -> tuple[Memory | None, Lessons | None]:
-    """What keeps the autoscaler's knowledge for the next leader: a file, and statuses."""
+) -> tuple[Memory | None, Lessons | None, Filler | None]:
+    """What the autoscaler knows of earlier times: a file, statuses, and what a Prometheus kept."""
     ledger, settings = parts
     if ticker is None:
-        return None, None
+        return None, None, None
     folder = Path(settings.state_dir) if settings.state_dir else None
     known = (ledger, ticker.forecaster)
     memory = Memory(folder, *known, models=cache.models, may_write=lambda: lease.is_held)
-    return memory, Lessons(cache.models, cache.versions, *known, writer)
+    lessons = Lessons(cache.models, cache.versions, *known, writer)
+    return memory, lessons, _filler(cache, ticker.forecaster, settings)
+
+
+def _filler(cache: Cache, forecaster: Forecaster, settings: Settings) -> Filler | None:
+    if not settings.prometheus_url:
+        return None
+    from modelfleet.sources.promserver import PrometheusServer
+
+    patience = max(HISTORY_SECONDS, settings.prometheus_timeout_seconds)
+    server = PrometheusServer(settings.prometheus_url, patience)
+    past = PrometheusPast(server, settings.namespace, settings.prometheus_window_seconds)
+    return Filler(past, forecaster, cache.models, public.traces())
 
 
 def _sight(cache: Cache, links: GatewayLinks | None, settings: Settings) -> Sight:
@@ -254,6 +283,20 @@ def _prometheus(ledger: Ledger, settings: Settings) -> PrometheusSource:
     return PrometheusSource(server, ledger.watched, rhythm)
 
 
+def _ticker(
+    ledger: Ledger,
+    links: GatewayLinks,
+    queue: KeyQueue,
+    observer: Observer,
+    prometheus: PrometheusSource,
+) -> Ticker:
+    forecaster = Forecaster(Priors(public.traces(), SHIPPED), publishes=True)
+    ticker = Ticker(ledger, links, queue.wake, forecaster=forecaster, readings=prometheus)
+    observer.silent_seconds = ticker.silent_seconds
+    links.on_held = lambda key: ticker.tick_one(Key(*key.split("/", 1)))
+    return ticker
+
+
 async def operator(settings: Settings) -> int:
     """The operator; returns the exit code."""
     logs.configure(settings.log_format, settings.log_level)
@@ -274,34 +317,34 @@ async def operator(settings: Settings) -> int:
     )
     publisher = Publisher(client, identity)
     links = await _links(client, settings, queue) if settings.gateway == "On" else None
-    sight = _sight(cache, links, settings)
-    observer = Observer(sight, lambda: datetime.now(UTC))
-    ticker, prometheus = None, _prometheus(ledger, settings)
-    if links is not None:
-        forecaster = Forecaster(Priors(public.traces(), SHIPPED), publishes=True)
-        ticker = Ticker(ledger, links, queue.wake, forecaster=forecaster, readings=prometheus)
-        observer.silent_seconds = ticker.silent_seconds
-        links.on_held = lambda key: ticker.tick_one(Key(*key.split("/", 1)))
+    observer = Observer(_sight(cache, links, settings), lambda: datetime.now(UTC))
+    prometheus = _prometheus(ledger, settings)
+    ticker = None if links is None else _ticker(ledger, links, queue, observer, prometheus)
     writer = _applier(cache, client, lease)
     turner = _turner(cache, client, writer, publisher, (observer, ledger, queue, settings))
-    kept = _kept(cache, lease, writer, ticker, (ledger, settings))
+    memory, lessons, filler = _kept(cache, lease, writer, ticker, (ledger, settings))
     workers = Workers(queue, turner.turn, count=settings.workers)
     for reflector in cache.reflectors:
         health.watch(reflector.resource.kind, lambda r=reflector: r.silent_seconds)  # type: ignore[misc] # mypy cannot infer a lambda with a bound default
     health.waits(lambda: queue.oldest_seconds if lease.is_held else 0.0)
-    stop = asyncio.Event()
-    ready = asyncio.Event()
+    led = (workers, ticker, settings.tick_seconds, memory, lessons)
+    stop, over, ready = asyncio.Event(), asyncio.Event(), asyncio.Event()
     registry = handlers.registry_of(
         server=access.server, session=lambda: client.session, on_model=_model_seen(cache.models)
     )
+    namespaces = [n for n in _namespaces(settings) if n]
+    reactor = handlers.run(registry, namespaces, ready=ready, stop=over)
     background: list[Awaitable[Any]] = [
         *(reflector.run() for reflector in cache.reflectors),
-        handlers.run(registry, [n for n in _namespaces(settings) if n], ready=ready, stop=stop),
         _census(client, cache, settings, observer),
         publisher.run(),
         health.beat(),
-        _serve_health(settings, health, cache),
-        _lead(lease, cache, ready, lambda: lead(workers, ticker, settings.tick_seconds, *kept)),
+        endpoints.serve(_address(settings), health.report, cache.waiting),
+        _lead(
+            *(lease, cache, ready),
+            lambda: _count(client, cache, settings),
+            lambda: lead(*led, filler=filler),
+        ),
     ]
     if links is not None:
         background += [
@@ -310,7 +353,7 @@ async def operator(settings: Settings) -> int:
             _follow_gateways(links, cache.gateway_pods, settings.gateway_drain_seconds),
         ]
     try:
-        return await _until_stopped(background, ready, stop)
+        return await until_stopped([*background, signalled(ready, stop)], reactor, stop, over)
     finally:
         await lease.release()
         await client.close()
@@ -320,12 +363,18 @@ async def _lead(
     lease: Lease,
     cache: Cache,
     ready: asyncio.Event,
+    count: Callable[[], Awaitable[bool]],
     leading: Callable[[], Awaitable[None]],
 ) -> None:
-    """Hot stores first, then the Lease, then the work."""
+    """Hot stores first, then the Lease, then the work.
+
+    Kopf never says that it has told all models, and memory is recalled once: they are counted.
+    """
     await ready.wait()
     for reflector in cache.reflectors:
         await reflector.synced.wait()
+    while not await count():  # noqa: ASYNC110 - the answer is in the API server
+        await asyncio.sleep(1.0)
     async with asyncio.TaskGroup() as group:
         keeper = group.create_task(lease.run(), name="lease")
         await lease.held.wait()
@@ -337,55 +386,3 @@ async def _lead(
             work.cancel()
             await asyncio.wait([work])
             keeper.cancel()
-
-
-async def _until_stopped(
-    background: list[Awaitable[Any]], ready: asyncio.Event, stop: asyncio.Event
-) -> int:
-    """Run everything until a signal comes (0) or any part ends by itself (1)."""
-    tasks = [asyncio.ensure_future(one) for one in background]
-    signalled = asyncio.ensure_future(_signal(ready, stop))
-    done, _ = await asyncio.wait([*tasks, signalled], return_when=asyncio.FIRST_COMPLETED)
-    code = 0 if signalled in done else 1
-    for task in done:
-        if task is not signalled and not task.cancelled() and task.exception() is not None:
-            log.error("a part of the operator ended", exc_info=task.exception())
-    stop.set()
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait([*tasks, signalled], timeout=STOP_SECONDS)
-    return code
-
-
-async def _signal(ready: asyncio.Event, stop: asyncio.Event) -> None:
-    """SIGTERM or SIGINT. Kopf installs handlers of its own at its start; ours come after."""
-    await ready.wait()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await stop.wait()
-
-
-async def _serve_health(settings: Settings, health: Health, cache: Cache) -> None:
-    async def alive(_: web.Request) -> web.Response:
-        wrong = health.report()
-        return web.json_response({"wrong": dict(wrong)}, status=500 if wrong else 200)
-
-    async def is_ready(_: web.Request) -> web.Response:
-        waiting = sorted(r.resource.kind for r in cache.reflectors if not r.synced.is_set())
-        return web.json_response({"waiting": waiting}, status=503 if waiting else 200)
-
-    async def exposition(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    app = web.Application()
-    app.router.add_get("/healthz", alive)
-    app.router.add_get("/readyz", is_ready)
-    app.router.add_get("/metrics", exposition)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, settings.health_address, settings.health_port).start()
-        await asyncio.Event().wait()
-    finally:
-        await runner.cleanup()

@@ -48,7 +48,9 @@ class Settings(BaseSettings):
         300.0, ge=1, description="Time without a request before a model may go to zero."
     )
     prometheus_url: str = Field(
-        "", description="Address of a Prometheus for `scaling.signals`; empty: none is asked."
+        "",
+        description="Address of a Prometheus for `scaling.signals` and the past of models; empty:"
+        " none is asked.",
     )
     prometheus_interval_seconds: float = Field(
         10.0, ge=1, description="Period of reading the signals from Prometheus."
@@ -57,7 +59,10 @@ class Settings(BaseSettings):
         5.0, gt=0, description="Longest time that one query to Prometheus may take."
     )
     prometheus_window_seconds: int = Field(
-        120, ge=5, description="Time over which canonical metrics take rates; 4 scrapes or more."
+        120,
+        ge=5,
+        description="Time over which canonical metrics take rates, and twice the step of a model's"
+        " past; 4 scrapes or more.",
     )
     keep_warm_seconds: int = Field(
         300, ge=0, description="How long a former version stays ready on CPU."

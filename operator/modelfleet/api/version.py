@@ -92,6 +92,8 @@ class Learned(ApiObject):
     """Price of a violation in hundredths of a replica's; absent with a risk."""
     floor_percent: Annotated[int, Field(ge=1, le=100)]
     """Share of the recent peak that stays, in percent."""
+    slots: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """Requests at once that one replica answers in time; absent where that is what was said."""
     coefficients: Annotated[str, Field(max_length=1280, pattern=r"^[A-Za-z0-9+/]*={0,2}$")]
     """Of both forecasts: base64 of half floats, little-endian, forecast by feature by level."""
 

@@ -1,16 +1,22 @@
 """`kubectl modelfleet explain NAME`: why a model has the replicas that it has.
 
-Reads the MLModel alone. Must never compute a decision: what it says was decided by the operator
-and stands in the status.
+Reads the MLModel, and for a picture (`--plot`) the operator's metrics in a Prometheus. Must never
+compute a decision: what it says was decided by the operator and stands there.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from modelfleet.api import names
+from modelfleet.cli.options import UsageError
 
+MOST_HOURS = 24 * 31
+MOST_MOMENTS = 1500
+LEAST_STEP_SECONDS = 5
 SCALING_CLAIMS = ("Ready", "ScalingActive", "MetricsAvailable", "BudgetLimited", "Degraded")
 
 
@@ -20,6 +26,7 @@ def explain(arguments: list[str]) -> int:
     parser.add_argument("name", help="the model")
     parser.add_argument("-n", "--namespace", help="its namespace; the context's by default")
     parser.add_argument("--context", help="context of the kubeconfig")
+    _of_a_picture(parser)
     chosen = parser.parse_args(arguments)
     # Only this verb talks to a cluster; the others start without the client.
     from kubernetes import client, config
@@ -42,7 +49,47 @@ def explain(arguments: list[str]) -> int:
         sys.stderr.write(f"modelfleet explain: {namespace}/{chosen.name}: {error.reason}\n")
         return 1
     sys.stdout.write("\n".join(lines(model)) + "\n")
+    if chosen.plot is None:
+        return 0
+    try:
+        draw(chosen, namespace)
+    except (UsageError, ImportError, OSError, ValueError) as fault:
+        sys.stderr.write(f"modelfleet explain: {fault}\n")
+        return 2
     return 0
+
+
+def _of_a_picture(parser: argparse.ArgumentParser) -> None:
+    made = parser.add_argument_group("a picture of its decisions")
+    made.add_argument(
+        "--plot", type=Path, metavar="FILE", help="write it there (needs the extra 'plot')"
+    )
+    made.add_argument(
+        "--prometheus",
+        metavar="URL",
+        default=os.environ.get("MODELFLEET_PROMETHEUS_URL"),
+        help="a Prometheus that scrapes the operator; MODELFLEET_PROMETHEUS_URL by default",
+    )
+    made.add_argument("--hours", type=float, default=6.0, metavar="H", help="up to now (6)")
+
+
+def draw(chosen: argparse.Namespace, namespace: str) -> None:
+    """Write the picture; raises UsageError with what is missing."""
+    from modelfleet.cli import decisions, prometheus
+
+    if not chosen.prometheus:
+        raise UsageError(decisions.NEEDED)
+    if not 0 < chosen.hours <= MOST_HOURS:
+        message = f"--hours must be above 0 and at most {MOST_HOURS}"
+        raise UsageError(message)
+    # Not finer than decisions are made, and not more moments than a picture can show.
+    step = max(LEAST_STEP_SECONDS, round(chosen.hours * 3600 / MOST_MOMENTS))
+    span = prometheus.span_until_now(chosen.hours * 3600, step)
+    server = prometheus.server_at(chosen.prometheus)
+    found = decisions.decisions(server, namespace, chosen.name, span)
+    from modelfleet.cli import picture
+
+    picture.draw(found, chosen.plot)
 
 
 def _namespace(config: Any, context: str | None) -> str:

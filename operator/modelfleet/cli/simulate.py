@@ -1,7 +1,7 @@
 """`modelfleet simulate`: replicas, violations and cost that modelfleet would have had.
 
-Called by the command table with a trace of the reader's own traffic. Must never compare policies:
-`bench autoscale` does.
+Called by the command table with a trace of the reader's own traffic, from a file or a Prometheus.
+Must never compare policies: `bench autoscale` does.
 """
 
 import argparse
@@ -12,6 +12,7 @@ from modelfleet.cli.options import UsageError, parser, service_of, skip_of
 
 if TYPE_CHECKING:
     from modelfleet.simulate.replay import Replay
+    from modelfleet.simulate.trace import Trace
 
 HOUR_MINUTES = 60
 
@@ -20,6 +21,17 @@ def simulate(arguments: list[str]) -> int:
     """Run the shipped policy over one trace; returns the exit code."""
     made = parser("simulate", __doc__.split("\n", maxsplit=1)[0])
     made.add_argument("--least-replicas", type=int, default=0, metavar="N")
+    asked = made.add_argument_group("instead of --trace: your traffic in a Prometheus")
+    asked.add_argument("--prometheus", metavar="URL", help="its address, as http://HOST:9090")
+    asked.add_argument(
+        "--query",
+        metavar="PROMQL",
+        help="requests per second of one service, as 'sum(rate(http_requests_total[1m]))'",
+    )
+    asked.add_argument("--days", type=float, default=7.0, metavar="N", help="up to now (7)")
+    asked.add_argument(
+        "--step-seconds", type=int, default=60, metavar="S", help="between two values (60)"
+    )
     chosen = made.parse_args(arguments)
     try:
         return _simulate(chosen)
@@ -30,11 +42,8 @@ def simulate(arguments: list[str]) -> int:
 
 def _simulate(chosen: argparse.Namespace) -> int:
     from modelfleet.simulate.replay import replay
-    from modelfleet.simulate.trace import read_trace
 
-    if chosen.trace is None:
-        raise UsageError("--trace is needed")
-    trace = read_trace(chosen.trace).times(chosen.rate_times)
+    trace = _trace(chosen).times(chosen.rate_times)
     service = service_of(chosen, trace.mean_work_seconds())
     skip = skip_of(chosen, trace.seconds)
     found = replay(trace, service, chosen.aim_percent / 100, skip, chosen.least_replicas)
@@ -46,6 +55,23 @@ def _simulate(chosen: argparse.Namespace) -> int:
 
         plot_run(found.rates, found.replicas, trace.name, chosen.plot)
     return 0
+
+
+def _trace(chosen: argparse.Namespace) -> "Trace":
+    """Of a file or of a query; raises UsageError."""
+    from modelfleet.simulate.trace import read_trace
+
+    if (chosen.trace is None) == (chosen.prometheus is None):
+        raise UsageError("either --trace, or --prometheus with --query, is needed")
+    if chosen.trace is not None:
+        return read_trace(chosen.trace)
+    if not chosen.query:
+        raise UsageError("--prometheus needs --query, which gives requests per second")
+    from modelfleet.cli.traffic import traffic
+
+    found = traffic(chosen.prometheus, chosen.query, chosen.days, chosen.step_seconds)
+    sys.stderr.write(f"{found.told}\n")
+    return found.trace
 
 
 def _show(found: "Replay", chosen: argparse.Namespace, name: str) -> None:

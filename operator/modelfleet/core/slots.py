@@ -1,12 +1,16 @@
 """How many requests one replica can work on at once within the latency objective.
 
 Learned from what the gateways saw, by levels of concurrency; `engine.tick` keeps the evidence of
-each model and sizes with what it says. A model of capacity that the measured latency contradicts
-must be corrected, never believed; and latency that load does not explain must not buy replicas.
+each model and sizes with what it says, `engine.memory` keeps it over a restart. A model of capacity
+that the measured latency contradicts must be corrected, never believed; and latency that load does
+not explain must not buy replicas.
 """
 
 import bisect
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from modelfleet.facts.scaling import Bucket
 
@@ -18,6 +22,8 @@ MEMORY_ANSWERS = 2000.0
 LEAST_ANSWERS = 60.0
 FORGET_SECONDS = 86_400.0
 """After a day without an answer a level has lost half of its evidence, and is tried again."""
+RECALLED_ANSWERS = 4 * LEAST_ANSWERS
+"""What only a status says counts as so many answers: it is forgotten after two days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +73,27 @@ class Evidence:
     levels: tuple[Level, ...] = (Level(),) * len(LEVELS)
     window: Bucket | None = None
     """Sum of the buckets of the open window; `in_flight` is its mean, in requests."""
+    ready: int = 0
+    """Replicas that worked during the last bucket; 0 where nobody knows."""
+    settled_at: float = float("-inf")
+    """Before, answers come of requests that began when fewer or more replicas worked."""
 
     def after(self, bucket: Bucket, ready: int) -> "Evidence":
         """With one more bucket, during which `ready` replicas worked."""
         if ready <= 0 or bucket.held:
             # What is parked comes all at once: nothing to learn from.
             return replace(self, window=None)
+        if self.ready not in {0, ready}:
+            settled_at = bucket.at + _settling_seconds(bucket)
+            return replace(self, window=None, ready=ready, settled_at=settled_at)
+        if bucket.at < self.settled_at:
+            return self
         window = bucket if self.window is None else _sum(self.window, bucket)
         if window.seconds < WINDOW_SECONDS or not window.completions:
-            return replace(self, window=window)
+            return replace(self, window=window, ready=ready)
         levels, place = list(self.levels), _place(window.in_flight / ready)
         levels[place] = levels[place].after(window)
-        return Evidence(tuple(levels))
+        return replace(self, levels=tuple(levels), window=None, ready=ready)
 
     def judged(self, aim: float, now: float) -> tuple[int, int]:
         """Places of the highest level within the promise and of the next one that is not.
@@ -119,6 +134,50 @@ def floor_seconds(evidence: Evidence, aim: float, now: float) -> float | None:
         return None
     alone = evidence.levels[0]
     return alone.seconds / alone.answers
+
+
+def recalled(slots: int, now: float) -> Evidence:
+    """Evidence from which `slots` follow, where the number is all that is known.
+
+    As if twice as many had broken the promise: what is really seen is added to it, and soon counts
+    for more. Worked example: 4 slots: 240 slow answers at 8, and half of 8 is 4.
+    """
+    levels, place = [Level()] * len(LEVELS), _place(2 * slots)
+    levels[place] = Level(RECALLED_ANSWERS, RECALLED_ANSWERS, 0.0, now)
+    return Evidence(tuple(levels))
+
+
+def as_table(evidence: Evidence, ahead: float) -> dict[str, list[float]]:
+    """What a file can hold: of each level with answers its numbers, times moved by `ahead`."""
+    return {
+        str(together): [level.answers, level.slow, level.seconds, level.at + ahead]
+        for together, level in zip(LEVELS, evidence.levels, strict=True)
+        if level.answers > 0
+    }
+
+
+def of_table(table: Mapping[str, Any], now: float, ahead: float) -> Evidence:
+    """What `as_table` has given, with times moved back, none of them after `now`.
+
+    ValueError or TypeError for what makes no sense; levels that this release does not know are
+    left out.
+    """
+    levels, rows = [Level()] * len(LEVELS), dict(table)
+    for place, together in enumerate(LEVELS):
+        if str(together) not in rows:
+            continue
+        answers, slow, seconds, at = (float(x) for x in rows[str(together)])
+        if not (math.isfinite(answers + seconds + at) and 0 <= slow <= answers and seconds >= 0):
+            msg = f"answers with {together} at once make no sense"
+            raise ValueError(msg)
+        levels[place] = Level(answers, slow, seconds, min(at - ahead, now))
+    return Evidence(tuple(levels))
+
+
+def _settling_seconds(bucket: Bucket) -> float:
+    """Until most requests that are under way have ended: twice their mean latency."""
+    mean = bucket.service_seconds / bucket.completions if bucket.completions else 0.0
+    return max(WINDOW_SECONDS, 2 * mean)
 
 
 def _sum(first: Bucket, second: Bucket) -> Bucket:

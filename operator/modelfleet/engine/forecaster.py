@@ -6,13 +6,14 @@ repeats the one before it, and the tick holds the grants.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
+from modelfleet.core.policy.backfill import judged_at, weigh
 from modelfleet.core.policy.explain import sentence
-from modelfleet.core.policy.fleet import Fleet, Observed, Wanted
+from modelfleet.core.policy.fleet import Fleet, Observed
 from modelfleet.core.policy.forecast import Coefficients, uninformed
 from modelfleet.core.policy.lesson import Lesson, lesson_of
 from modelfleet.core.policy.memory import advance, place, set_clock, taken
@@ -20,26 +21,14 @@ from modelfleet.core.policy.prior import Priors
 from modelfleet.core.policy.series import Floats
 from modelfleet.core.policy.service import Service
 from modelfleet.core.policy.tuning import BIN_SECONDS, SHIPPED, Tuning
+from modelfleet.engine.terms import Pool, Terms
 from modelfleet.facts.model import Key
 from modelfleet.facts.scaling import Bucket, Forecast
-from modelfleet.telemetry import metrics
 
 FIRST_ROWS = 16
-TERMS = ("load", "start", "keep", "floor", "cap", "backlog")
 MOST_BINS_BEHIND = 120
 CHANGED = 0.1
 """Learned figures are told to the policy when they moved by this share."""
-
-
-@dataclass(slots=True)
-class Pool:
-    """What the tick knows of one model's replicas at the step."""
-
-    service: Service
-    ready: int
-    starting: int
-    age_seconds: float
-    """Summed age of the starting replicas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +38,8 @@ class Work:
     key: Key
     run: Callable[[], Coefficients]
     is_prior: bool
+    row: "_Row"
+    """Whose it is: of no use when another one has taken its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +52,18 @@ class Recalled:
     needs_prior: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """A model about which only this leader knows anything: what it has lived, up to bin `clock`."""
+
+    uid: str
+    service: Service
+    prior: Coefficients
+    recalled: int
+    lived: Floats
+    clock: int
+
+
 @dataclass(slots=True)
 class _Row:
     number: int
@@ -70,6 +73,8 @@ class _Row:
     missed: float = 0.0
     in_system: float = 0.0
     needs_prior: bool = True
+    is_stranger: bool = True
+    """Whether its past has still to be looked for."""
     forecast: Forecast | None = None
     service: Service | None = None
     pool: Pool | None = None
@@ -82,13 +87,14 @@ class Forecaster:
         self, priors: Priors, tuning: Tuning = SHIPPED, *, publishes: bool = False
     ) -> None:
         """No model yet. `publishes`: whether the terms go to the metrics."""
-        self._publishes = publishes
+        self._terms = Terms() if publishes else None
         self._priors = priors
         self.fleet = Fleet(FIRST_ROWS, tuning)
         self._rows: dict[Key, _Row] = {}
         self._free = list(range(FIRST_ROWS - 1, -1, -1))
         self._stepped_at: float | None = None
         self._lessons: dict[Key, tuple[str, Lesson]] = {}
+        self._judged_at: dict[Key, int] = {}
 
     def begin(self, clock: int, fleet: Fleet | None = None, rows: Iterable[Recalled] = ()) -> None:
         """Leading begins: bins are counted from `clock`, the wall clock in bins.
@@ -102,6 +108,7 @@ class Forecaster:
                 one.number,
                 one.uid,
                 needs_prior=one.needs_prior,
+                is_stranger=False,
                 service=self.fleet.services[one.number],
             )
             for one in rows
@@ -110,6 +117,9 @@ class Forecaster:
         self._free = [n for n in range(self.fleet.size - 1, -1, -1) if n not in used]
         set_clock(self.fleet, clock)
         self._stepped_at = None
+        self._judged_at = {}
+        for key, row in self._rows.items():
+            self._watch(key, row)
 
     def left(self, keys: Iterable[Key]) -> tuple[Fleet, list[Recalled]] | None:
         """Copies of the rows of these models for the next leader; None when there is none."""
@@ -157,8 +167,44 @@ class Forecaster:
             row.service = block.services[0]
         else:
             self.fleet.describe(row.number, row.service)
-        row.needs_prior = False
+        row = self._rows[key] = replace(row, needs_prior=False, is_stranger=False)
+        self._watch(key, row)
         return True
+
+    def strangers(self) -> list[Key]:
+        """Models whose past has still to be looked for, sorted; a prior comes first."""
+        rows = sorted(self._rows.items())
+        return [k for k, r in rows if r.is_stranger and r.service and not r.needs_prior]
+
+    def stranger(self, key: Key) -> Stranger | None:
+        """What a source of history needs of such a model; None for others."""
+        row, fleet = self._rows.get(key), self.fleet
+        if row is None or row.service is None or not row.is_stranger or row.needs_prior:
+            return None
+        return Stranger(
+            row.uid,
+            row.service,
+            fleet._priors[row.number],
+            int(fleet.choice.recalled[row.number]),
+            fleet.histories[row.number].counts(),
+            fleet.steps,
+        )
+
+    def introduce(self, key: Key) -> None:
+        """Its past was looked for."""
+        if key in self._rows:
+            self._rows[key].is_stranger = False
+
+    def _watch(self, key: Key, row: _Row) -> None:
+        at = judged_at(self.fleet, row.number)
+        if at is not None:
+            self._judged_at[key] = at
+
+    def _weigh(self) -> None:
+        """Rows whose long past was not replayed have been watched for a day now."""
+        for key in [key for key, at in self._judged_at.items() if at <= self.fleet.steps + 1]:
+            weigh(self.fleet, self._rows[key].number)
+            del self._judged_at[key]
 
     def is_of(self, key: Key, uid: str) -> bool:
         """Whether a model's row is that of the object `uid`, and not of an earlier namesake."""
@@ -188,11 +234,13 @@ class Forecaster:
         """Models that do not exist any more."""
         for key in gone:
             self._lessons.pop(key, None)
+            self._judged_at.pop(key, None)
             row = self._rows.pop(key, None)
             if row is not None:
                 self.fleet.clear(row.number)
                 self._free.append(row.number)
-                metrics.forget_model(key.namespace, key.name)
+                if self._terms is not None:
+                    self._terms.forget(key)
 
     def known(self) -> list[Key]:
         """Models with a row, sorted."""
@@ -276,6 +324,7 @@ class Forecaster:
             )
         if not is_complete:
             columns[0] = np.maximum(columns[0], self.fleet.newest)
+        self._weigh()
         wanted = self.fleet.step(Observed(*columns))
         for row, _ in active:
             up, hold = int(wanted.up[row.number]), int(wanted.hold[row.number])
@@ -287,39 +336,31 @@ class Forecaster:
                 None if np.isnan(keep_alive) else keep_alive,
                 bool(wanted.woken[row.number]),
             )
-        if self._publishes:
-            self._publish(wanted)
-
-    def _publish(self, wanted: Wanted) -> None:
-        for key, row in self._rows.items():
-            if row.service is None:
-                continue
-            labels, number = (key.namespace, key.name), row.number
-            for term in TERMS:
-                value = float(getattr(wanted, term)[number])
-                metrics.SCALING_SLOTS.labels(*labels, term).set(value)
-            metrics.SCALING_AIM.labels(*labels).set(float(self.fleet.choice.aim[number]))
-            metrics.SERVICE_SECONDS.labels(*labels).set(row.service.service_seconds)
+        if self._terms is not None:
+            for key, row in self._rows.items():
+                if row.service is not None:
+                    self._terms.put(key, self.fleet, wanted, row.number, row.pool)
 
     def work(self) -> list[Work]:
         """Slow parts that are due. Run them in a thread, hand the results to `done`."""
         found = []
         for key, row in self._rows.items():
             if row.service is not None and row.needs_prior:
-                found.append(Work(key, partial(self._priors.of, row.service), is_prior=True))
+                prior = partial(self._priors.of, row.service)
+                found.append(Work(key, prior, is_prior=True, row=row))
         if found:
             return found
         due = set(self.fleet.due())
         return [
-            Work(key, self.fleet.fit_of(row.number), is_prior=False)
+            Work(key, self.fleet.fit_of(row.number), is_prior=False, row=row)
             for key, row in self._rows.items()
             if row.number in due
         ]
 
     def done(self, work: Work, found: Coefficients) -> None:
-        """A result of `work`; of no use when the model went away meanwhile."""
+        """A result of `work`; of no use when the model went away meanwhile, or got a past."""
         row = self._rows.get(work.key)
-        if row is None:
+        if row is None or row is not work.row:
             return
         if work.is_prior:
             row.needs_prior = False

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import structlog
 
+from modelfleet.engine.filler import Filler
 from modelfleet.engine.lessons import Lessons
 from modelfleet.engine.memory import Memory
 from modelfleet.engine.tick import Ticker
@@ -25,6 +26,8 @@ async def lead(
     tick_seconds: float,
     memory: Memory | None = None,
     lessons: Lessons | None = None,
+    *,
+    filler: Filler | None = None,
 ) -> None:
     """Turns and ticks until cancelled; at the end what was learned is saved."""
     if ticker is not None:
@@ -41,6 +44,8 @@ async def lead(
             if lessons is not None:
                 lessons.recall()
                 group.create_task(lessons.run(), name="lessons")
+            if filler is not None:
+                group.create_task(filler.run(), name="history")
             ticker.begin()
             group.create_task(_tick(ticker, tick_seconds), name="tick")
             group.create_task(_study(ticker, tick_seconds), name="study")

@@ -36,6 +36,8 @@ class Seen:
     """Names of the pods of all versions."""
     ready_pods: tuple[str, ...] = ()
     """Those in service."""
+    stable: str = ""
+    """Name of the stable version."""
 
 
 @dataclass(slots=True)
@@ -57,6 +59,11 @@ class Entry:
     )
     work: Work = field(default_factory=Work)
     evidence: Evidence = field(default_factory=Evidence)
+    evidence_of: tuple[str, float | None] | None = None
+    """Whose answers are in it, and the limit in seconds that they were held against.
+
+    None: what an earlier leader left is taken for that of the present version and objective.
+    """
     slots: int | None = None
     """Requests that a replica can work on at once within the objective, where that was learned."""
     floor_seconds: float | None = None

@@ -5,13 +5,16 @@ so they are checked as such. Must never write under steady traffic.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from modelfleet.core.capacity import Work
 from modelfleet.core.policy.lesson import Lesson, is_moved, read
+from modelfleet.core.slots import Evidence, recalled
 from modelfleet.engine.forecaster import Forecaster
 from modelfleet.engine.ledger import Ledger
 from modelfleet.engine.pods import moment
@@ -43,11 +46,12 @@ class Lessons:
         writer: Writer,
         *,
         utc_now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`utc_now` gives the wall clock in UTC."""
+        """`utc_now` gives the wall clock in UTC, `monotonic` the clock of the ledger."""
         self._models, self._versions = models, versions
         self._ledger, self._forecaster = ledger, forecaster
-        self._writer, self._utc_now = writer, utc_now
+        self._writer, self._utc_now, self._monotonic = writer, utc_now, monotonic
         self._last: Key | None = None
 
     def recall(self) -> int:
@@ -58,15 +62,30 @@ class Lessons:
             lesson = None if key in known else self._told(model, says_why=True)
             if lesson is not None:
                 self._forecaster.teach(key, model["metadata"]["uid"], lesson)
-                self._give(key, model["metadata"]["uid"], lesson.service_seconds)
+                self._give(key, model, lesson)
                 count += 1
         return count
 
-    def _give(self, key: Key, uid: str, service_seconds: float) -> None:
-        entry = self._ledger.entry(key)
-        if entry.uid in {"", uid} and entry.work.answers <= 0:
-            seconds = RECALLED_ANSWERS * service_seconds
-            entry.uid, entry.work = uid, Work(seconds, RECALLED_ANSWERS, seconds)
+    def _give(self, key: Key, model: Json, lesson: Lesson) -> None:
+        entry, uid = self._ledger.entry(key), model["metadata"]["uid"]
+        if entry.uid not in {"", uid} or entry.work.answers > 0:
+            return
+        seconds = RECALLED_ANSWERS * lesson.service_seconds
+        entry.uid, entry.work = uid, Work(seconds, RECALLED_ANSWERS, seconds)
+        stable = self._stable(model)
+        own = None if stable is None else self._told(model, says_why=False, version=stable)
+        if stable is None or own is None or own.slots is None or entry.evidence != Evidence():
+            # Another version answers at another pace.
+            return
+        entry.evidence_of = (stable["metadata"]["name"], _limit_seconds(model))
+        entry.slots, entry.evidence = own.slots, recalled(own.slots, self._monotonic())
+
+    def _slots(self, key: Key) -> int | None:
+        """What was learned, where it is not what the spec or the settings say."""
+        entry = self._ledger.known(key)
+        if entry is None or entry.seen is None or not entry.seen.params.learns_slots:
+            return None
+        return None if entry.slots == entry.seen.params.slots else entry.slots
 
     async def run(self) -> None:
         """Look at some models every few seconds, until cancelled."""
@@ -105,14 +124,14 @@ class Lessons:
         found = self._forecaster.lesson(key)
         if found is None or not self._forecaster.is_of(key, model["metadata"]["uid"]):
             return None
-        new, x = found
+        new, x = replace(found[0], slots=self._slots(key)), found[1]
         old = self._told(model, says_why=False, version=version)
         counts_dial = not self._is_within(version, DIAL_REST)
         if old is not None and not is_moved(old, new, x, counts_dial=counts_dial):
             return None
-        time = self._utc_now().replace(microsecond=0).isoformat()
+        written_at = self._utc_now().replace(microsecond=0).isoformat()
         meta = version["metadata"]
-        return PolicyLearned(meta["name"], meta["uid"], {**new.to_status(), "time": time})
+        return PolicyLearned(meta["name"], meta["uid"], {**new.to_status(), "time": written_at})
 
     def _is_within(self, version: Json, rest: timedelta) -> bool:
         at = _written_at(version)
@@ -142,6 +161,12 @@ class Lessons:
 
 def _key(model: Json) -> Key:
     return Key(model["metadata"]["namespace"], model["metadata"]["name"])
+
+
+def _limit_seconds(model: Json) -> float | None:
+    """The latency that is promised, as `engine.turn` reads it."""
+    objective = (model.get("spec") or {}).get("objective")
+    return objective["latencyMilliseconds"] / 1000 if objective else None
 
 
 def _rank(version: Json, stable: str | None) -> tuple[bool, int]:

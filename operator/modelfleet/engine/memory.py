@@ -10,20 +10,20 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import structlog
 
-from modelfleet.core.capacity import Work
 from modelfleet.core.policy.fleet import Fleet
 from modelfleet.core.policy.memory import Arrays, advance, place, set_clock, taken
 from modelfleet.core.policy.record import arrays_of, block_of, layout
 from modelfleet.core.policy.tuning import BIN_SECONDS, DAY_BINS, Tuning
+from modelfleet.engine.answers import Answers, Clocks, as_head, give, of_head
 from modelfleet.engine.forecaster import Forecaster, Recalled
-from modelfleet.engine.ledger import Ledger
+from modelfleet.engine.ledger import Entry, Ledger
 from modelfleet.engine.ports import Objects
 from modelfleet.engine.snapshot import SnapshotWriter, Unusable, blocks, check
 from modelfleet.facts.model import Key
@@ -48,7 +48,7 @@ class Found:
 
     fleet: Fleet
     rows: list[Recalled] = field(default_factory=list)
-    works: dict[Key, Work] = field(default_factory=dict)
+    answers: dict[Key, Answers] = field(default_factory=dict)
 
 
 class Memory:
@@ -63,14 +63,17 @@ class Memory:
         models: Objects,
         may_write: Callable[[], bool],
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Without a `folder` nothing is kept, but bins are counted on the wall clock all the same.
 
-        `models` are the objects that exist; `clock` gives seconds of the wall clock.
+        `models` are the objects that exist; `clock` gives seconds of the wall clock,
+        `monotonic` those of the ledger.
         """
         self._path = None if folder is None else folder / FILE_NAME
         self._ledger, self._forecaster = ledger, forecaster
-        self._models, self._may_write, self._clock = models, may_write, clock
+        self._models, self._may_write = models, may_write
+        self._clock, self._monotonic = clock, monotonic
         self._has_begun = False
         self._has_failed = False
         self._saving = asyncio.Lock()
@@ -78,6 +81,9 @@ class Memory:
     def _uids(self) -> dict[Key, str]:
         metas = [one["metadata"] for one in self._models.all()]
         return {Key(meta["namespace"], meta["name"]): meta["uid"] for meta in metas}
+
+    def _now(self) -> Clocks:
+        return Clocks(self._monotonic(), self._clock())
 
     async def restore(self) -> int:
         """Begin where an earlier leader ended; returns the number of models known from it."""
@@ -91,12 +97,12 @@ class Memory:
         await asyncio.to_thread(advance, found.fleet, begun - found.fleet.steps)
         self._forecaster.begin(begun, found.fleet, found.rows)
         for row in found.rows:
-            self._give(row.key, row.uid, found.works[row.key])
+            give(self._ledger.entry(row.key), row.uid, found.answers[row.key])
         self._has_begun = True
         return len(found.rows)
 
     async def _found(self) -> Found | None:
-        tuning, now, path = self._forecaster.fleet.tuning, bins_of(self._clock()), self._path
+        tuning, now, path = self._forecaster.fleet.tuning, self._now(), self._path
         if path is None:
             return None
         try:
@@ -112,11 +118,6 @@ class Memory:
             log.info("memory restored", file=str(path), models=len(found.rows))
             return found
         return None
-
-    def _give(self, key: Key, uid: str, work: Work) -> None:
-        entry = self._ledger.entry(key)
-        if entry.uid in {"", uid} and entry.work.answers <= 0:
-            entry.uid, entry.work = uid, work
 
     async def run(self) -> None:
         """Save every few minutes, until cancelled."""
@@ -161,9 +162,9 @@ class Memory:
         return False
 
     def _heads(self, rows: list[Recalled], uids: Mapping[Key, str]) -> list[dict[str, Any]]:
-        found = []
+        found, now = [], self._now()
         for one in rows:
-            entry = self._ledger.known(one.key)
+            entry = self._ledger.known(one.key) or Entry()
             found.append(
                 {
                     "namespace": one.key.namespace,
@@ -171,7 +172,7 @@ class Memory:
                     # A row whose model was replaced under its name belongs to nobody.
                     "uid": uids[one.key] if one.uid in {"", uids[one.key]} else "",
                     "needsPrior": one.needs_prior,
-                    "work": asdict(entry.work if entry else Work()),
+                    **as_head(entry, now),
                 }
             )
         return found
@@ -193,8 +194,8 @@ def _write_block(writer: SnapshotWriter, block: Fleet, head: str) -> None:
     writer.write({"head": text, **arrays_of(block)})
 
 
-def read(path: Path, uids: Mapping[Key, str], now: int, tuning: Tuning) -> Found:
-    """All rows of models that exist, carried on to bin `now`. For a thread: seconds of work.
+def read(path: Path, uids: Mapping[Key, str], now: Clocks, tuning: Tuning) -> Found:
+    """All rows of models that exist, carried on to the bin of `now`. For a thread: seconds of work.
 
     Raises Unusable, or FileNotFoundError.
     """
@@ -202,8 +203,8 @@ def read(path: Path, uids: Mapping[Key, str], now: int, tuning: Tuning) -> Found
     signature = layout(tuning)
     found = Found(Fleet(16, tuning))
     for arrays in blocks(path):
-        _take(found, arrays, uids, signature)
-    gap = now - found.fleet.steps
+        _take(found, arrays, (uids, signature, now))
+    gap = bins_of(now.wall) - found.fleet.steps
     if not found.rows:
         return found
     if not -MOST_AHEAD_BINS <= gap <= LONGEST_GAP_BINS:
@@ -214,25 +215,26 @@ def read(path: Path, uids: Mapping[Key, str], now: int, tuning: Tuning) -> Found
     return found
 
 
-def _take(found: Found, arrays: Arrays, uids: Mapping[Key, str], signature: str) -> None:
+def _take(found: Found, arrays: Arrays, known: tuple[Mapping[Key, str], str, Clocks]) -> None:
     """The rows of one block into the fleet; the later of the two is carried up to."""
+    uids, signature, now = known
     try:
         head = json.loads(bytes(arrays["head"]))
         if head["layout"] != signature:
             raise Unusable("another release has written it with other tables")
         block = block_of(arrays, found.fleet.tuning)
-        rows = [_row(number, one) for number, one in enumerate(head["models"])]
+        rows = [_row(number, one, now) for number, one in enumerate(head["models"])]
         if len(rows) != block.size:
             raise Unusable("its models and its rows do not match")
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         msg = f"a block does not make sense: {error!r}"
         raise Unusable(msg) from error
-    wanted = [(row, work) for row, work in rows if row.uid and uids.get(row.key) == row.uid]
+    wanted = [(row, more) for row, more in rows if row.uid and uids.get(row.key) == row.uid]
     if wanted:
         _put(found, taken(block, [row.number for row, _ in wanted]), wanted)
 
 
-def _put(found: Found, block: Fleet, wanted: list[tuple[Recalled, Work]]) -> None:
+def _put(found: Found, block: Fleet, wanted: list[tuple[Recalled, Answers]]) -> None:
     fleet, used = found.fleet, len(found.rows)
     if not found.rows:
         set_clock(fleet, block.steps)
@@ -246,12 +248,12 @@ def _put(found: Found, block: Fleet, wanted: list[tuple[Recalled, Work]]) -> Non
     advance(fleet, block.steps - fleet.steps)
     numbers = list(range(used, used + len(wanted)))
     place(fleet, numbers, block)
-    for number, (row, work) in zip(numbers, wanted, strict=True):
+    for number, (row, answers) in zip(numbers, wanted, strict=True):
         found.rows.append(Recalled(row.key, row.uid, number, row.needs_prior))
-        found.works[row.key] = work
+        found.answers[row.key] = answers
 
 
-def _row(number: int, head: Mapping[str, Any]) -> tuple[Recalled, Work]:
+def _row(number: int, head: Mapping[str, Any], now: Clocks) -> tuple[Recalled, Answers]:
     key = Key(str(head["namespace"]), str(head["name"]))
-    work = Work(**{name: float(value) for name, value in head["work"].items()})
-    return Recalled(key, str(head["uid"]), number, bool(head["needsPrior"])), work
+    row = Recalled(key, str(head["uid"]), number, bool(head["needsPrior"]))
+    return row, of_head(head, now)

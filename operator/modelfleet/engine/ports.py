@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from modelfleet.api.status import MLModelStatus
 from modelfleet.facts.model import Key
+from modelfleet.facts.past import Told, Wish
 from modelfleet.facts.plan import (
     Create,
     Delete,
@@ -112,6 +113,17 @@ class Readings(Protocol):
 
     def readings(self, key: Key, signals: Sequence[SignalSpec]) -> tuple[Reading, ...]:
         """What is known of a model's signals now, in their order."""
+        ...
+
+
+class Past(Protocol):
+    """What was before this leader; see `sources.past`."""
+
+    def read(self, wishes: Sequence[Wish], now_seconds: float) -> Mapping[Key, Told]:
+        """What is known of these models, of those only of which anything is. Blocking.
+
+        Raises `Unanswered`.
+        """
         ...
 
 

@@ -14,10 +14,11 @@ from modelfleet.core.demand import ask, demands
 from modelfleet.core.policy.prior import Priors
 from modelfleet.core.policy.service import Service
 from modelfleet.core.policy.tuning import SHIPPED
-from modelfleet.core.slots import floor_seconds, learned_slots
-from modelfleet.engine.forecaster import Forecaster, Pool
+from modelfleet.core.slots import Evidence, floor_seconds, learned_slots
+from modelfleet.engine.forecaster import Forecaster
 from modelfleet.engine.ledger import Entry, Ledger, Seen
 from modelfleet.engine.ports import Readings, Samples
+from modelfleet.engine.terms import Pool
 from modelfleet.facts.model import Key
 from modelfleet.facts.scaling import Ask, Bucket, ScalingParams, Window
 from modelfleet.facts.signal import Reading
@@ -153,6 +154,7 @@ class Ticker:
 
     def _learn(self, key: Key, entry: Entry, seen: Seen, bucket: Bucket) -> None:
         """How many requests at once a replica answers within the objective."""
+        self._judge_anew(key, entry, seen)
         before, entry.evidence = entry.evidence, entry.evidence.after(bucket, seen.ready)
         if entry.evidence.levels is before.levels:
             return
@@ -163,6 +165,17 @@ class Ticker:
         floor = floor_seconds(entry.evidence, params.aim, bucket.at)
         if _is_other(entry.floor_seconds, floor):
             entry.floor_seconds = floor
+            self._wake(key)
+
+    def _judge_anew(self, key: Key, entry: Entry, seen: Seen) -> None:
+        """What was slow for another objective, or of another version, says nothing any more."""
+        of = (seen.stable, seen.params.latency_objective_seconds)
+        before, entry.evidence_of = entry.evidence_of, of
+        if before in {None, of}:
+            return
+        entry.evidence, entry.slots = Evidence(), None
+        if entry.floor_seconds is not None:
+            entry.floor_seconds = None
             self._wake(key)
 
     def _judge_completeness(self, now: float) -> None:
@@ -220,10 +233,11 @@ class Ticker:
 
 
 def _params(entry: Entry, seen: Seen) -> ScalingParams:
-    """With the slots that were learned."""
+    """With the slots that were learned; a hint of the user is an upper bound, also a new one."""
     if entry.slots is None or not seen.params.learns_slots:
         return seen.params
-    return replace(seen.params, slots=entry.slots)
+    most = seen.params.slots if seen.params.is_hint else entry.slots
+    return replace(seen.params, slots=min(entry.slots, most))
 
 
 def _is_other(told: float | None, found: float | None) -> bool:
@@ -242,7 +256,8 @@ def _pool(entry: Entry, seen: Seen, service_seconds: float, now: float) -> Pool:
         aim=params.aim,
     )
     ages = sum(min(now - at, seen.startup_seconds) for at in seen.starting_at)
-    return Pool(service, seen.ready, seen.starting, ages)
+    bounds = (params.min_replicas, params.max_replicas)
+    return Pool(service, seen.ready, seen.starting, ages, _held(entry, seen), bounds)
 
 
 def _held(entry: Entry, seen: Seen) -> int:

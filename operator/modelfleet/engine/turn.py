@@ -224,6 +224,7 @@ class Turner:
                 for pod in version.alive
                 if pod.is_ready and pod.is_in_service
             ),
+            stable=plan.status.stable or "",
         )
 
     def _params(self, facts: ModelFacts, spec: MLModelSpec) -> ScalingParams:

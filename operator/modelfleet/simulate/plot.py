@@ -14,7 +14,8 @@ COLOURS = ("#4477aa", "#66ccee", "#228833", "#ccbb44", "#ee6677", "#aa3377", "#b
 OURS = "#d62728"
 
 
-def _figure(width: float, height: float) -> Any:
+def figure(width: float, height: float) -> Any:
+    """An empty figure, in inches."""
     try:
         from matplotlib.figure import Figure
     except ImportError as fault:
@@ -25,8 +26,8 @@ def _figure(width: float, height: float) -> Any:
 
 def plot_policies(found: dict[str, Any], path: Path) -> None:
     """Violations (log) over cost ratio: a curve for each peer, points for default and best."""
-    figure = _figure(8, 5.5)
-    axes = figure.add_subplot()
+    made = figure(8, 5.5)
+    axes = made.add_subplot()
     names = sorted({p["name"] for p in found["policies"] if p["kind"] in {"default", "best"}})
     colours = dict(zip(names, COLOURS, strict=False))
     kept = [2.0]
@@ -55,7 +56,7 @@ def plot_policies(found: dict[str, Any], path: Path) -> None:
     )
     axes.legend(fontsize=8, ncols=2)
     axes.grid(visible=True, which="major", alpha=0.25)
-    figure.savefig(path, dpi=130)
+    made.savefig(path, dpi=130)
 
 
 def _curve(axes: Any, row: dict[str, Any], colour: str) -> None:
@@ -71,8 +72,8 @@ def _curve(axes: Any, row: dict[str, Any], colour: str) -> None:
 
 def plot_run(rates: Floats, replicas: Floats, title: str, path: Path) -> None:
     """Requests per second above replicas, both by minute."""
-    figure = _figure(9, 5)
-    above, below = figure.subplots(2, 1, sharex=True)
+    made = figure(9, 5)
+    above, below = made.subplots(2, 1, sharex=True)
     hours = [minute / 60 for minute in range(len(rates))]
     above.plot(hours, rates, linewidth=0.8, color="#4477aa")
     above.set(ylabel="requests/s", title=title)
@@ -81,4 +82,4 @@ def plot_run(rates: Floats, replicas: Floats, title: str, path: Path) -> None:
     for axes in (above, below):
         axes.grid(visible=True, alpha=0.25)
         axes.set_ylim(bottom=0)
-    figure.savefig(path, dpi=130)
+    made.savefig(path, dpi=130)

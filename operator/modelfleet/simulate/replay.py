@@ -1,6 +1,6 @@
 """What the shipped policy would have done with the traffic of a trace.
 
-Called by `modelfleet simulate`. The trace may come from a file or, later, from Prometheus. Must
+Called by `modelfleet simulate`. The trace may come from a file or from Prometheus. Must
 never compare: that is `bench`.
 """
 

@@ -1,10 +1,11 @@
 """A Prometheus server, asked through `prometheus-api-client`. Blocking.
 
-Made by `main` where an address is set, used by `sources.prometheus` in a thread. Tells apart what
-is the matter with a query and what with the server.
+Made by `main` where an address is set, used by `sources.prometheus` and `sources.past` in threads,
+and by the command line. Tells apart what is the matter with a query and what with the server.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import requests
@@ -20,7 +21,7 @@ _OK = 200
 
 
 class PrometheusServer:
-    """Instant queries, each within a time."""
+    """Queries, each within a time. One thread at a time."""
 
     def __init__(self, url: str, timeout_seconds: float) -> None:
         """`url` is the server's address, without `/api`."""
@@ -36,27 +37,40 @@ class PrometheusServer:
 
     def ask(self, query: str) -> Sequence[Row]:
         """The series of an instant query; raises QueryRejected or ServerSilent."""
+        return self._in_time(lambda limit: self._client.custom_query(query, params=limit))
+
+    def ask_range(
+        self, query: str, begin_seconds: int, end_seconds: int, step_seconds: int
+    ) -> Sequence[Row]:
+        """The series of a range query, both ends included; raises as `ask` does."""
+        begin, end = (datetime.fromtimestamp(at, UTC) for at in (begin_seconds, end_seconds))
+        step = str(step_seconds)
+        return self._in_time(
+            lambda limit: self._client.custom_query_range(query, begin, end, step, params=limit)
+        )
+
+    def _in_time(self, ask: Callable[[dict[str, str]], Any]) -> Sequence[Row]:
         try:
-            return self._asked(query)
+            return self._asked(ask)
         except requests.Timeout:
             # Either the query is too much, or nobody is there: a query that costs nothing tells.
             try:
-                self._asked("vector(1)")
+                self._asked(lambda limit: self._client.custom_query("vector(1)", params=limit))
             except requests.Timeout as error:
                 raise ServerSilent("no answer in time") from error
             text = f"it takes longer than {self._timeout_seconds:g} s"
             raise QueryRejected(text) from None
 
-    def _asked(self, query: str) -> Sequence[Row]:
+    def _asked(self, ask: Callable[[dict[str, str]], Any]) -> Sequence[Row]:
         limit = {"timeout": f"{int(self._timeout_seconds * 1000)}ms"}
         try:
-            found = self._client.custom_query(query, params=limit)
+            found = ask(limit)
         except requests.Timeout:
             raise
         except (requests.RequestException, ValueError, KeyError, TypeError) as error:
             raise ServerSilent(f"{type(error).__name__}: {error}"[:500]) from error
         if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
-            raise ServerSilent("the answer is not a vector")
+            raise ServerSilent("the answer is no list of series")
         return found
 
 

@@ -45,6 +45,29 @@ SCALING_AIM = Gauge(
     "Share of requests that the error budget allows to break the promise now.",
     ["namespace", "model"],
 )
+SCALING_RISK = Gauge(
+    "modelfleet_scaling_risk_ratio",
+    "Risk of more demand than forecast that the followed candidate takes; NaN where it pays a"
+    " price.",
+    ["namespace", "model"],
+)
+SCALING_PRICE = Gauge(
+    "modelfleet_scaling_price",
+    "Price of a violation, in units of capacity, that the followed candidate pays; NaN where it"
+    " takes a risk.",
+    ["namespace", "model"],
+)
+SCALING_REPLICAS = Gauge(
+    "modelfleet_scaling_replicas",
+    "Replicas at a model's newest scaling decision: granted, ready, and the least and the most"
+    " that are allowed.",
+    ["namespace", "model", "state"],
+)
+REPLICA_SLOTS = Gauge(
+    "modelfleet_model_replica_slots",
+    "Requests at once that one replica of a model is counted for.",
+    ["namespace", "model"],
+)
 SERVICE_SECONDS = Gauge(
     "modelfleet_model_service_seconds",
     "Learned time of a slot that one request needs.",
@@ -70,8 +93,15 @@ MODELS = Gauge("modelfleet_models", "MLModel objects in memory.")
 GATEWAY_SILENT = Gauge("modelfleet_gateways_silent", "Gateways without a live stream.")
 
 
+OF_MODELS = (
+    *(SCALING_SLOTS, SCALING_REPLICAS, SCALING_AIM, SCALING_RISK, SCALING_PRICE),
+    *(SERVICE_SECONDS, REPLICA_SLOTS),
+)
+"""16 series for each model with traffic, all others together less than 200."""
+
+
 def forget_model(namespace: str, name: str) -> None:
     """The series of a model that is gone."""
     labels = {"namespace": namespace, "model": name}
-    for metric in (SCALING_SLOTS, SCALING_AIM, SERVICE_SECONDS):
+    for metric in OF_MODELS:
         metric.remove_by_labels(labels)

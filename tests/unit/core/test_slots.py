@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from modelfleet.core.slots import LEVELS, Evidence, Level, floor_seconds, learned_slots
+from modelfleet.core.slots import (
+    LEVELS,
+    RECALLED_ANSWERS,
+    Evidence,
+    Level,
+    as_table,
+    floor_seconds,
+    learned_slots,
+    of_table,
+    recalled,
+)
 from modelfleet.facts.scaling import Bucket
 
 AIM = 0.05
@@ -76,6 +86,19 @@ def test_held_requests_teach_nothing():
     assert slots(evidence) == 8
 
 
+def test_slow_answers_of_requests_that_began_among_fewer_replicas_blame_no_level():
+    """One replica had 13 at once; the third is ready, and what is under way ends slowly."""
+    evidence = shown((13, 0.9))
+    assert slots(evidence, hint=32) == 6
+    for at in range(6, 11):
+        evidence = evidence.after(bucket(at, 13, slow=60), 3)
+    assert slots(evidence, hint=32) == 6
+    for at in range(11, 40):
+        evidence = evidence.after(bucket(at, 13), 3)
+    assert slots(evidence, hint=32) == 6
+    assert evidence.levels[3].answers > 0, "and then it learns again"
+
+
 def test_evidence_fades_so_that_a_faster_server_is_noticed():
     evidence = shown((8, 0.3))
     assert slots(evidence) == 4
@@ -103,3 +126,55 @@ def test_finds_the_limit_of_a_server_and_stays_within(limit):
 
 def test_levels_rise():
     assert list(LEVELS) == sorted(set(LEVELS))
+
+
+def test_evidence_comes_back_from_a_file_with_its_times_on_another_clock():
+    evidence = shown((8, 0.3), (4, 0.01))
+    table = as_table(evidence, ahead=1e9)
+    assert set(table) == {"4", "8"}
+    found = of_table(table, now=5_000.0, ahead=1e9 - 4_000.0)
+    assert slots(found, now=5_000.0) == slots(evidence) == 6
+    moved = [level.at - old.at for level, old in zip(found.levels, evidence.levels, strict=True)]
+    assert {move for move, level in zip(moved, found.levels, strict=True) if level.answers} == {4e3}
+
+
+def test_file_from_a_clock_ahead_makes_nothing_newer_than_now():
+    found = of_table({"8": [400, 30, 80.0, 1e9 + 50]}, now=100.0, ahead=1e9)
+    assert found.levels[LEVELS.index(8)].at == 50
+    assert of_table({"8": [400, 30, 80.0, 2e9]}, 100.0, 1e9).levels[LEVELS.index(8)].at == 100
+
+
+def test_levels_of_another_release_are_left_out():
+    assert of_table({"5": [400, 30, 80.0, 0.0]}, 0.0, 0.0) == Evidence()
+
+
+@pytest.mark.parametrize(
+    "row", [[1, 2, 0, 0], [-1, -1, 0, 0], [1, 0, -5, 0], [float("nan")] * 4, [1e400, 0, 0, 0], [1]]
+)
+def test_table_without_sense_is_refused(row):
+    with pytest.raises(ValueError):
+        of_table({"8": row}, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("known", [level for level in LEVELS if level <= 512])
+def test_recalled_slots_are_used_until_there_is_own_evidence(known):
+    evidence = recalled(known, 100.0)
+    assert slots(evidence, hint=known, is_fixed=False) == known
+    assert slots(evidence, hint=1000, is_fixed=True) == known
+    assert floor_seconds(evidence, AIM, 100.0) is None
+    assert slots(evidence, hint=1000, now=100.0 + 3 * 86_400) == 1000, "it fades"
+
+
+def test_own_evidence_says_more_than_a_recalled_number():
+    def after(*windows):
+        evidence, at = recalled(8, 0.0), 0
+        for in_flight, share in windows:
+            for _ in range(5):
+                at += 1
+                evidence = evidence.after(bucket(at, in_flight, slow=round(100 * share)), 1)
+        return slots(evidence, hint=32)
+
+    assert after((8, 0.3)) == 4
+    assert after((8, 0.0)) == 12
+    assert after(*[(16, 0.0)] * 20) == 32, "twice as many do not break the promise any more"
+    assert RECALLED_ANSWERS < 2000

@@ -68,7 +68,7 @@ class World:
         self.seconds, self.folder = float(clock * BIN_SECONDS), folder
         self.models = Store(key_of=own_key)
         self.put("uid-1")
-        self.granted = granted
+        self.granted, self.processes = granted, 0
         self.begin()
 
     def put(self, uid: str) -> None:
@@ -76,14 +76,16 @@ class World:
         self.models.put({"metadata": meta})
 
     def begin(self) -> None:
-        """A new process: it knows nothing."""
+        """A new process: it knows nothing, and its monotonic clock is another one."""
+        self.begun = self.seconds - 1000.0 * (1 + self.processes)
+        self.processes += 1
         self.ledger, self.gateways = Ledger(), Gateways()
         self.forecaster = Forecaster(Priors((), SHIPPED))
         self.ticker = Ticker(
             self.ledger,
             self.gateways,
             lambda _: None,
-            monotonic=lambda: self.seconds,
+            monotonic=self.monotonic,
             forecaster=self.forecaster,
         )
         self.may_write = True
@@ -94,8 +96,12 @@ class World:
             models=self.models,
             may_write=lambda: self.may_write,
             clock=lambda: self.seconds,
+            monotonic=self.monotonic,
         )
         self.saw()
+
+    def monotonic(self) -> float:
+        return self.seconds - self.begun
 
     def saw(self) -> None:
         """What a turn leaves for the tick."""

@@ -1,5 +1,6 @@
 """Lessons go to the status of a version rarely, and come back to a new leader."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -9,10 +10,11 @@ from structlog.testing import capture_logs
 from modelfleet.api import names
 from modelfleet.core.policy.forecast import Coefficients
 from modelfleet.core.policy.memory import taken
+from modelfleet.core.slots import learned_slots
 from modelfleet.engine.lessons import RECALLED_ANSWERS, Lessons
 from modelfleet.errors import Transient
 from modelfleet.kube.store import Store
-from tests.unit.engine.recalling import DAY, KEY, World
+from tests.unit.engine.recalling import DAY, KEY, PARAMS, World
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -54,6 +56,7 @@ class Cluster:
         world.forecaster.begin(DAY)
         model = world.models.get(*KEY)
         model["status"] = {"stable": "digits-v1"}
+        model["spec"] = {"objective": {"latencyMilliseconds": 2000}}
         self.lessons = Lessons(
             world.models,
             self.versions,
@@ -61,6 +64,7 @@ class Cluster:
             world.forecaster,
             self.writer,
             utc_now=lambda: self.now,
+            monotonic=world.monotonic,
         )
 
     @property
@@ -118,6 +122,41 @@ async def test_new_leader_begins_with_what_the_status_says():
     assert np.allclose(after._coefficients[0], before._coefficients[0], rtol=1e-3, atol=1e-4)
     assert after.choice.chosen[0] == before.choice.chosen[0]
     assert world.forecaster.work() == [], "no prior is computed for what is known"
+
+
+def _learns_slots(world: World, slots: int | None) -> None:
+    entry = world.ledger.entry(KEY)
+    entry.seen = replace(entry.seen, params=replace(PARAMS, learns_slots=True), stable="digits-v1")
+    entry.evidence_of, entry.slots = ("digits-v1", 2.0), slots
+
+
+async def test_learned_slots_come_back_with_the_status():
+    cluster = Cluster()
+    _learns_slots(cluster.world, 2)
+    await cluster.lessons.look()
+    assert cluster.learned["slots"] == 2
+    cluster.new_leader()
+    cluster.lessons.recall()
+    entry = cluster.world.ledger.entry(KEY)
+    assert (entry.slots, entry.evidence_of) == (2, ("digits-v1", 2.0))
+    assert learned_slots(entry.evidence, 4, 0.01, cluster.world.monotonic(), is_fixed=True) == 2
+    _learns_slots(cluster.world, entry.slots)
+    cluster.world.run(2)
+    assert entry.slots == 3, "half-way to what is not known to be in time"
+
+
+async def test_slots_of_another_version_are_not_believed():
+    cluster = Cluster(has_lived=False)
+    cluster.put(2, {**(await _body()), "slots": 2})
+    assert cluster.lessons.recall() == 1
+    assert cluster.world.ledger.entry(KEY).slots is None
+
+
+async def test_slots_as_they_were_said_are_not_written():
+    cluster = Cluster()
+    _learns_slots(cluster.world, PARAMS.slots)
+    await cluster.lessons.look()
+    assert "slots" not in cluster.learned
 
 
 async def test_file_wins_over_the_status():

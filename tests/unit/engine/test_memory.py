@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from modelfleet.core.policy.tuning import DAY_BINS
+from modelfleet.core.slots import LEVELS, Evidence, Level
 from modelfleet.engine import snapshot
 from modelfleet.engine.leader import lead
 from modelfleet.engine.memory import FILE_NAME, bins_of
@@ -75,6 +76,66 @@ async def test_restored_leader_knows_the_service_time_and_counts_on(tmp_path):
     assert int(fleet.present.age[0]) == age + missing
     assert fleet.steps == fleet.present.bins == world.clock
     assert world.forecaster.work() == [], "the prior is known, no fit is due"
+
+
+def broken_at(together: int, at: float) -> Evidence:
+    levels = [Level()] * len(LEVELS)
+    levels[LEVELS.index(together)] = Level(1000.0, 400.0, 3000.0, at)
+    return Evidence(tuple(levels))
+
+
+async def test_learned_slots_outlive_the_restart(tmp_path):
+    world = await lived(tmp_path, bins=2)
+    entry = world.ledger.entry(KEY)
+    entry.evidence, entry.evidence_of = broken_at(8, world.monotonic() - 60), ("digits-v1", 0.2)
+    entry.slots, entry.floor_seconds = 4, 0.3
+    await world.memory.save()
+    await restarted(world)
+    found = world.ledger.entry(KEY)
+    assert (found.slots, found.floor_seconds, found.evidence_of) == (4, 0.3, ("digits-v1", 0.2))
+    level = found.evidence.levels[LEVELS.index(8)]
+    assert (level.answers, level.slow) == (1000, 400)
+    assert world.monotonic() - level.at == pytest.approx(60 + 5 * 24), "on the new clock"
+
+
+async def test_file_of_a_release_without_slots_is_read(tmp_path):
+    world = await lived(tmp_path, bins=2)
+    await world.memory.save()
+    _change_head(tmp_path / FILE_NAME, levels=None, levelsOf=None, slots=None, floorSeconds=None)
+    await restarted(world)
+    found = world.ledger.entry(KEY)
+    assert (found.slots, found.evidence) == (None, Evidence())
+    assert found.work.answers > 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"slots": 0},
+        {"slots": "4"},
+        {"floorSeconds": -1.0},
+        {"levels": {"8": [1, 2, 3, 4]}},
+        {"levels": [8]},
+        {"levelsOf": 5},
+    ],
+)
+async def test_slots_that_make_no_sense_cost_the_file(tmp_path, change):
+    world = await lived(tmp_path, bins=2)
+    await world.memory.save()
+    _change_head(tmp_path / FILE_NAME, **change)
+    lines = await restarted(world)
+    assert [one["event"] for one in lines] == ["memory ignored"]
+    assert "does not make sense" in lines[0]["why"]
+    assert world.ledger.entry(KEY).work.answers == 0
+
+
+def _change_head(path, **change):
+    """Another head of the first model; None takes a field away."""
+    block = next(blocks(path))
+    head = json.loads(bytes(block["head"]))
+    model = {**head["models"][0], **change}
+    head["models"][0] = {name: value for name, value in model.items() if value is not None}
+    _rewrite(path, {**block, "head": np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)})
 
 
 async def test_model_of_the_same_name_inherits_nothing(tmp_path):

@@ -96,3 +96,26 @@ def test_query_that_takes_too_long_is_told_from_a_server_that_hangs(web):
     web.answer = lambda _: (200, VECTOR, 3)
     with pytest.raises(ServerSilent):
         ask(web, "heavy")
+
+
+def test_range_query_goes_with_its_times(web):
+    forms = []
+    web.answer = lambda query: (200, {"data": {"result": [{"metric": {}, "values": []}]}}, 0)
+    found = PrometheusServer(f"http://127.0.0.1:{web.server_port}/", 0.2)
+    real = found._client._session.request
+    found._client._session.request = lambda *a, **k: (forms.append(k["params"]), real(*a, **k))[1]
+    assert found.ask_range("up", 1_000, 2_000, 60) == [{"metric": {}, "values": []}]
+    assert web.asked == [("/api/v1/query_range", "up")]
+    assert {name: forms[0][name] for name in ("start", "end", "step", "timeout")} == {
+        "start": 1_000,
+        "end": 2_000,
+        "step": "60",
+        "timeout": "200ms",
+    }
+
+
+def test_range_query_that_takes_too_long(web):
+    web.answer = lambda query: (200, VECTOR, 3 if query == "heavy" else 0)
+    server = PrometheusServer(f"http://127.0.0.1:{web.server_port}/", 0.2)
+    with pytest.raises(QueryRejected, match=r"longer than 0\.2 s"):
+        server.ask_range("heavy", 0, 60, 60)

@@ -1,7 +1,7 @@
 """A row of the policy from a model's past: what it would know had it been watched all along.
 
-For a source of history such as Prometheus: run `backfill` in a thread and give its result to
-`engine.forecaster`. Must never touch the fleet that is in use.
+For a source of history such as Prometheus: `engine.filler` runs `recollect` in a thread and gives
+its result to `engine.forecaster`. Must never touch the fleet that is in use.
 """
 
 import numpy as np
@@ -12,7 +12,14 @@ from modelfleet.core.policy.gaps import filled
 from modelfleet.core.policy.memory import set_clock, skip, unseen
 from modelfleet.core.policy.series import Floats
 from modelfleet.core.policy.service import Service
-from modelfleet.core.policy.tuning import SHIPPED, Tuning
+from modelfleet.core.policy.tuning import BIN_SECONDS, DAY_BINS, HOUR_BINS, SHIPPED, Tuning
+
+WHOLE_BINS = 2 * HOUR_BINS
+"""A past so short is replayed whole: two seconds."""
+JUDGED_BINS = DAY_BINS
+"""After a long past, which was not replayed, candidates are watched for so long before one is
+chosen by what it did."""
+_SUMS = ("violated", "squares", "cost", "requests", "_hour", "_session_bins")
 
 
 def backfill(
@@ -45,3 +52,54 @@ def backfill(
             block.learn(0, block.fit_of(0)())
         block.step(unseen(np.array([count], dtype=np.float32)))
     return block
+
+
+def recollect(
+    counts: Floats,
+    service: Service,
+    prior: Coefficients,
+    clock: int,
+    tuning: Tuning = SHIPPED,
+    *,
+    recalled: int = -1,
+) -> Fleet:
+    """As `backfill`, for a second for each day: windows, history and fit, and an hour replayed.
+
+    What the candidates would have done is not known of a long past, and an hour without a violation
+    would make the boldest look safe. So the cautious one is followed (or the one that was
+    `recalled`) until the shadow queues have seen a day.
+    """
+    known = np.flatnonzero(~np.isnan(counts))
+    if not len(known) or len(counts) - known[0] <= WHOLE_BINS:
+        return backfill(counts, service, prior, clock, tuning)
+    block = backfill(counts, service, prior, clock, tuning, replayed_bins=HOUR_BINS)
+    age = int(block.present.age[0])
+    for part in (block.choice, block.rest):
+        for name in _SUMS:
+            if hasattr(part, name):
+                getattr(part, name)[:] = 0
+    limit = np.array([tuning.safety * service.aim])
+    block.choice.aim[:] = limit
+    block.choice.chosen[:] = recalled if recalled >= 0 else block.bank.cautious(limit)
+    block.choice._next[:] = age + JUDGED_BINS
+    return block
+
+
+def judged_at(fleet: Fleet, row: int) -> int | None:
+    """The bin at which a row of `recollect` has been watched long enough; None for others."""
+    left = int(fleet.choice._next[row] - fleet.present.age[row])
+    return fleet.steps + left if left > HOUR_BINS else None
+
+
+def weigh(fleet: Fleet, row: int) -> None:
+    """A day was watched of a longer past: the rest counts as if it had been like that day.
+
+    Shares stay as they are, and so does the number of requests in a day. Worked example: watched
+    for a day after 8 others: with half-lives of 7 days all sums grow by about 6.3.
+    """
+    factor = float(fleet._counted_seconds()[row]) / (JUDGED_BINS * BIN_SECONDS)
+    for part in (fleet.choice, fleet.rest):
+        for name in _SUMS:
+            table = getattr(part, name, None)
+            if table is not None and name != "_hour":
+                table[row] *= factor

@@ -20,6 +20,8 @@ SMOOTH = 0.01
 RIDGE, RIDGE_ROWS = 0.002, 150.0
 """Pull towards the prior: RIDGE + RIDGE_ROWS / n for n rows."""
 LEAST_ROWS = 60
+ROWS_OF_IDLE, ROWS_OF_REQUEST = 1_000, 4
+"""A history has at most as many rows as requests times the second, but not fewer than the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +51,18 @@ def rows(
 ) -> tuple[Floats, Floats, Floats]:
     """Training rows of one history: features (m, 20), targets (m,) and (m,), m <= most_rows.
 
-    Of the last `train_days` days, drawn at random; what came before still feeds the features.
+    Of the last `train_days` days, drawn at random; what came before still feeds the features. Few
+    rows where there were few requests: most of them would say the same, that nothing happens.
     """
     x, base = features(counts, service, tuning)
     load = demand(counts, service)
     start, keep = targets(load, base, service, tuning.idle_share * service.slots)
     usable = np.flatnonzero(~np.isnan(start))
     usable = usable[usable >= len(counts) - tuning.train_days * DAY_BINS]
-    if len(usable) > tuning.most_rows:
-        drawn = np.random.default_rng(seed).choice(usable, tuning.most_rows, replace=False)
+    requests = float(counts[-tuning.train_days * DAY_BINS :].sum())
+    most = min(tuning.most_rows, max(ROWS_OF_IDLE, int(ROWS_OF_REQUEST * requests)))
+    if len(usable) > most:
+        drawn = np.random.default_rng(seed).choice(usable, most, replace=False)
         usable = np.sort(drawn)
     return x[usable], start[usable], keep[usable]
 

@@ -6,6 +6,7 @@ never be trusted: anybody with rights on the status can have written it.
 
 import base64
 import binascii
+import bisect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from modelfleet.core.policy.fleet import Fleet
 from modelfleet.core.policy.forecast import Coefficients, predict
 from modelfleet.core.policy.series import FEATURES, Floats
 from modelfleet.core.policy.tuning import HOUR_BINS, TAUS
+from modelfleet.core.slots import LEVELS
 
 FORMAT: Final = 1
 GRID: Final = 1.1
@@ -35,13 +37,15 @@ _SHAPE: Final = (2, FEATURES, len(TAUS))
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """Service time, the chosen candidate's dial (a risk or a price) and floor, the forecasts."""
+    """Service time, the chosen candidate's dial (a risk or a price), floor, forecasts, slots."""
 
     service_seconds: float
     risk: float | None
     price: float | None
     floor: float
     coefficients: Coefficients
+    slots: int | None = None
+    """Requests at once that a replica was found good for; None: as many as was said."""
 
     def candidate(self, bank: Bank) -> int | None:
         """The candidate of a bank that is nearest in kind, floor and dial; None without any."""
@@ -67,6 +71,8 @@ class Lesson:
             body["riskPerMillion"] = round(self.risk * 1_000_000)
         if self.price is not None:
             body["pricePercent"] = round(self.price * 100)
+        if self.slots is not None:
+            body["slots"] = self.slots
         return body
 
 
@@ -105,6 +111,8 @@ def is_moved(old: Lesson, new: Lesson, x: Floats, *, counts_dial: bool = True) -
     factor = new.service_seconds / old.service_seconds
     if not 1 / MOVED_SERVICE < factor < MOVED_SERVICE:
         return True
+    if _slots_moved(old.slots, new.slots, counts_dial=counts_dial):
+        return True
     if counts_dial and _dial_moved(old, new):
         return True
     both = np.stack([one.coefficients.stacked() for one in (old, new)])
@@ -121,6 +129,13 @@ def _dial_moved(old: Lesson, new: Lesson) -> bool:
     return False
 
 
+def _slots_moved(old: int | None, new: int | None, *, counts_dial: bool) -> bool:
+    """Neighbouring levels take turns, and so may the first below the hint and the hint itself."""
+    if old is None or new is None:
+        return counts_dial and old is not new
+    return abs(bisect.bisect(LEVELS, old) - bisect.bisect(LEVELS, new)) > 1
+
+
 def read(body: Mapping[str, Any]) -> Lesson:
     """A lesson from `status.learned`; ValueError with what is wrong with it."""
     if body.get("format") != FORMAT:
@@ -130,6 +145,7 @@ def read(body: Mapping[str, Any]) -> Lesson:
     floor = _number(body, "floorPercent", 100)
     risk = _number(body, "riskPerMillion", 1_000_000)
     price = _number(body, "pricePercent", 1_000_000)
+    slots = _number(body, "slots", LEVELS[-1])
     if service is None or floor is None or (risk is None) == (price is None):
         msg = (
             "serviceMilliseconds, floorPercent and one of riskPerMillion, pricePercent must be set"
@@ -141,6 +157,7 @@ def read(body: Mapping[str, Any]) -> Lesson:
         price=None if price is None else price / 100,
         floor=floor / 100,
         coefficients=_coefficients(body.get("coefficients")),
+        slots=slots,
     )
 
 

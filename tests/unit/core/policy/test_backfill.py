@@ -2,12 +2,19 @@
 
 import numpy as np
 
-from modelfleet.core.policy.backfill import backfill
+from modelfleet.core.policy.backfill import (
+    JUDGED_BINS,
+    WHOLE_BINS,
+    backfill,
+    judged_at,
+    recollect,
+    weigh,
+)
 from modelfleet.core.policy.fleet import Fleet
 from modelfleet.core.policy.forecast import uninformed
 from modelfleet.core.policy.memory import place, set_clock, unseen
 from modelfleet.core.policy.service import Service
-from modelfleet.core.policy.tuning import HOUR_BINS, SHIPPED
+from modelfleet.core.policy.tuning import DAY_BINS, HOUR_BINS, SHIPPED
 
 SERVICE = Service(60, 5, 8, 2)
 CLOCK = 350_000_000
@@ -58,3 +65,62 @@ def test_unknown_bins_are_no_silence():
 def test_source_that_knows_nothing_gives_a_new_row():
     block = backfill(np.full(50, np.nan), SERVICE, uninformed(), CLOCK)
     assert (block.steps, int(block.present.age[0]), len(block.histories[0])) == (CLOCK, 0, 0)
+
+
+def test_short_past_is_replayed_whole():
+    arrivals = np.random.default_rng(2).poisson(30, 400).astype(np.float32)
+    found = recollect(
+        np.concatenate((np.full(3000, np.nan), arrivals)), SERVICE, uninformed(), 9999
+    )
+    whole = backfill(arrivals, SERVICE, uninformed(), 9999)
+    assert (found.choice.violated == whole.choice.violated).all()
+    assert judged_at(found, 0) is None
+    assert WHOLE_BINS < JUDGED_BINS
+
+
+def lived_a_day(recalled: int = -1) -> Fleet:
+    arrivals = np.random.default_rng(2).poisson(30, 2 * DAY_BINS).astype(np.float32)
+    return recollect(arrivals, SERVICE, uninformed(), CLOCK, recalled=recalled)
+
+
+def test_no_bold_candidate_is_followed_before_the_queues_have_seen_a_day():
+    block = lived_a_day()
+    cautious = int(block.bank.cautious(np.array([0.9 * SERVICE.aim]))[0])
+    assert judged_at(block, 0) == CLOCK + JUDGED_BINS
+    for _ in range(HOUR_BINS + 5):
+        wanted = block.step(unseen(np.array([30.0], dtype=np.float32)))
+        assert wanted.candidate[0] == cautious
+    assert judged_at(block, 0) == CLOCK + JUDGED_BINS
+    assert block.choice.requests[0] > 0
+    assert int(lived_a_day(recalled=40).choice.chosen[0]) == 40
+
+
+def test_without_the_wait_the_boldest_would_be_followed():
+    """The negative control: an hour without a violation says nothing."""
+    block = lived_a_day()
+    block.choice._next[0] = 0
+    wanted = block.step(unseen(np.array([30.0], dtype=np.float32)))
+    assert block.bank.risk[wanted.candidate[0]] > 0.1
+
+
+def test_day_that_was_watched_stands_for_the_days_before():
+    block = lived_a_day()
+    age = int(block.present.age[0])
+    block.present.age[0] = age + JUDGED_BINS
+    block.choice.requests[0], block.choice.cost[0, 3] = 100_000.0, 50.0
+    weigh(block, 0)
+    per_day = block.choice.requests[0] / block._counted_seconds()[0] * 86_400
+    assert np.isclose(per_day, 100_000, rtol=1e-6)
+    assert block.choice.cost[0, 3] > 100
+
+
+def test_filled_past_knows_the_daily_peak():
+    day = np.full(DAY_BINS, 10.0, dtype=np.float32)
+    day[3 * HOUR_BINS : 4 * HOUR_BINS] = 200.0
+    rough = np.random.default_rng(1).poisson(np.tile(day, 4)).astype(np.float32)
+    # Three days and nearly three hours: a minute before the busy hour of the fourth.
+    until = 3 * DAY_BINS + 3 * HOUR_BINS - 12
+    block = recollect(rough[:until], SERVICE, uninformed(), 20_000 * DAY_BINS + until)
+    block.step(unseen(np.array([10.0], dtype=np.float32)))
+    assert block.present.load[0] < 10
+    assert block.present.days[0][0] > 70, "200 arrivals of 2 s in 5 s are 80 slots"

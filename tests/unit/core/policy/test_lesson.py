@@ -42,6 +42,8 @@ def test_status_fits_the_schema():
     body = {**lesson(price=45.0, risk=None).to_status(), "time": "2026-01-01T00:00:00+00:00"}
     assert Learned.model_validate(body).price_percent == 4500
     assert len(body["coefficients"]) == 1280
+    assert Learned.model_validate({**body, "slots": 6}).slots == 6
+    assert "slots" not in body, "as many as was said"
 
 
 @pytest.mark.parametrize("candidate", range(Bank(SHIPPED).size))
@@ -76,6 +78,9 @@ def codes(**change: float) -> str:
         ({"riskPerMillion": None}, "must be set"),
         ({"pricePercent": 100}, "must be set"),
         ({"floorPercent": 101}, "floorPercent"),
+        ({"slots": 0}, "slots"),
+        ({"slots": 1025}, "slots"),
+        ({"slots": 4.0}, "slots"),
         ({"coefficients": None}, "missing"),
         ({"coefficients": "§"}, "base64"),
         ({"coefficients": codes(length=958)}, "bytes"),
@@ -110,10 +115,34 @@ def test_anything_is_read_or_refused(change):
         ({"risk": 0.006}, False),
         ({"risk": 0.002}, True),
         ({"risk": None, "price": 8.0}, True),
+        ({"slots": 6}, True),
     ],
 )
 def test_news(change, expected):
     assert is_moved(lesson(), lesson(**change), X) is expected
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "within_a_day", "expected"),
+    [
+        (6, 6, True, False),
+        (6, 8, False, False),
+        (6, 4, False, False),
+        (6, 12, True, True),
+        (6, 3, True, True),
+        (None, 3, True, False),
+        (None, 3, False, True),
+        (6, None, False, True),
+    ],
+)
+def test_slots_are_news_when_they_are_two_levels_away(old, new, within_a_day, expected):
+    told, now = lesson(slots=old), lesson(slots=new)
+    assert is_moved(told, now, X, counts_dial=not within_a_day) is expected
+
+
+def test_slots_come_back_from_a_status():
+    assert read(lesson(slots=6).to_status()).slots == 6
+    assert read(lesson().to_status()).slots is None
 
 
 def test_forecast_is_news_when_it_differs_where_the_model_is():
