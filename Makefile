@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CLUSTER := $(PYTHON) -m tests.cluster
 
-.PHONY: help setup demo demo-down test unit gateway-tests e2e faults bench bench-autoscale verify generate lint type \
+.PHONY: help setup demo demo-down test unit gateway-tests e2e faults bench bench-autoscale bench-replay verify generate lint type \
 	layers format locks cluster-up cluster-down cluster-status cluster-build cluster-cycles images \
 	load clean
 
@@ -49,6 +49,9 @@ bench: $(STAMP) ## Benchmarks (minutes; prints ratios, asserts nothing)
 
 bench-autoscale: $(STAMP) ## The autoscaler against its peers on the shipped traces (hours)
 	@BENCH_POLICIES=all $(BIN)/python -m tests.bench autoscale
+
+bench-replay: $(STAMP) ## A public trace on the real cluster and in the simulator (12 minutes)
+	@$(BIN)/python -m tests.bench replay
 
 verify: $(STAMP) generate lint type layers ## Regenerate, lint, type-check, check layers; fail on a dirty tree
 	@$(BIN)/pytest -q tests/house tests/crds

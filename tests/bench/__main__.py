@@ -6,22 +6,27 @@ import json
 import sys
 
 from tests import stack
-from tests.bench import autoscale, fleet, latency
+from tests.bench import autoscale, fleet, latency, replay
 
-ALL = {"fleet": fleet.run, "latency": latency.run, "autoscale": autoscale.run}
+ALL = {
+    "fleet": fleet.run,
+    "latency": latency.run,
+    "autoscale": autoscale.run,
+    "replay": replay.run,
+}
 
 
 def main(chosen: list[str]) -> int:
     """Run, print a table each, store all figures."""
     file = stack.ROOT / "build" / "bench.json"
-    figures = json.loads(file.read_text()) if file.exists() else {}
     for name in chosen or list(ALL):
         print(f"\n== {name}", flush=True)
         found = ALL[name]()
-        figures[name] = found
         for key, value in found.items():
             print(f"{key:<52} {value}")
-        file.write_text(json.dumps(figures, indent=2))
+        # Another run may have written meanwhile.
+        figures = json.loads(file.read_text()) if file.exists() else {}
+        file.write_text(json.dumps({**figures, name: found}, indent=2))
     print(f"\nwritten to {file.relative_to(stack.ROOT)}")
     return 0
 
