@@ -6,12 +6,13 @@ import json
 import sys
 
 from tests import stack
-from tests.bench import autoscale, fleet, latency, replay
+from tests.bench import ablation, autoscale, fleet, latency, replay
 
 ALL = {
     "fleet": fleet.run,
     "latency": latency.run,
     "autoscale": autoscale.run,
+    "ablation": ablation.run,
     "replay": replay.run,
 }
 
