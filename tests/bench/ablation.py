@@ -1,7 +1,7 @@
 """What each part of the scaling policy is worth: the shipped code with one part switched off.
 
-`python -m tests.bench ablation`: the short traces, a quarter of an hour; `BENCH_LONG=1` adds those of
-14 days (hours). Violations @ cost ratio, as in the table of `autoscale`.
+`python -m tests.bench ablation`: the short traces, a quarter of an hour; `BENCH_LONG=1` adds
+those of 14 days (hours). Violations @ cost ratio, as in the table of `autoscale`.
 """
 
 from __future__ import annotations
