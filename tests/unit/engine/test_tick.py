@@ -16,7 +16,7 @@ PARAMS = ScalingParams(
 )
 
 NEW_SECONDS = 190
-"""So long a model that starts in 4 s gives nothing back: (4 + 5) / 0.05, and a bin."""
+"""So long a model that starts in 4 s keeps its highest demand: (4 + 5) / 0.05, and a bin."""
 
 
 class Gateways:
@@ -102,9 +102,9 @@ def test_lower_demand_must_last():
 
 def test_model_that_is_hardly_known_gives_nothing_back():
     fleet = Fleet()
-    high = fleet.run(30, rate=100)
-    assert fleet.run(100, rate=4) == high
-    assert fleet.run(NEW_SECONDS, rate=4) < high
+    fleet.run(30, rate=100)
+    assert fleet.run(100, rate=4) >= 5, "100 requests/s of 50 ms"
+    assert fleet.run(NEW_SECONDS, rate=4) < 5
 
 
 def test_idle_model_goes_to_zero_only_after_the_keep_alive():

@@ -66,7 +66,7 @@ class Bank:
         keep = np.maximum(found[1], start) if self._tuning.has_keep_forecast else start
         return start, keep
 
-    def bounded(self, level: Floats, half_minute: Floats, cap: Floats) -> Floats:
-        """A level (n, c): at least the floor, at most the cap (n,)."""
-        low = self.floor[None, :] * half_minute[:, None]
+    def bounded(self, level: Floats, half_minute: Floats, least: Floats, cap: Floats) -> Floats:
+        """A level (n, c): at least the floor and `least` (n,), at most the cap (n,)."""
+        low = np.maximum(self.floor[None, :] * half_minute[:, None], least[:, None])
         return np.minimum(np.maximum(level, low), cap[:, None])

@@ -73,8 +73,8 @@ class _Levels:
     keep: Floats
     rate: Floats
     half: Floats
+    least: Floats
     cap: Floats
-    is_new: NDArray[np.bool_]
 
 
 class Fleet:
@@ -182,12 +182,13 @@ class Fleet:
         half, cap = present.highest_half_minute(memory), self._cap()
         # Who is hardly known gives nothing back: its next burst is as good as any.
         is_new = present.age < np.minimum(KNOWN_BINS, memory / BIN_SECONDS)
-        start = self.bank.bounded(start, half, cap)
-        keep = self.bank.bounded(keep, half, cap)
+        least = np.where(is_new, present.highest_day(), 0.0)
+        start = self.bank.bounded(start, half, least, cap)
+        keep = self.bank.bounded(keep, half, least, cap)
         rate = (present.quarter[:, None] / about.service).astype(np.float32)
         self.shadow.serve(counts, about, self.steps)
         billed = self.shadow.ready + self.shadow.pending
-        self.shadow.act((start, keep), rate, is_new, about, self.steps)
+        self.shadow.act(start, keep, rate, about, self.steps)
         begun = self._begun(seen)
         self.choice.live(seen.ended * begun, seen.missed * begun, self.steps)
         violated = self.shadow.violated * begun[:, None]
@@ -198,7 +199,7 @@ class Fleet:
         if due.any():
             self.rest.choose(np.flatnonzero(due), self.choice.aim, about)
         self.steps += 1
-        found = _Levels(start, keep, rate, half, cap, is_new)
+        found = _Levels(start, keep, rate, half, least, cap)
         return self._wanted(seen, found)
 
     def _begun(self, seen: Observed) -> NDArray[np.bool_]:
@@ -236,15 +237,14 @@ class Fleet:
         if self.tuning.has_hold:
             hold = np.maximum(hold, self.shadow.hold()[rows, chosen])
         late = is_late(queue, ready, self._about)[:, 0]
-        stays = late | found.is_new
-        hold = np.where(stays, np.maximum(hold, seen.ready + seen.starting), hold)
+        hold = np.where(late, np.maximum(hold, seen.ready + seen.starting), hold)
         return Wanted(
             up.astype(np.int64),
             hold.astype(np.int64),
             self.present.load,
             first,
             kept,
-            self.bank.floor[chosen] * found.half,
+            np.maximum(self.bank.floor[chosen] * found.half, found.least),
             found.cap,
             more,
             chosen.copy(),

@@ -137,20 +137,8 @@ class Shadow(Rows):
             found += self._orders[place, np.arange(self.size)] * counted[:, None]
         return found
 
-    def act(
-        self,
-        levels: tuple[Floats, Floats],
-        rate: Floats,
-        is_new: NDArray[np.bool_],
-        about: About,
-        step: int,
-    ) -> None:
-        """Order, cancel and drain as the candidates want.
-
-        `levels` to start and to keep for, in slots, (n, c); models that are new (n,) give nothing
-        back.
-        """
-        start, keep = levels
+    def act(self, start: Floats, keep: Floats, rate: Floats, about: About, step: int) -> None:
+        """Order, cancel and drain as the candidates want; levels in slots, shape (n, c)."""
         if self._tuning.has_backlog:
             more = backlog_level(self.queue, rate, self.ready, self.ages, about)
             start = np.maximum(start, more)
@@ -165,7 +153,6 @@ class Shadow(Rows):
         surplus = np.maximum(have - np.maximum(hold, up), 0.0)
         # Nobody leaves while requests wait, however soon they will be worked off.
         surplus[is_late(self.queue, self.ready, about)] = 0.0
-        surplus[is_new] = 0.0
         cancelled = np.minimum(surplus, self.pending)
         self._cancel(cancelled, about, step)
         self.ready -= surplus - cancelled

@@ -45,7 +45,7 @@ def test_keeps_at_least_what_it_would_start():
 
 def test_floor_and_cap():
     level = np.zeros((1, BANK.size), dtype=np.float32)
-    found = BANK.bounded(level, np.array([10.0]), np.array([6.0]))[0]
+    found = BANK.bounded(level, np.array([10.0]), np.zeros(1), np.array([6.0]))[0]
     assert found[0] == 5.0
     assert found[len(RISKS)] == 6.0, "0.8 * 10, capped"
 

@@ -8,7 +8,6 @@ from modelfleet.core.policy.tuning import SHIPPED
 
 TABLE = np.array([[20.0, 5.0, 2.0, 1.0]])
 ABOUT = About(TABLE, SHIPPED)
-KNOWN = np.array([False])
 
 
 def column(*values: float) -> np.ndarray:
@@ -20,7 +19,7 @@ def drive(start: list[float], counts: float = 0.0, keep: float = 0.0) -> tuple[S
     shadow, ready = Shadow(1, 1, SHIPPED), []
     for step, level in enumerate(start):
         shadow.serve(np.array([counts]), ABOUT, step)
-        shadow.act((column(level), column(keep)), column(counts / 5), KNOWN, ABOUT, step)
+        shadow.act(column(level), column(keep), column(counts / 5), ABOUT, step)
         ready.append(float(shadow.ready[0, 0]))
     return shadow, ready
 
@@ -53,7 +52,7 @@ def test_newest_orders_are_taken_back_first():
     drive_on = [0.0] * 3
     for step, level in enumerate(drive_on, start=5):
         shadow.serve(np.zeros(1), ABOUT, step)
-        shadow.act((column(level), column(0)), column(0), KNOWN, ABOUT, step)
+        shadow.act(column(level), column(0), column(0), ABOUT, step)
     assert float(shadow.ready[0, 0] + shadow.pending[0, 0]) == 0
     assert float(shadow.ages[0, 0]) == 0
 
