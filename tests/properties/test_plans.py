@@ -1,6 +1,6 @@
 """Properties of plans under any order of edits, grants, crashes, silence and operator deaths."""
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelfleet.core.decide import decide
@@ -18,9 +18,7 @@ ACTIONS = st.lists(
     ),
     max_size=14,
 )
-SETTINGS = settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
-)
+SETTINGS = settings(max_examples=120, derandomize=True)
 
 
 def world_of(seed: int) -> World:

@@ -1,13 +1,15 @@
 """`kubectl modelfleet explain NAME`: why a model has the replicas that it has.
 
 Reads the MLModel, and for a picture (`--plot`) the operator's metrics in a Prometheus. Must never
-compute a decision: what it says was decided by the operator and stands there.
+compute a decision: what it says was decided by the operator and stands there. Only the bounds are
+those of this moment, since a schedule may have opened since.
 """
 
 import argparse
 import os
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,7 @@ def explain(arguments: list[str]) -> int:
     except client.ApiException as error:
         sys.stderr.write(f"modelfleet explain: {namespace}/{chosen.name}: {error.reason}\n")
         return 1
-    sys.stdout.write("\n".join(lines(model)) + "\n")
+    sys.stdout.write("\n".join(lines(model, datetime.now(UTC))) + "\n")
     if chosen.plot is None:
         return 0
     try:
@@ -98,8 +100,8 @@ def _namespace(config: Any, context: str | None) -> str:
     return str(chosen["context"].get("namespace", "default"))
 
 
-def lines(model: Mapping[str, Any]) -> list[str]:
-    """The explanation, line by line, of an MLModel object."""
+def lines(model: Mapping[str, Any], now: datetime) -> list[str]:
+    """The explanation, line by line, of an MLModel object; `now` says which schedules are open."""
     meta, spec, status = model["metadata"], model.get("spec", {}), model.get("status", {})
     scaling = status.get("scaling")
     title = f"{meta['namespace']}/{meta['name']}"
@@ -107,14 +109,29 @@ def lines(model: Mapping[str, Any]) -> list[str]:
         title += f", version {status['stable']}"
     if scaling is None:
         return [title, "  nothing has been decided yet", *_claims(status)]
-    bounds = spec.get("scaling", {})
     numbers = (
         f"  {scaling['granted']} granted, {scaling['want']} wanted, {scaling['ready']} ready at the"
-        f" decision; {bounds.get('minReplicas', 1)} to {bounds.get('maxReplicas', 10)} allowed"
+        f" decision; {_allowed(spec.get('scaling', {}), now)}"
     )
     why = [f"  {'because' if number == 0 else 'and':<8} {text}" for number, text in
            enumerate(scaling.get("why", []))]  # fmt: skip
     return [title, numbers, *why, *_rollout(status), *_claims(status)]
+
+
+def _allowed(scaling: Mapping[str, Any], now: datetime) -> str:
+    """Worked example: `4 to 10 allowed (schedule 'work': minReplicas)`."""
+    from pydantic import ValidationError
+
+    from modelfleet.api.scaling import Scaling
+    from modelfleet.core.schedule import bounds
+
+    try:
+        found = bounds(Scaling.model_validate(scaling), now)
+    except ValidationError:  # an operator that is newer than this command knows more fields
+        return f"{scaling.get('minReplicas', 1)} to {scaling.get('maxReplicas', 10)} by the spec"
+    because = dict.fromkeys(why for why in (found.low_why, found.high_why) if why)
+    text = f"{found.low} to {found.high} allowed"
+    return f"{text} ({', '.join(because)})" if because else text
 
 
 def _rollout(status: Mapping[str, Any]) -> list[str]:

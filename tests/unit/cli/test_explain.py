@@ -1,6 +1,15 @@
 """The explanation of a model, from its object."""
 
-from modelfleet.cli.explain import lines
+from datetime import UTC, datetime
+
+from modelfleet.cli import explain
+
+NOON, NIGHT = datetime(2026, 3, 2, 12, tzinfo=UTC), datetime(2026, 3, 2, 3, tzinfo=UTC)
+WORK = {"name": "work", "start": "0 8 * * *", "end": "0 18 * * *", "minReplicas": 2}
+
+
+def lines(found: dict[str, object], now: datetime = NIGHT) -> list[str]:
+    return explain.lines(found, now)
 
 
 def model(**status: object) -> dict[str, object]:
@@ -33,3 +42,16 @@ def test_wrong_claims_are_shown():
     found = lines(model(conditions=[{**claim, "message": text}, healthy]))
     assert any("ExternalReplicas: spec.replicas is set to 3 by kubectl" in line for line in found)
     assert not any("Degraded" in line for line in found)
+
+
+def test_bounds_are_those_of_the_open_schedule():
+    found = model(scaling={"want": 2, "granted": 2, "ready": 2})
+    found["spec"] = {"scaling": {"minReplicas": 0, "maxReplicas": 4, "schedules": [WORK]}}
+    assert "2 to 4 allowed (schedule 'work': minReplicas)" in lines(found, NOON)[1]
+    assert lines(found, NIGHT)[1].endswith("0 to 4 allowed")
+
+
+def test_fields_of_a_newer_operator_do_not_stop_the_explanation():
+    found = model(scaling={"want": 2, "granted": 2, "ready": 2})
+    found["spec"] = {"scaling": {"minReplicas": 1, "pace": "slow"}}
+    assert lines(found)[1].endswith("1 to 10 by the spec")

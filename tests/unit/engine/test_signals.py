@@ -131,7 +131,7 @@ def test_ledger_says_what_is_to_be_read():
 VALUE = st.none() | st.floats(0, 1e15)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     values=st.lists(st.tuples(VALUE, st.booleans()), min_size=1, max_size=8),
     bounds=st.tuples(st.integers(0, 1000), st.integers(1, 1000)).filter(lambda b: b[0] <= b[1]),

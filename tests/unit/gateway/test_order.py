@@ -159,7 +159,7 @@ ACTIONS = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(ACTIONS, st.lists(st.sampled_from(PUSH_TYPES), min_size=200, max_size=200))
 def test_no_interleaving_leaves_a_host_without_its_clusters(
     actions: list[tuple[str, int, int]], turns: list[str]

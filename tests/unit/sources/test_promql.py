@@ -1,7 +1,7 @@
 """Queries joined and answers told apart: no query reaches another, every value is judged."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelfleet.api.conditions import Reason
@@ -43,7 +43,6 @@ def test_brackets_must_close_as_promql_reads_them(query, expected):
     assert unclosed(query) is expected
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="ab()[]{}'\"`#\\\n\r ,", max_size=30))
 def test_what_closes_is_balanced_for_an_independent_reader(query):
     if unclosed(query):
@@ -77,7 +76,6 @@ def test_each_series_carries_its_mark_and_comments_end():
     )
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 2048), max_size=150))
 def test_batches_hold_all_within_the_bounds(lengths):
     questions = [Question(str(i), "x" * length) for i, length in enumerate(lengths)]

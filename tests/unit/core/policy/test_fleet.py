@@ -29,7 +29,7 @@ def step(one: Fleet, arrivals: np.ndarray, replicas: float = 0.0) -> Wanted:
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.lists(st.integers(0, 10**6), min_size=3, max_size=3), min_size=1, max_size=40))
 def test_any_traffic_gives_finite_ordered_numbers(bins):
     one = fleet()

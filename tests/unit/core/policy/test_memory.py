@@ -56,7 +56,7 @@ def carried(one: Fleet, rows: list[int], size: int, places: list[int]) -> Fleet:
     return other
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 10**6), st.integers(1, 150), st.permutations([0, 2, 5]), st.booleans())
 def test_restored_rows_step_as_those_that_never_stopped(seed, before, places, is_fitted):
     rng, one, rows = np.random.default_rng(seed), fleet(), [0, 1, 2]
@@ -69,7 +69,7 @@ def test_restored_rows_step_as_those_that_never_stopped(seed, before, places, is
         assert_same(step(one, rows, arrivals), rows, step(other, places, arrivals), places)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.lists(st.sampled_from(["step", "carry", "grow", "clear"]), max_size=25), st.integers(0))
 def test_any_order_of_growing_clearing_and_carrying_is_invisible(acts, seed):
     rng, one, other = np.random.default_rng(seed), fleet(4), fleet(4)
