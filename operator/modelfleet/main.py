@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -53,6 +53,9 @@ from modelfleet.sources.gateway import GatewayLinks
 from modelfleet.sources.past import PrometheusPast
 from modelfleet.sources.prometheus import PrometheusSource, Rhythm
 from modelfleet.telemetry import endpoints, logs, metrics
+
+if TYPE_CHECKING:
+    from modelfleet.sources.promserver import PrometheusServer
 
 CENSUS_SECONDS = 600.0
 SETTLE_SECONDS = 0.1
@@ -250,10 +253,8 @@ def _kept(
 def _filler(cache: Cache, forecaster: Forecaster, settings: Settings) -> Filler | None:
     if not settings.prometheus_url:
         return None
-    from modelfleet.sources.promserver import PrometheusServer
-
     patience = max(HISTORY_SECONDS, settings.prometheus_timeout_seconds)
-    server = PrometheusServer(settings.prometheus_url, patience)
+    server = _prometheus_server(settings, patience)
     past = PrometheusPast(server, settings.namespace, settings.prometheus_window_seconds)
     return Filler(past, forecaster, cache.models, public.traces())
 
@@ -276,11 +277,16 @@ def _prometheus(ledger: Ledger, settings: Settings) -> PrometheusSource:
     rhythm = Rhythm(settings.prometheus_interval_seconds, settings.prometheus_window_seconds)
     if not settings.prometheus_url:
         return PrometheusSource(None, ledger.watched, rhythm)
-    # Its client is large; who has no Prometheus does without.
-    from modelfleet.sources.promserver import PrometheusServer
-
-    server = PrometheusServer(settings.prometheus_url, settings.prometheus_timeout_seconds)
+    server = _prometheus_server(settings, settings.prometheus_timeout_seconds)
     return PrometheusSource(server, ledger.watched, rhythm)
+
+
+def _prometheus_server(settings: Settings, patience_seconds: float) -> "PrometheusServer":
+    # Its client is large; who has no Prometheus does without.
+    from modelfleet.sources.promserver import Access, PrometheusServer
+
+    access = Access(settings.prometheus_token_file, settings.prometheus_ca_file)
+    return PrometheusServer(settings.prometheus_url, patience_seconds, access)
 
 
 def _ticker(

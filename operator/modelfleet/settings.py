@@ -52,6 +52,16 @@ class Settings(BaseSettings):
         description="Address of a Prometheus for `scaling.signals` and the past of models; empty:"
         " none is asked.",
     )
+    prometheus_token_file: str = Field(
+        "",
+        description="File with a bearer token for that Prometheus, such as"
+        " `/var/run/secrets/kubernetes.io/serviceaccount/token`; empty: none is sent.",
+    )
+    prometheus_ca_file: str = Field(
+        "",
+        description="File with the certificates (PEM) by which that Prometheus proves itself;"
+        " empty: those of the image.",
+    )
     prometheus_interval_seconds: float = Field(
         10.0, ge=1, description="Period of reading the signals from Prometheus."
     )

@@ -12,10 +12,10 @@ from modelfleet.api import names
 TOKEN = "secret"  # noqa: S105 - of the test only
 
 
-def write_link(directory: Path, token: str = TOKEN) -> str:
-    """Write the three files; returns the certificate as PEM."""
+def write_link(directory: Path, token: str = TOKEN, host: str = names.GATEWAY_LINK_HOST) -> str:
+    """Write the three files, for a server of that name; returns the certificate as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, names.GATEWAY_LINK_HOST)])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -25,9 +25,7 @@ def write_link(directory: Path, token: str = TOKEN) -> str:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName(names.GATEWAY_LINK_HOST)]), critical=False
-        )
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )

@@ -4,6 +4,7 @@ Used by `explain --plot` and `simulate --prometheus`. All that can go wrong beco
 that says what to do. Must never write anywhere.
 """
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -50,16 +51,20 @@ def span_until_now(
 
 
 def server_at(url: str) -> "PrometheusServer":
-    """A Prometheus to ask; raises `UsageError`."""
+    """A Prometheus to ask; raises `UsageError`.
+
+    A token and certificates come from the files that the operator's settings name, if any.
+    """
     if not url.startswith(("http://", "https://")) or len(url.split("://", 1)[1]) == 0:
         message = f"'{url}' is no address of a Prometheus; write it as http://HOST:9090"
         raise UsageError(message)
     try:
-        from modelfleet.sources.promserver import PrometheusServer
+        from modelfleet.sources.promserver import Access, PrometheusServer
     except ImportError as fault:
         message = "Prometheus is asked with prometheus-api-client: install 'modelfleet[cli]'"
         raise UsageError(message) from fault
-    return PrometheusServer(url, PATIENCE_SECONDS)
+    files = (os.environ.get(f"MODELFLEET_PROMETHEUS_{kind}_FILE", "") for kind in ("TOKEN", "CA"))
+    return PrometheusServer(url, PATIENCE_SECONDS, Access(*files))
 
 
 def read(server: "PrometheusServer", query: str, span: Span) -> "Mapping[Labels, Column]":

@@ -5,7 +5,9 @@ and by the command line. Tells apart what is the matter with a query and what wi
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -20,16 +22,26 @@ _OF_A_QUERY = frozenset({"bad_data", "execution", "timeout", "canceled"})
 _OK = 200
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to be let in; empty: as anybody, and by the certificates of the system."""
+
+    token_file: str = ""
+    """Sent as a bearer token; read at each query, since a kubelet renews the tokens of pods."""
+    ca_file: str = ""
+    """Certificates by which the server may prove itself, PEM."""
+
+
 class PrometheusServer:
     """Queries, each within a time. One thread at a time."""
 
-    def __init__(self, url: str, timeout_seconds: float) -> None:
+    def __init__(self, url: str, timeout_seconds: float, access: Access = Access()) -> None:
         """`url` is the server's address, without `/api`."""
         self._timeout_seconds = timeout_seconds
         # Its own retries would take minutes; the next round is the retry.
         self._client = PrometheusConnect(
             url.rstrip("/"),
-            session=_Session(),
+            session=_Session(access),
             retry=Retry(total=0),
             timeout=timeout_seconds + _GRACE_SECONDS,
             method="POST",
@@ -77,7 +89,15 @@ class PrometheusServer:
 class _Session(requests.Session):  # type: ignore[misc] # its types are in another package
     """Sends the query as a form, as it may be longer than a URL may be; knows errors."""
 
+    def __init__(self, access: Access) -> None:
+        super().__init__()
+        self._access = access
+
     def request(self, method: str, url: str, params: Any = None, **more: Any) -> requests.Response:
+        if self._access.ca_file:
+            more["verify"] = self._access.ca_file
+        if self._access.token_file:
+            more["auth"] = _Bearer(self._access.token_file)
         answer = super().request(method, url, data=params, **more)
         if answer.status_code == _OK:
             return answer
@@ -89,3 +109,19 @@ class _Session(requests.Session):  # type: ignore[misc] # its types are in anoth
             raise QueryRejected(str(told.get("error", "")))
         msg = f"HTTP status {answer.status_code}"
         raise ServerSilent(msg)
+
+
+class _Bearer(requests.auth.AuthBase):  # type: ignore[misc] # its types are in another package
+    """A token from a file. As `auth`, since a header would yield to a .netrc."""
+
+    def __init__(self, file: str) -> None:
+        self._file = Path(file)
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        try:
+            token = self._file.read_text(encoding="utf-8").strip()
+        except (OSError, ValueError) as error:
+            msg = f"no token for Prometheus: {error}"
+            raise ServerSilent(msg) from error
+        request.headers["Authorization"] = f"Bearer {token}"
+        return request

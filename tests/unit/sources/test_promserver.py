@@ -1,6 +1,7 @@
 """The client against a server on loopback: what is the query's fault, and what the server's."""
 
 import json
+import ssl
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,7 +10,8 @@ from urllib.parse import parse_qs
 import pytest
 
 from modelfleet.sources.promql import QueryRejected, ServerSilent
-from modelfleet.sources.promserver import PrometheusServer
+from modelfleet.sources.promserver import Access, PrometheusServer
+from tests.gateway.certificate import write_link
 
 VECTOR = {"status": "success", "data": {"resultType": "vector", "result": [{"metric": {}}]}}
 
@@ -23,6 +25,7 @@ class Handler(BaseHTTPRequestHandler):
         form = self.rfile.read(int(self.headers["Content-Length"])).decode()
         query = parse_qs(form)["query"][0]
         self.server.asked.append((self.path, query))
+        self.server.tokens.append(self.headers.get("Authorization"))
         status, body, pause = self.server.answer(query)
         time.sleep(pause)
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -38,7 +41,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def web():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.asked, server.answer = [], lambda _: (200, VECTOR, 0)
+    server.asked, server.tokens, server.answer = [], [], lambda _: (200, VECTOR, 0)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
@@ -96,6 +99,39 @@ def test_query_that_takes_too_long_is_told_from_a_server_that_hangs(web):
     web.answer = lambda _: (200, VECTOR, 3)
     with pytest.raises(ServerSilent):
         ask(web, "heavy")
+
+
+def test_token_is_read_anew_for_each_query(web, tmp_path):
+    file = tmp_path / "token"
+    server = PrometheusServer(
+        f"http://127.0.0.1:{web.server_port}", 0.2, Access(token_file=str(file))
+    )
+    for token in ("first", "renewed"):
+        file.write_text(f"{token}\n")
+        server.ask("up")
+    file.unlink()
+    with pytest.raises(ServerSilent, match=r"no token for Prometheus: .*No such file"):
+        server.ask("up")
+    assert web.tokens == ["Bearer first", "Bearer renewed"]
+
+
+def test_nobody_sends_a_token_unasked(web):
+    ask(web)
+    assert web.tokens == [None]
+
+
+def test_server_is_believed_by_the_given_certificates_only(web, tmp_path):
+    for name in ("own", "foreign"):
+        write_link(tmp_path / name, host="localhost")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "own" / "tls.crt", tmp_path / "own" / "tls.key")
+    web.socket = context.wrap_socket(web.socket, server_side=True)
+    url = f"https://localhost:{web.server_port}"
+    own, foreign = (Access(ca_file=str(tmp_path / name / "tls.crt")) for name in ("own", "foreign"))
+    assert PrometheusServer(url, 2.0, own).ask("up") == [{"metric": {}}]
+    for access in (foreign, Access()):
+        with pytest.raises(ServerSilent, match="SSLError"):
+            PrometheusServer(url, 2.0, access).ask("up")
 
 
 def test_range_query_goes_with_its_times(web):
