@@ -15,6 +15,8 @@ from modelfleet.core.policy.tuning import PRICES, RISKS, TAUS, Tuning
 
 HIGHEST: Final = 25.0
 """Logarithm of 7e10 slots: a forecast from strange figures must not overflow before its cap."""
+TAIL: Final = np.float32(0.25)
+"""Of log demand, as `forecast.uninformed` has it."""
 _RISKS: Final = np.array(RISKS, dtype=np.float32)
 _PRICES: Final = np.array(PRICES, dtype=np.float32)
 
@@ -33,6 +35,14 @@ class Bank:
         self.is_high = self.floor >= max(floors)
         self.size = len(self.risk)
         self._tuning = tuning
+        is_priced = np.isnan(self.risk)
+        self.worth = np.where(is_priced, self.price, TAIL / self.risk)
+        """What a candidate gives to have one violation less, in the units of a price.
+
+        Where demand beyond the quantile falls off as exp(-x / TAIL), a risk r stands for TAIL / r.
+        """
+        self.cap = np.where(is_priced, tuning.caps[1], tuning.caps[0]).astype(np.float32)
+        """What a candidate asks for by its forecast, at most: times the highest demand of a day."""
 
     def usable(self, aim: Floats) -> NDArray[np.bool_]:
         """Which candidates a model with that aim may use: shape (n,) -> (n, c)."""
@@ -66,7 +76,7 @@ class Bank:
         keep = np.maximum(found[1], start) if self._tuning.has_keep_forecast else start
         return start, keep
 
-    def bounded(self, level: Floats, half_minute: Floats, least: Floats, cap: Floats) -> Floats:
-        """A level (n, c): at least the floor and `least` (n,), at most the cap (n,)."""
+    def bounded(self, level: Floats, half_minute: Floats, least: Floats, highest: Floats) -> Floats:
+        """A level (n, c): at least floor and `least` (n,), at most the cap of `highest` (n,)."""
         low = np.maximum(self.floor[None, :] * half_minute[:, None], least[:, None])
-        return np.minimum(np.maximum(level, low), cap[:, None])
+        return np.asarray(np.minimum(np.maximum(level, low), self.cap * highest[:, None]))

@@ -20,7 +20,7 @@ from modelfleet.core.policy.rest import Rest
 from modelfleet.core.policy.series import FEATURES, Floats, box_bins, smoothing
 from modelfleet.core.policy.service import Service
 from modelfleet.core.policy.shadow import About, Shadow, backlog_level, is_late
-from modelfleet.core.policy.tuning import BIN_SECONDS, DAY_BINS, HOUR_BINS, TAUS, Tuning
+from modelfleet.core.policy.tuning import BIN_SECONDS, HOUR_BINS, TAUS, Tuning
 
 HISTORY_DAYS = 11
 FIRST_FIT_BINS = 240
@@ -74,7 +74,7 @@ class _Levels:
     rate: Floats
     half: Floats
     least: Floats
-    cap: Floats
+    highest: Floats
 
 
 class Fleet:
@@ -85,7 +85,7 @@ class Fleet:
         self.tuning, self.size = tuning, size
         self.bank = Bank(tuning)
         self.present = Present(size, tuning)
-        self.shadow = Shadow(size, self.bank.size, tuning)
+        self.shadow = Shadow(size, self.bank.worth, tuning)
         self.choice = Choice(size, self.bank, tuning)
         self.rest = Rest(size, tuning)
         self.services: list[Service | None] = [None] * size
@@ -179,12 +179,12 @@ class Fleet:
         x, base = present.features(self._idle)
         start, keep = self.bank.levels(predict(x, self._coefficients), base, self._idle)
         memory = about.memory_seconds(self._promise)
-        half, cap = present.highest_half_minute(memory), self._cap()
+        half, highest = present.highest_half_minute(memory), present.highest_day()
         # Who is hardly known gives nothing back: its next burst is as good as any.
         is_new = present.age < np.minimum(KNOWN_BINS, memory / BIN_SECONDS)
-        least = np.where(is_new, present.highest_day(), 0.0)
-        start = self.bank.bounded(start, half, least, cap)
-        keep = self.bank.bounded(keep, half, least, cap)
+        least = np.where(is_new, highest, 0.0)
+        start = self.bank.bounded(start, half, least, highest)
+        keep = self.bank.bounded(keep, half, least, highest)
         rate = (present.quarter[:, None] / about.service).astype(np.float32)
         self.shadow.serve(counts, about, self.steps)
         billed = self.shadow.ready + self.shadow.pending
@@ -199,7 +199,7 @@ class Fleet:
         if due.any():
             self.rest.choose(np.flatnonzero(due), self.choice.aim, about)
         self.steps += 1
-        found = _Levels(start, keep, rate, half, least, cap)
+        found = _Levels(start, keep, rate, half, least, highest)
         return self._wanted(seen, found)
 
     def _begun(self, seen: Observed) -> NDArray[np.bool_]:
@@ -215,21 +215,14 @@ class Fleet:
         whole = keep * (1 - keep**hours) / (1 - keep) * 3600
         return np.asarray(whole + (self.present.age - hours * HOUR_BINS) * BIN_SECONDS)
 
-    def _cap(self) -> Floats:
-        """At most twice what the last day has seen; less while that day is short.
-
-        Worked example: after 12 hours 1.1 + 0.5 = 1.6 times the highest demand.
-        """
-        share = np.minimum(2.0, 1.1 + self.present.age / DAY_BINS)
-        return (share * self.present.highest_day()).astype(np.float32)
-
     def _wanted(self, seen: Observed, found: "_Levels") -> Wanted:
         """The chosen candidate's levels with the real queue and the real replicas."""
         rows, chosen = np.arange(self.size), self.choice.chosen
         slots = self._about.slots[:, 0]
         first, kept = found.start[rows, chosen], found.keep[rows, chosen]
         queue, ready, ages = (x[:, None] for x in (seen.in_system, seen.ready, seen.ages))
-        more = backlog_level(queue, found.rate, ready, ages, self._about)[:, 0]
+        worth = self.bank.worth[chosen][:, None]
+        more = backlog_level(queue, found.rate, ready, ages, self._about, price=worth)[:, 0]
         if not self.tuning.has_backlog:
             more = np.zeros_like(more)
         up = np.ceil(np.maximum(first, more) / slots - 1e-4)
@@ -245,7 +238,7 @@ class Fleet:
             first,
             kept,
             np.maximum(self.bank.floor[chosen] * found.half, found.least),
-            found.cap,
+            self.bank.cap[chosen] * found.highest,
             more,
             chosen.copy(),
             self.rest.keep_seconds(),

@@ -51,6 +51,14 @@ class Tuning:
     """The backlog rule acts when the present wait exceeds this share of the allowed wait."""
     backlog_factor: float = 3.0
     """The backlog rule asks for at most this multiple of the present load or capacity."""
+    backlog_pace: float = 5.0
+    """A backlog is worked off within this part of a start-up time at the fastest."""
+    caps: tuple[float, float] = (1.05, 2.0)
+    """Forecasts ask for at most this multiple of the highest demand of the last day: risks, prices.
+
+    What goes beyond is the backlog rule's: forecasts of more are mostly drawn out of a burst that
+    ends. Prices are for models that were seen for a day, whose tuner knows what they are worth.
+    """
     least_risk_share: float = 0.4
     """Fixed risks below this share of the aim are not in the bank."""
     safety: float = 0.9

@@ -47,7 +47,10 @@ def test_floor_and_cap():
     level = np.zeros((1, BANK.size), dtype=np.float32)
     found = BANK.bounded(level, np.array([10.0]), np.zeros(1), np.array([6.0]))[0]
     assert found[0] == 5.0
-    assert found[len(RISKS)] == 6.0, "0.8 * 10, capped"
+    assert found[len(RISKS)] == pytest.approx(1.05 * 6), "0.8 * 10, capped"
+    far = BANK.bounded(level + 99, np.zeros(1), np.zeros(1), np.array([6.0]))[0]
+    assert far[0] == pytest.approx(1.05 * 6)
+    assert far[-1] == pytest.approx(2 * 6), "a price"
 
 
 def test_never_negative():

@@ -120,7 +120,7 @@ def test_cap_example():
     one.present.age[:] = DAY_BINS // 2
     step(one, np.array([400, 0, 0]))
     assert one.present.load[0] == 160
-    assert step(one, np.array([400, 0, 0])).cap[0] == pytest.approx(1.6 * 160, rel=1e-3)
+    assert step(one, np.array([400, 0, 0])).cap[0] == pytest.approx(1.05 * 160, rel=1e-3)
 
 
 def test_memory_example():
