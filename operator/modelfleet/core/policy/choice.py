@@ -77,14 +77,16 @@ class Choice(Costs):
         if not due.any():
             return due
         rows = np.flatnonzero(due)
-        self._budget(rows, promise, rate)
+        self._budget(rows, age, promise, rate)
         best = self._best(rows, age, promise, about, rate)
         self.chosen[rows] = self._still_recalled(rows, age, best)
         wait = np.where(age < DAY_BINS // 2, np.maximum(1, age * 0.08), HOUR_BINS)
         self._next[rows] = age[rows] + wait[rows].astype(np.int64)
         return due
 
-    def _budget(self, rows: NDArray[np.intp], promise: Floats, rate: Floats) -> None:
+    def _budget(
+        self, rows: NDArray[np.intp], age: NDArray[np.int64], promise: Floats, rate: Floats
+    ) -> None:
         """What was overspent is paid back within a day; what was saved may be spent.
 
         Worked example: 1 % promised, 50,000 requests lived with 600 missed, 100,000 expected in a
@@ -96,7 +98,9 @@ class Choice(Costs):
             lived, missed = self.lived[:, rows].sum(axis=0), self.missed[:, rows].sum(axis=0)
             left = (aim * (lived + day) - missed) / day
             aim = np.clip(left, AIM_BOUNDS[0] * aim, AIM_BOUNDS[1] * aim)
-        self.aim[rows] = aim * self._tuning.safety
+        is_known = age[rows] >= DAY_BINS
+        safety = np.where(is_known, self._tuning.safety_when_known, self._tuning.safety)
+        self.aim[rows] = aim * safety
 
     def _best(
         self,
