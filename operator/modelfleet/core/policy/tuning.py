@@ -64,7 +64,7 @@ class Tuning:
     safety: float = 0.9
     """The choice aims at this share of what the error budget allows."""
     safety_when_known: float = 0.85
-    """The same after a day. The shadow queues are fluid, so they miss what chance adds within a bin:
+    """The same after a day. Shadow queues are fluid, so they miss what chance adds within a bin:
     with 0.9 a week of m-small ended at 1.007 % for 1 %."""
     half_life_days: float = 7.0
     train_days: int = 8
