@@ -79,21 +79,21 @@ class Envoy:
         )
 
     async def stop(self) -> None:
-        """End it and wait; raises RuntimeError when it had ended before."""
-        self.check()
-        if self._process is None:
+        """End it and wait; raises RuntimeError with the end of its log when it ended by itself."""
+        has_ended, process, self._process = self.has_ended, self._process, None
+        if process is None:
             return
-        self._process.kill()
-        await self._process.wait()
-        self._process = None
+        if has_ended:
+            written = (self._run_dir / "envoy.log").read_text(errors="replace")
+            msg = f"Envoy ended by itself with {process.returncode}:\n{written[-LOG_CHARACTERS:]}"
+            raise RuntimeError(msg)
+        process.kill()
+        await process.wait()
 
-    def check(self) -> None:
-        """Raise RuntimeError, with the end of its log, when it ended by itself."""
-        if self._process is None or self._process.returncode is None:
-            return
-        written = (self._run_dir / "envoy.log").read_text(errors="replace")
-        msg = f"Envoy ended by itself with {self._process.returncode}:\n{written[-LOG_CHARACTERS:]}"
-        raise RuntimeError(msg)
+    @property
+    def has_ended(self) -> bool:
+        """Whether it ended by itself."""
+        return self._process is not None and self._process.returncode is not None
 
     @property
     def pid(self) -> int:

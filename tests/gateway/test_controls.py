@@ -3,6 +3,9 @@
 A control that passes would mean that the test cannot see what the rule is for.
 """
 
+import os
+import signal
+
 import pytest
 
 from modelfleet.gateway import project
@@ -11,7 +14,7 @@ from modelfleet.gateway.order import PushOrder
 from modelfleet.gateway.resources import CLUSTER, VIRTUAL_HOST, Resource
 from modelfleet.gateway.track import Push
 from tests.gateway import scenarios
-from tests.gateway.rig import Rig
+from tests.gateway.rig import Rig, until
 
 pytestmark = pytest.mark.asyncio
 
@@ -75,3 +78,11 @@ async def test_without_previous_hosts_requests_are_lost(
 
     monkeypatch.setattr(project, "retry_policy", blind)
     assert (await scenarios.one_replica_cuts_off(rig)).failed > 0
+
+
+async def test_an_envoy_that_ended_by_itself_fails_its_test(rig: Rig) -> None:
+    gateway = await rig.gateway()
+    os.kill(gateway.envoy.pid, signal.SIGSEGV)
+    await until(lambda: gateway.envoy.has_ended)
+    with pytest.raises(RuntimeError, match="ended by itself with -"):
+        await rig.close()

@@ -63,8 +63,11 @@ def server_at(url: str) -> "PrometheusServer":
     except ImportError as fault:
         message = "Prometheus is asked with prometheus-api-client: install 'modelfleet[cli]'"
         raise UsageError(message) from fault
-    files = (os.environ.get(f"MODELFLEET_PROMETHEUS_{kind}_FILE", "") for kind in ("TOKEN", "CA"))
-    return PrometheusServer(url, PATIENCE_SECONDS, Access(*files))
+    access = Access(
+        token_file=os.environ.get("MODELFLEET_PROMETHEUS_TOKEN_FILE", ""),
+        ca_file=os.environ.get("MODELFLEET_PROMETHEUS_CA_FILE", ""),
+    )
+    return PrometheusServer(url, PATIENCE_SECONDS, access)
 
 
 def read(server: "PrometheusServer", query: str, span: Span) -> "Mapping[Labels, Column]":

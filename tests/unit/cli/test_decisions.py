@@ -148,3 +148,9 @@ def test_metrics_are_those_of_the_operator():
     exposed = {one._name for one in metrics.OF_MODELS}
     assert set(module._SINGLE.values()) <= exposed
     assert {"modelfleet_scaling_slots", "modelfleet_scaling_replicas"} <= exposed
+
+
+def test_token_of_the_environment_is_used(monkeypatch, tmp_path):
+    monkeypatch.setenv("MODELFLEET_PROMETHEUS_TOKEN_FILE", str(tmp_path / "absent"))
+    with prometheus(answers) as server, pytest.raises(UsageError, match="no token for Prometheus"):
+        decisions(server_at(server.url), "team-a", "digits", SPAN)

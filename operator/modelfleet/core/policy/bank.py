@@ -9,14 +9,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from modelfleet.core.policy.forecast import at_risk
+from modelfleet.core.policy.forecast import TAIL, at_risk
 from modelfleet.core.policy.series import Floats
 from modelfleet.core.policy.tuning import PRICES, RISKS, TAUS, Tuning
 
 HIGHEST: Final = 25.0
 """Logarithm of 7e10 slots: a forecast from strange figures must not overflow before its cap."""
-TAIL: Final = np.float32(0.25)
-"""Of log demand, as `forecast.uninformed` has it."""
 _RISKS: Final = np.array(RISKS, dtype=np.float32)
 _PRICES: Final = np.array(PRICES, dtype=np.float32)
 

@@ -20,6 +20,8 @@ SMOOTH = 0.01
 RIDGE, RIDGE_ROWS = 0.002, 150.0
 """Pull towards the prior: RIDGE + RIDGE_ROWS / n for n rows."""
 LEAST_ROWS = 60
+TAIL = np.float32(0.25)
+"""Of log demand, where nothing is known: it is more than x above the present as exp(-x / TAIL)."""
 ROWS_OF_IDLE, ROWS_OF_REQUEST = 1_000, 4
 """A history has at most as many rows as requests times the second, but not fewer than the first."""
 
@@ -42,7 +44,7 @@ def uninformed() -> Coefficients:
     Worked example: the 99 % quantile of the logarithm is 0.25 * 4.6 - 0.1 = 1.05 above the level.
     """
     start = np.zeros((FEATURES, len(TAUS)), dtype=np.float32)
-    start[0] = 0.25 * -np.log1p(-TAUS) - 0.1
+    start[0] = TAIL * -np.log1p(-TAUS) - 0.1
     return Coefficients(start, start.copy())
 
 

@@ -9,7 +9,7 @@ from modelfleet.core.policy.explain import sentence
 from modelfleet.core.policy.fleet import Fleet, Observed, Wanted
 from modelfleet.core.policy.forecast import uninformed
 from modelfleet.core.policy.service import Service
-from modelfleet.core.policy.tuning import DAY_BINS, SHIPPED
+from modelfleet.core.policy.tuning import SHIPPED
 
 SERVICES = (Service(60, 5, 8, 2), Service(10, 1, 1, 0.05), Service(180, 5, 16, 20))
 
@@ -117,7 +117,6 @@ def test_model_that_is_hardly_known_gives_nothing_back():
 
 def test_cap_example():
     one = fleet()
-    one.present.age[:] = DAY_BINS // 2
     step(one, np.array([400, 0, 0]))
     assert one.present.load[0] == 160
     assert step(one, np.array([400, 0, 0])).cap[0] == pytest.approx(1.05 * 160, rel=1e-3)

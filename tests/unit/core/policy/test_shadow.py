@@ -8,7 +8,7 @@ from modelfleet.core.policy.tuning import SHIPPED
 
 TABLE = np.array([[20.0, 5.0, 2.0, 1.0]])
 ABOUT = About(TABLE, SHIPPED)
-PRICE = np.array([[4.0]], dtype=np.float32)
+PRICES = np.array([4.0], dtype=np.float32)
 
 
 def column(*values: float) -> np.ndarray:
@@ -17,7 +17,7 @@ def column(*values: float) -> np.ndarray:
 
 def drive(start: list[float], counts: float = 0.0, keep: float = 0.0) -> tuple[Shadow, list[float]]:
     """One model, one candidate; ready replicas after each step."""
-    shadow, ready = Shadow(1, PRICE[0], SHIPPED), []
+    shadow, ready = Shadow(1, PRICES, SHIPPED), []
     for step, level in enumerate(start):
         shadow.serve(np.array([counts]), ABOUT, step)
         shadow.act(column(level), column(keep), column(counts / 5), ABOUT, step)
@@ -25,32 +25,30 @@ def drive(start: list[float], counts: float = 0.0, keep: float = 0.0) -> tuple[S
     return shadow, ready
 
 
+def backlog(queue: float, rate: float, *prices: float) -> np.ndarray:
+    """Slots for each price, with five replicas ready and none on the way."""
+    found = backlog_level(
+        column(queue), column(rate), column(5), column(0), ABOUT, price=column(*prices)
+    )
+    return found[0]
+
+
 def test_backlog_example():
-    found = backlog_level(column(40), column(10.0), column(5), column(0), ABOUT, price=PRICE)
-    assert found[0, 0] == pytest.approx(16.32, abs=0.01)
+    assert backlog(40, 10.0, 4.0)[0] == pytest.approx(16.32, abs=0.01)
 
 
 @pytest.mark.parametrize(("price", "seconds"), [(1e-6, 20), (1e6, 4)])
 def test_backlog_is_worked_off_within_bounds_at_any_price(price, seconds):
-    found = backlog_level(
-        column(40), column(10.0), column(5), column(0), ABOUT, price=column(price)
-    )
-    assert found[0, 0] == pytest.approx(10 + 40 / seconds)
+    assert backlog(40, 10.0, price)[0] == pytest.approx(10 + 40 / seconds)
 
 
 def test_dearer_violations_ask_for_more_slots():
-    prices = column(0.5, 4.0, 16.0)
-    levels = backlog_level(column(40), column(10.0), column(5), column(0), ABOUT, price=prices)[0]
-    assert (np.diff(levels) > 0).all()
+    assert (np.diff(backlog(40, 10.0, 0.5, 4.0, 16.0)) > 0).all()
 
 
 def test_backlog_that_will_be_gone_asks_for_nothing():
-    assert (
-        backlog_level(column(40), column(1.0), column(5), column(0), ABOUT, price=PRICE)[0, 0] == 0
-    )
-    assert (
-        backlog_level(column(11), column(20.0), column(5), column(0), ABOUT, price=PRICE)[0, 0] == 0
-    ), "in time"
+    assert backlog(40, 1.0, 4.0)[0] == 0
+    assert backlog(11, 20.0, 4.0)[0] == 0, "in time"
 
 
 def test_replicas_serve_one_start_up_after_the_order():
