@@ -130,3 +130,13 @@ def written(event: Json) -> str:
     reference = event["objectRef"]
     sub = f"/{reference['subresource']}" if reference.get("subresource") else ""
     return f"{event['verb']} {reference['resource']}{sub} {reference.get('name', '')}"
+
+
+def reasons(namespace: str) -> str:
+    """What the operator said of the models in a namespace: events and scaling, for a failure."""
+    said = [f"{e.get('reason')}: {e.get('message')}" for e in items("events", namespace)]
+    scaling = [
+        f"{m['metadata']['name']}: {json.dumps((m.get('status') or {}).get('scaling'))}"
+        for m in items("mlmodels", namespace)
+    ]
+    return "\n".join((*said, *scaling))

@@ -40,7 +40,7 @@ def test_steady_traffic_and_operator_restart_write_nothing(namespace, store, loa
     restart = [stack.written(w) for w in stack.writes(before)]
     total = load.end()["total"]
     print(f"\n{QUIET_SECONDS:.0f} s at 50/s: {len(steady)} writes; restart: {len(restart)} writes")
-    assert steady == []
-    assert restart == []
+    assert steady == [], stack.reasons(namespace)
+    assert restart == [], stack.reasons(namespace)
     assert {p["metadata"]["uid"] for p in stack.items("pods", namespace)} == pods
     assert total["failed"] == 0, total

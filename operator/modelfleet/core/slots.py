@@ -22,6 +22,8 @@ MEMORY_ANSWERS = 2000.0
 LEAST_ANSWERS = 60.0
 FORGET_SECONDS = 86_400.0
 """After a day without an answer a level has lost half of its evidence, and is tried again."""
+STALL_WINDOWS, STALL_SECONDS = 2, 60.0
+"""So many slow windows within such a time may be a stall of the node, which is no one's load."""
 RECALLED_ANSWERS = 4 * LEAST_ANSWERS
 """What only a status says counts as so many answers: it is forgotten after two days."""
 
@@ -77,9 +79,16 @@ class Evidence:
     """Replicas that worked during the last bucket; 0 where nobody knows."""
     settled_at: float = float("-inf")
     """Before, answers come of requests that began when fewer or more replicas worked."""
+    slow_at: tuple[float, ...] = ()
+    """When the last windows ended in which more answers were slow than promised."""
 
-    def after(self, bucket: Bucket, ready: int) -> "Evidence":
-        """With one more bucket, during which `ready` replicas worked."""
+    def after(self, bucket: Bucket, ready: int, aim: float) -> "Evidence":
+        """With one more bucket, during which `ready` replicas worked; `aim` may be slow.
+
+        Requests pile up while a node stands still, so that a stall looks like too many at once.
+        Only slow windows that come again and again are counted. Worked example: 1 s without an
+        answer makes one slow window, or two where it lies between them: neither is counted.
+        """
         if ready <= 0 or bucket.held:
             # What is parked comes all at once: nothing to learn from.
             return replace(self, window=None)
@@ -91,9 +100,15 @@ class Evidence:
         window = bucket if self.window is None else _sum(self.window, bucket)
         if window.seconds < WINDOW_SECONDS or not window.completions:
             return replace(self, window=window, ready=ready)
+        slow_at = self.slow_at
+        if window.slow > aim * window.completions:
+            lately = [at for at in slow_at if bucket.at - at < STALL_SECONDS]
+            slow_at = (*slow_at, bucket.at)[-STALL_WINDOWS:]
+            if len(lately) < STALL_WINDOWS:
+                return replace(self, window=None, ready=ready, slow_at=slow_at)
         levels, place = list(self.levels), _place(window.in_flight / ready)
         levels[place] = levels[place].after(window)
-        return replace(self, levels=tuple(levels), window=None, ready=ready)
+        return replace(self, levels=tuple(levels), window=None, ready=ready, slow_at=slow_at)
 
     def judged(self, aim: float, now: float) -> tuple[int, int]:
         """Places of the highest level within the promise and of the next one that is not.

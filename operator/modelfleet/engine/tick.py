@@ -155,10 +155,11 @@ class Ticker:
     def _learn(self, key: Key, entry: Entry, seen: Seen, bucket: Bucket) -> None:
         """How many requests at once a replica answers within the objective."""
         self._judge_anew(key, entry, seen)
-        before, entry.evidence = entry.evidence, entry.evidence.after(bucket, seen.ready)
+        params = seen.params
+        before = entry.evidence
+        entry.evidence = before.after(bucket, seen.ready, params.aim)
         if entry.evidence.levels is before.levels:
             return
-        params = seen.params
         entry.slots = learned_slots(
             entry.evidence, params.slots, params.aim, bucket.at, is_fixed=params.is_hint
         )

@@ -96,6 +96,21 @@ def test_concurrency_example():
     assert demand.replicas == pytest.approx(1.5)
 
 
+def test_requests_under_way_at_one_moment_are_no_load():
+    """A new leader's first look falls into 300 ms in which its own start kept the node busy."""
+    params = ScalingParams(0, 10, 4, 60.0, 300.0)
+    signal, calm = ConcurrencySignal(), window(50, in_flight=1)
+    queue = replace(calm.buckets[-1], in_flight=16)
+    assert signal.demand(_with(calm, (queue,)), params) is None
+    found = signal.demand(_with(calm, (queue, *calm.buckets[-4:])), params)
+    assert found is not None
+    assert found.replicas == 0.25
+    none_serves = replace(_with(calm, (queue,)), ready=0)
+    found = signal.demand(none_serves, params)
+    assert found is not None
+    assert found.replicas == 4, "where nobody serves there is nothing to wait for"
+
+
 def test_backlog_is_finite_work():
     held = window(0, held=40, service_seconds=0.1, startup_seconds=2.0)
     demand = ConcurrencySignal().demand(held, ScalingParams(0, 10, 2, 60.0, 300.0))
