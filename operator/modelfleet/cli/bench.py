@@ -7,6 +7,7 @@ policy that did well.
 import argparse
 import contextlib
 import functools
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from modelfleet.cli.options import UsageError, parser, service_of, skip_of
 
 if TYPE_CHECKING:
-    from modelfleet.simulate.baselines.base import Peer
     from modelfleet.simulate.bench import Case, Draw, Note, Outcome
 
     Measure = Callable[[Case, Sequence[Draw], Note], Sequence[Outcome]]
@@ -49,6 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--policies", metavar="A,B", help="some of them; a wrong name lists all")
     made.add_argument("--seeds", type=int, default=3, metavar="N", help="draws of requests (3)")
     made.add_argument(
+        "--jobs", type=int, metavar="N", help="policies measured side by side (one for each core)"
+    )
+    made.add_argument(
         "--least-replicas", type=int, metavar="N", help="of each model (1; 0 with --fleet)"
     )
     return made
@@ -57,13 +60,16 @@ def _parser() -> argparse.ArgumentParser:
 def _autoscale(chosen: argparse.Namespace) -> int:
     from modelfleet.simulate import report
     from modelfleet.simulate.bench import draws
+    from modelfleet.simulate.parallel import side_by_side
 
     policies = _policies(chosen.policies)
     case = _case(chosen)
     steps = len(case.seeds) + sum(count for count, _ in policies)
     with _progress(steps) as note:
         drawn = draws(case, note)
-        outcomes = [o for _, measure in policies for o in measure(case, drawn, note)]
+        tasks = [functools.partial(measure, case, drawn) for _, measure in policies]
+        measured = side_by_side(tasks, chosen.jobs or os.cpu_count() or 1, note)
+    outcomes = [outcome for found in measured for outcome in found]
     found = report.document(case, drawn, outcomes)
     _print(report.table(found))
     if chosen.json:
@@ -100,14 +106,13 @@ def _case(chosen: argparse.Namespace) -> "Case":
 def _policies(names: str | None) -> list[tuple[int, "Measure"]]:
     """What to measure in how many steps, in order; raises `UsageError` for a strange name."""
     from modelfleet.simulate.baselines import PEERS
-    from modelfleet.simulate.bench import static
 
     known: dict[str, tuple[int, Measure]] = {
         OURS: (1, _ours),
-        "static": (1, lambda case, drawn, note: [static(case, drawn, note)]),
+        "static": (1, _static),
     }
     for peer in PEERS:
-        known[peer.name] = (1 + peer.size, functools.partial(_peer, peer))
+        known[peer.name] = (1 + peer.size, functools.partial(_peer, peer.name))
     wanted = list(known) if names is None else [n.strip() for n in names.split(",")]
     strange = [n for n in wanted if n not in known]
     if strange:
@@ -116,11 +121,20 @@ def _policies(names: str | None) -> list[tuple[int, "Measure"]]:
     return [known[n] for n in wanted]
 
 
-def _peer(peer: "Peer", case: "Case", drawn: Sequence["Draw"], note: "Note") -> Sequence["Outcome"]:
+def _peer(name: str, case: "Case", drawn: Sequence["Draw"], note: "Note") -> Sequence["Outcome"]:
+    """By name, as peers are made of functions, which cannot be sent to another process."""
+    from modelfleet.simulate.baselines import PEERS
     from modelfleet.simulate.bench import best, default
 
+    peer = next(one for one in PEERS if one.name == name)
     found = [default(case, drawn, peer, note)]
     return found if peer.size == 0 else [*found, best(case, drawn, peer, note)]
+
+
+def _static(case: "Case", drawn: Sequence["Draw"], note: "Note") -> Sequence["Outcome"]:
+    from modelfleet.simulate.bench import static
+
+    return [static(case, drawn, note)]
 
 
 def _ours(case: "Case", drawn: Sequence["Draw"], note: "Note") -> Sequence["Outcome"]:

@@ -46,6 +46,17 @@ def test_bench_writes_json_and_picture(trace, tmp_path, capsys):
     assert "static" in capsys.readouterr().out
 
 
+def test_policies_side_by_side_say_the_same(trace, tmp_path):
+    """Also that peers can be sent to another process."""
+    found = []
+    for jobs in ("1", "2"):
+        options = ["--policies", "static,kubeai,modelfleet", "--seeds", "1", "--jobs", jobs]
+        options += ["--json", str(tmp_path / "o.json")]
+        assert bench(["autoscale", "--trace", str(trace), *SERVICE, *options]) == 0
+        found.append(json.loads((tmp_path / "o.json").read_text())["policies"])
+    assert found[0] == found[1]
+
+
 def test_floor_holds_for_our_policy_as_for_the_peers(trace, tmp_path):
     options = ["--policies", "modelfleet", "--seeds", "1", "--least-replicas", "9"]
     options += ["--json", str(tmp_path / "o.json")]
