@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from modelfleet.cli.bench import bench
-from modelfleet.simulate.generate import calendar_bursts, seasons, steps
+from modelfleet.simulate.generate import calendar_bursts, idle_fleet, seasons, steps
 from modelfleet.simulate.trace import Trace
 from tests.stack import ROOT
 
@@ -34,6 +34,10 @@ GENERATED: dict[str, tuple[Callable[[], Trace], str]] = {
     "steps": (steps, "120 5 8 6 1 7 1"),
 }
 """Traces with one property each, for which no public one is at hand."""
+FLEETS: dict[str, tuple[Callable[[], Mapping[str, Trace]], str]] = {
+    "idle fleet": (lambda: idle_fleet(models=20, days=3), "30 5 4 1 1 1 1"),
+}
+"""Many small models that may sleep. Service times are those of the trace."""
 OPTIONS = (
     "startup-seconds",
     "wait-seconds",
@@ -54,7 +58,8 @@ def run() -> dict[str, Any]:
     only = os.environ.get("BENCH_ONLY")
     for name, file, values in _scenarios(folder, only):
         target = folder / f"{name.replace(' ', '-')}.json"
-        arguments = ["autoscale", "--trace", str(file), "--json", str(target)]
+        kind = "--fleet" if name in FLEETS else "--trace"
+        arguments = ["autoscale", kind, str(file), "--json", str(target)]
         for option, value in zip((*OPTIONS, "rate-times"), values.split(), strict=True):
             arguments += [f"--{option}", value]
         arguments += ["--seeds", os.environ.get("BENCH_SEEDS", "3")]
@@ -81,6 +86,24 @@ def _scenarios(folder: Path, only: str | None) -> Iterator[tuple[str, Path, str]
             target = folder / f"{name.replace(' ', '-')}.csv"
             _write(make(), target)
             yield name, target, values
+    for name, (make_fleet, values) in FLEETS.items():
+        if only in (None, "", name):
+            target = folder / f"{name.replace(' ', '-')}.csv"
+            _write_fleet(make_fleet(), target)
+            yield name, target, values
+
+
+def _write_fleet(traces: Mapping[str, Trace], target: Path) -> None:
+    rows = sorted(row for model, trace in traces.items() for row in _requests(model, trace))
+    with target.open("w", encoding="utf-8") as file:
+        file.write("t_seconds,model,execution_seconds\n")
+        file.writelines(f"{at:.3f},{model},{seconds:.4f}\n" for at, model, seconds in rows)
+
+
+def _requests(model: str, trace: Trace) -> Iterator[tuple[float, str, float]]:
+    if trace.moments is not None and trace.work_seconds is not None:
+        for moment, seconds in zip(trace.moments, trace.work_seconds, strict=True):
+            yield float(moment), model, float(seconds)
 
 
 def _write(trace: Trace, target: Path) -> None:
