@@ -48,6 +48,8 @@ class ModelServer:
         self.model: OnnxModel | None = None
         self._on_failure = on_failure
         self._workers = ThreadPoolExecutor(config.slots, thread_name_prefix="inference")
+        # One more than work, so that no worker waits for the next one to be read.
+        self._turns = asyncio.Semaphore(config.slots + 1)
 
     async def load(self) -> None:
         """Load in a worker thread."""
@@ -110,14 +112,21 @@ class ModelServer:
         length = request.headers.get("content-length")
         if length is not None and int(length) > self.config.most_bytes:
             return _error(413, f"the body must be at most {self.config.most_bytes} bytes")
+        raw, came = await request.body(), time.perf_counter()
+        # Read into numbers a body takes many times its bytes: a queue of them would be the end of
+        # the process, and of everything that waits in it.
+        async with self._turns:
+            return await self._answer(model, raw, came)
+
+    async def _answer(self, model: OnnxModel, raw: bytes, came: float) -> Response:
         try:
-            body = orjson.loads(await request.body())
+            body = orjson.loads(raw)
             inputs = inputs_of(body, model.inputs)
         except orjson.JSONDecodeError as error:
             return _error(400, f"the body must be JSON: {error}")
         except RequestError as error:
             return _error(400, str(error))
-        outputs = await self._run(model, inputs)
+        outputs = await self._run(model, inputs, came)
         answer: dict[str, Any] = {
             "model_name": self.config.name,
             "model_version": self.config.version,
@@ -128,13 +137,11 @@ class ModelServer:
         return _json(answer)
 
     async def _run(
-        self, model: OnnxModel, inputs: dict[str, Array]
+        self, model: OnnxModel, inputs: dict[str, Array], came: float
     ) -> list[tuple[TensorSpec, Array]]:
-        asked = time.perf_counter()
-
         def work() -> list[tuple[TensorSpec, Array]]:
             started = time.perf_counter()
-            observe.WAIT_SECONDS.observe(started - asked)
+            observe.WAIT_SECONDS.observe(started - came)
             outputs = model.infer(inputs)
             observe.INFERENCE_SECONDS.observe(time.perf_counter() - started)
             observe.observe_outputs(outputs)

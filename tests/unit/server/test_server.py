@@ -1,6 +1,9 @@
 """The model server with a real ONNX model, through its HTTP routes."""
 
 import asyncio
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +12,7 @@ import pytest
 from onnx import TensorProto, helper
 from starlette.testclient import TestClient
 
+from modelfleet.server import app
 from modelfleet.server.app import ModelServer, ServerConfig
 from modelfleet.server.model import NotAModelError, OnnxModel
 from modelfleet.server.protocol import TensorSpec, inputs_of
@@ -72,6 +76,31 @@ def test_infer(client):
     outputs = {o["name"]: o for o in answer["outputs"]}
     assert outputs["Y"]["data"] == [2, 4, 6, 12, 10, 8]
     assert outputs["label"]["data"] == [2, 0]
+
+
+def test_waiting_requests_are_not_read_into_numbers(server, client, monkeypatch):
+    """A queue of bodies is bytes; of numbers it would be ten times that, and the pod's end."""
+    go, read = threading.Event(), []
+
+    def slow(*_: object) -> list:
+        go.wait(10)
+        return []
+
+    monkeypatch.setattr(server.model, "infer", slow)
+    monkeypatch.setattr(app, "inputs_of", lambda *given: read.append(given) or inputs_of(*given))
+    body = request([1, 2, 3], [1, 3])
+    with client, ThreadPoolExecutor(20) as callers:
+        asks = [
+            callers.submit(client.post, "/v2/models/double/infer", json=body) for _ in range(20)
+        ]
+        until = time.monotonic() + 10
+        while len(read) < server.config.slots + 1 and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(0.2)
+        assert len(read) == server.config.slots + 1
+        go.set()
+        assert [ask.result().status_code for ask in asks] == [200] * 20
+    assert len(read) == 20
 
 
 @pytest.mark.parametrize(
