@@ -5,6 +5,8 @@ threads, so health answers stay quick under load.
 """
 
 import asyncio
+import contextlib
+import ctypes
 import math
 import time
 from collections.abc import Callable
@@ -60,6 +62,7 @@ class ModelServer:
         except NotAModelError as error:
             self._on_failure(error)
             return
+        _give_back()
         observe.LOAD_SECONDS.observe(time.perf_counter() - started)
 
     async def ready(self, _: Request) -> Response:
@@ -172,6 +175,15 @@ class ModelServer:
                 Route("/metrics", self.metrics),
             ]
         )
+
+
+def _give_back() -> None:
+    """To the kernel, what loading needed and the allocator keeps: a third of a small model's pod.
+
+    Only glibc can; elsewhere nothing happens.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _json(value: Any) -> Response:
