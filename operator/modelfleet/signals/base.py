@@ -5,9 +5,14 @@ answer by minimum or maximum: that is the ask's business.
 """
 
 import math
+from statistics import median
 from typing import Protocol
 
 from modelfleet.facts.scaling import Demand, ScalingParams, Window
+
+RECENT_SECONDS = 5.0
+LEAST_BUCKETS = 3
+"""Where replicas serve: a number of requests under way is of one moment, and one is no load."""
 
 
 class Signal(Protocol):
@@ -30,3 +35,16 @@ def staffed(load: float, slots: int) -> float:
     Worked example: 1 busy slot on average and 1 slot a replica: (1 + 1.5 * 1) / 1 = 2.5.
     """
     return (load + 1.5 * math.sqrt(load)) / slots
+
+
+def under_way(window: Window) -> float:
+    """Requests under way in the last seconds; 0 before they were watched for long enough.
+
+    The median where replicas serve: a new leader looks first while its own start keeps the node
+    busy, and must not believe in the queue of that moment. Worked example: 16, 1, 1: one.
+    """
+    recent = [b for b in window.buckets if window.now - b.at < RECENT_SECONDS]
+    if window.ready > 0:
+        return median(b.in_flight for b in recent) if len(recent) >= LEAST_BUCKETS else 0.0
+    seconds = sum(b.seconds for b in recent)
+    return sum(b.in_flight * b.seconds for b in recent) / seconds if seconds > 0 else 0.0

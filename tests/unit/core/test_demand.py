@@ -62,6 +62,25 @@ def test_rate_example():
     assert demand.replicas == pytest.approx(2.5)
 
 
+@pytest.mark.parametrize("forecast", [None, Forecast(2, 3, "1.94 busy slots now")])
+def test_new_leader_adds_no_replica_where_nobody_waits(forecast):
+    """A model that is served well, by answers that are slow with the leader's own start."""
+    params = ScalingParams(0, 10, 4, 60.0, 300.0)
+    signal, new = RateSignal(), {"forecast": forecast, "observed_seconds": 8.0}
+    slow = window(52, service_seconds=0.0373, in_flight=2, **new)
+    found = signal.demand(slow, params)
+    assert found is not None
+    assert (found.replicas, "nobody waits" in found.why) == (1, True)
+    for other in (
+        replace(slow, observed_seconds=60.0),
+        replace(slow, ready=0),
+        window(52, service_seconds=0.0373, in_flight=5, **new),
+    ):
+        found = signal.demand(other, params)
+        assert found is not None
+        assert found.replicas > 1
+
+
 def test_rate_knows_nothing_before_the_first_answer():
     assert RateSignal().demand(window(20, service_seconds=0), PARAMS) is None
 
