@@ -87,6 +87,8 @@ def _case(chosen: argparse.Namespace) -> "Case":
 
     if (chosen.trace is None) == (chosen.fleet is None):
         raise UsageError("either --trace or --fleet is needed")
+    if chosen.jobs is not None and chosen.jobs < 1:
+        raise UsageError("--jobs must be at least 1")
     seeds, aim = range(1, chosen.seeds + 1), chosen.aim_percent / 100
     if not seeds or not 0 < aim < 1:
         raise UsageError("--seeds must be at least 1, --aim-percent between 0 and 100")

@@ -58,6 +58,7 @@ class Ticker:
         self._flight: dict[str, dict[str, int]] = {}
         self._complete_since: float | None = None
         self._incomplete_since: float | None = monotonic()
+        self._begun_at = monotonic()
 
     def silent_seconds(self) -> float:
         """How long not every gateway has reported; 0 while all do."""
@@ -66,7 +67,7 @@ class Ticker:
     def begin(self) -> None:
         """Leading begins: what came before is not of this moment."""
         self._gateways.take_samples()
-        self._incomplete_since = self._monotonic()
+        self._incomplete_since = self._begun_at = self._monotonic()
 
     def tick(self) -> None:
         """Take the samples, decide for all models with traffic, wake those that change."""
@@ -211,6 +212,7 @@ class Ticker:
             is_complete=self._complete_since is not None,
             forecast=self.forecaster.forecast(key),
             readings=readings,
+            led_seconds=now - self._begun_at,
         )
         params = _params(entry, seen)
         found = demands(window, params)

@@ -10,7 +10,7 @@ from modelfleet.signals.base import RECENT_SECONDS, staffed, under_way
 TREND_SECONDS = 15.0
 MOST_AHEAD_SECONDS = 120.0
 NEW_SECONDS = 20.0
-"""So long has a leader only just begun to watch."""
+"""So long has a leader only just begun; a gateway that is silent later is another matter."""
 
 
 class RateSignal:
@@ -33,11 +33,13 @@ class RateSignal:
             found is None
             or found.replicas <= have
             or window.ready == 0
-            or window.observed_seconds >= NEW_SECONDS
+            or window.led_seconds >= NEW_SECONDS
             or under_way(window) > window.ready * params.slots
         ):
             return found
-        return Demand(have, f"{found.why}; just begun to watch, and nobody waits", found.keep)
+        return Demand(
+            have, f"{found.why}; this leader has just begun, and nobody waits", found.keep
+        )
 
     @staticmethod
     def _demand(window: Window, params: ScalingParams) -> Demand | None:

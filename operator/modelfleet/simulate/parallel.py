@@ -12,8 +12,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
+from modelfleet.simulate.bench import Note
+
 T = TypeVar("T")
-Note = Callable[[str], None]
 POLL_SECONDS = 0.2
 
 

@@ -84,6 +84,7 @@ def test_bench_of_a_fleet(fleet, tmp_path):
         (["--trace", "TRACE", "--slots=0"], "slots must be at least 1"),
         (["--trace", "TRACE", "--skip-days", "3"], "leaves nothing to score"),
         (["--trace", "TRACE", "--seeds", "0"], "--seeds must be at least 1"),
+        (["--trace", "TRACE", "--jobs", "0"], "--jobs must be at least 1"),
     ],
 )
 def test_bench_says_what_is_wrong(trace, capsys, arguments, message):

@@ -66,13 +66,13 @@ def test_rate_example():
 def test_new_leader_adds_no_replica_where_nobody_waits(forecast):
     """A model that is served well, by answers that are slow with the leader's own start."""
     params = ScalingParams(0, 10, 4, 60.0, 300.0)
-    signal, new = RateSignal(), {"forecast": forecast, "observed_seconds": 8.0}
+    signal, new = RateSignal(), {"forecast": forecast, "led_seconds": 8.0}
     slow = window(52, service_seconds=0.0373, in_flight=2, **new)
     found = signal.demand(slow, params)
     assert found is not None
     assert (found.replicas, "nobody waits" in found.why) == (1, True)
     for other in (
-        replace(slow, observed_seconds=60.0),
+        replace(slow, led_seconds=60.0, observed_seconds=0.0),  # A gateway is silent: not new.
         replace(slow, ready=0),
         window(52, service_seconds=0.0373, in_flight=5, **new),
     ):
