@@ -33,7 +33,7 @@ test: $(STAMP) ## Set everything up and run every test
 	@$(BIN)/python -m tests.run
 
 unit: $(STAMP) ## Tests without a cluster (about a minute)
-	@$(BIN)/pytest tests/unit tests/properties tests/sequences tests/engine tests/house tests/crds
+	@$(BIN)/pytest tests/unit tests/properties tests/sequences tests/house tests/crds
 
 gateway-tests: $(STAMP) ## The gateway against the real Envoy, on loopback
 	@$(BIN)/pytest tests/gateway

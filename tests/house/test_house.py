@@ -34,6 +34,14 @@ def test_operator_folder_is_no_package():
     assert not (ROOT / "operator" / "__init__.py").exists()
 
 
+def test_makefile_names_tests_that_exist():
+    """`make unit` named a folder that was gone, and nobody noticed."""
+    words = (ROOT / "Makefile").read_text().split()
+    named = {word for word in words if word.startswith("tests/")}
+    assert named
+    assert [word for word in sorted(named) if not (ROOT / word).exists()] == []
+
+
 @pytest.mark.parametrize("path", CHECKED, ids=lambda p: str(p.relative_to(ROOT)))
 def test_file_keeps_the_sizes(path):
     assert len(path.read_text().splitlines()) <= MOST_LINES

@@ -95,7 +95,7 @@ def weigh(fleet: Fleet, row: int) -> None:
     """A day was watched of a longer past: the rest counts as if it had been like that day.
 
     Shares stay as they are, and so does the number of requests in a day. Worked example: watched
-    for a day after 8 others: with half-lives of 7 days all sums grow by about 6.3.
+    for a day after 8 others: with the shipped half-lives all sums grow by 5.2.
     """
     factor = float(fleet._counted_seconds()[row]) / (JUDGED_BINS * BIN_SECONDS)
     for part in (fleet.choice, fleet.rest):

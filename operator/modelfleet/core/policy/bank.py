@@ -20,15 +20,15 @@ _PRICES: Final = np.array(PRICES, dtype=np.float32)
 
 
 class Bank:
-    """All candidates, in a fixed order: risks with each floor, then prices."""
+    """All candidates, in a fixed order: risks with each floor, then prices with the first."""
 
     def __init__(self, tuning: Tuning) -> None:
         """`risk` is NaN for those that follow a price, and the other way round."""
-        none_of = np.full(len(RISKS), np.nan, dtype=np.float32)
         floors = tuning.floors
-        self.risk = np.concatenate((_RISKS, _RISKS, np.full(len(PRICES), np.nan, dtype=np.float32)))
-        self.price = np.concatenate((none_of, none_of, _PRICES))
-        sizes = (len(RISKS), len(RISKS), len(PRICES))
+        risks, none_of = np.tile(_RISKS, len(floors)), np.full_like(_PRICES, np.nan)
+        self.risk = np.concatenate((risks, none_of))
+        self.price = np.concatenate((np.full_like(risks, np.nan), _PRICES))
+        sizes = (*(len(RISKS) for _ in floors), len(PRICES))
         self.floor = np.repeat(np.array([*floors, floors[0]], dtype=np.float32), sizes)
         self.is_high = self.floor >= max(floors)
         self.size = len(self.risk)
@@ -67,7 +67,7 @@ class Bank:
         # A price p buys the level where one more unit of log demand is met p times less often.
         best = (_PRICES[:, None] * TAUS - quantiles[0][:, None, :]).argmax(axis=-1)
         priced = np.stack([np.take_along_axis(side, best, axis=1) for side in quantiles])
-        both = np.concatenate((risk, risk, priced), axis=-1)
+        both = np.concatenate((*(risk for _ in self._tuning.floors), priced), axis=-1)
         found = np.exp(np.minimum(base[None, :, None] + both, HIGHEST)) - idle[None, :, None]
         np.maximum(found, 0.0, out=found)
         start = found[0]

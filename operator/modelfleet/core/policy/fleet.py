@@ -192,10 +192,11 @@ class Fleet:
         begun = self._begun(seen)
         self.choice.live(seen.ended * begun, seen.missed * begun, self.steps)
         violated = self.shadow.violated * begun[:, None]
-        self.choice.account(counts * begun, violated, billed, self.steps)
+        age = present.age
+        self.choice.account(counts * begun, violated, billed, step=self.steps, age=age)
         day_rate = self.choice.requests / np.maximum(self._counted_seconds(), BIN_SECONDS)
-        due = self.choice.choose(present.age, self._promise, about, day_rate)
-        self.rest.step(counts, present.days, about, self.steps)
+        due = self.choice.choose(age, self._promise, about, day_rate)
+        self.rest.step(counts, present.days, about, step=self.steps, age=age)
         if due.any():
             self.rest.choose(np.flatnonzero(due), self.choice.aim, about)
         self.steps += 1
@@ -209,11 +210,7 @@ class Fleet:
         return self._has_served
 
     def _counted_seconds(self) -> NDArray[np.float64]:
-        """Length of the forgetful window over which requests were summed."""
-        keep = 0.5 ** (1 / (24 * self.tuning.half_life_days))
-        hours = np.floor(self.present.age / HOUR_BINS)
-        whole = keep * (1 - keep**hours) / (1 - keep) * 3600
-        return np.asarray(whole + (self.present.age - hours * HOUR_BINS) * BIN_SECONDS)
+        return self.choice.counted_seconds(self.present.age)
 
     def _wanted(self, seen: Observed, found: "_Levels") -> Wanted:
         """The chosen candidate's levels with the real queue and the real replicas."""

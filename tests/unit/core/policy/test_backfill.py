@@ -111,7 +111,9 @@ def test_day_that_was_watched_stands_for_the_days_before():
     weigh(block, 0)
     per_day = block.choice.requests[0] / block._counted_seconds()[0] * 86_400
     assert np.isclose(per_day, 100_000, rtol=1e-6)
-    assert block.choice.cost[0, 3] > 100
+    factor = block._counted_seconds()[0] / 86_400
+    assert factor > 1.7
+    assert np.isclose(block.choice.cost[0, 3], 50 * factor, rtol=1e-6)
 
 
 def test_filled_past_knows_the_daily_peak():

@@ -32,7 +32,7 @@ def test_lower_risk_never_asks_for_less():
 def test_price_buys_where_its_density_is():
     """Q = -log(1 - tau) / p0 has p tau - Q largest at tau = 1 - 1 / (p p0)."""
     start, _ = levels(-np.log1p(-TAUS) * 0.1)
-    prices = start[2 * len(RISKS) :]
+    prices = start[len(SHIPPED.floors) * len(RISKS) :]
     assert (np.diff(prices) >= 0).all()
     at_one = prices[PRICES.index(1.0)]
     assert at_one == pytest.approx(8 * np.exp(-np.log(0.1) * 0.1) - 2, rel=0.06)

@@ -17,7 +17,9 @@ def played(counts, about=ABOUT, days=None) -> Rest:
     rest = Rest(1, SHIPPED)
     for step, count in enumerate(counts):
         known = NOT_KNOWN if days is None else days[step]
-        rest.step(np.array([count], dtype=np.float32), known, about, step)
+        rest.step(
+            np.array([count], dtype=np.float32), known, about, step=step, age=np.array([step])
+        )
     return rest
 
 
@@ -51,8 +53,15 @@ def test_unknown_before_the_first_choice():
 
 
 def test_short_regular_gaps_are_kept_through_and_long_ones_slept_through():
-    gaps = [*session(36, requests=300), *session(1000, requests=100)] * 12
+    gaps = [*session(36, requests=300), *session(1000, requests=500)] * 12
     assert 180 < chosen(played(gaps)) < 5000
+
+
+def test_half_of_the_error_budget_is_left_to_the_number_of_replicas():
+    # Asleep after each gap of 90 min: 12 of 800 requests are late, and a wake to come is feared.
+    rest = played(session(1080, requests=800) * 12)
+    assert chosen(rest, np.array([0.05])) < 5400
+    assert chosen(rest, np.array([0.025])) > 5400, "2.5 % would be enough for sleep alone"
 
 
 def test_gaps_that_cannot_be_afforded_keep_it_awake():
@@ -71,7 +80,7 @@ def test_smaller_promise_keeps_longer():
 
 
 def test_the_clock_wakes_it_where_earlier_days_were_busy():
-    day = [*session(940, requests=20)] * 18
+    day = [*session(920, requests=40)] * 18
     ahead = np.zeros((len(day), 2, 1), dtype=np.float32)
     for begin in range(0, len(day), 960):
         ahead[max(begin - 18, 0) : begin + 6] = 1.0
@@ -85,6 +94,7 @@ def test_rows_do_not_touch_each_other():
     about = About(np.array([[60.0, 1.0, 1.0, 0.5]] * 2), SHIPPED)
     both, alone = Rest(2, SHIPPED), played(session(300) * 4)
     for step, count in enumerate(session(300) * 4):
-        both.step(np.array([count, 7.0 * (step % 3)]), np.zeros((2, 2)), about, step)
+        counts = np.array([count, 7.0 * (step % 3)])
+        both.step(counts, np.zeros((2, 2)), about, step=step, age=np.full(2, step))
     assert both.cost[0] == pytest.approx(alone.cost[0])
     assert both.violated[0] == pytest.approx(alone.violated[0])
