@@ -59,7 +59,7 @@ def test_budget_example():
     spent = choice()
     spent.live(np.array([50_000.0]), np.array([600.0]), 0)
     spent.choose(np.array([DAY_BINS]), PROMISE, ABOUT, np.array([100_000 / 86_400]))
-    assert spent.aim[0] == pytest.approx(0.85 * 0.009, rel=1e-6)
+    assert spent.aim[0] == pytest.approx(0.8 * 0.009, rel=1e-6)
 
 
 def test_budget_forgets_after_its_window():
@@ -76,7 +76,7 @@ def test_aim_is_bounded():
     spent = choice()
     spent.live(np.array([1e6]), np.array([9e5]), 0)
     spent.choose(np.array([DAY_BINS]), PROMISE, ABOUT, RATE)
-    assert spent.aim[0] == pytest.approx(0.85 * 0.003)
+    assert spent.aim[0] == pytest.approx(0.8 * 0.003)
 
 
 def test_the_first_day_aims_a_little_nearer():
