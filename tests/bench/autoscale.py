@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,9 @@ GENERATED: dict[str, tuple[Callable[[], Trace], str]] = {
     "calendar bursts": (calendar_bursts, "120 5 8 6 1 7 1"),
     "seasons": (seasons, "120 5 8 6 1 7 1"),
     "steps": (steps, "120 5 8 6 1 7 1"),
+    "calendar bursts, 3 days": (partial(calendar_bursts, days=3, seed=5), "60 5 4 2 1 1 1"),
+    "seasons, 3 days": (partial(seasons, days=3, seed=5), "60 5 4 2 1 1 1"),
+    "steps, 3 days": (partial(steps, days=3, seed=5), "60 5 4 2 1 1 1"),
 }
 """Traces with one property each, for which no public one is at hand."""
 FLEETS: dict[str, tuple[Callable[[], Mapping[str, Trace]], str]] = {

@@ -67,7 +67,7 @@ class Bank:
         # A price p buys the level where one more unit of log demand is met p times less often.
         best = (_PRICES[:, None] * TAUS - quantiles[0][:, None, :]).argmax(axis=-1)
         priced = np.stack([np.take_along_axis(side, best, axis=1) for side in quantiles])
-        both = np.concatenate((*(risk for _ in self._tuning.floors), priced), axis=-1)
+        both = np.concatenate((np.tile(risk, len(self._tuning.floors)), priced), axis=-1)
         found = np.exp(np.minimum(base[None, :, None] + both, HIGHEST)) - idle[None, :, None]
         np.maximum(found, 0.0, out=found)
         start = found[0]

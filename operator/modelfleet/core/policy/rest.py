@@ -27,8 +27,8 @@ _OFF: Final = -1.0
 _REACH: Final = MINUTE_BINS
 """Bins after a request that still belong to its session."""
 SHARE: Final = 0.5
-"""Of the error budget, as `choice` spends it too. With the whole of it an idle fleet broke its
-promise (1.6 % instead of 1 %)."""
+"""Of the error budget that sleep may spend, as `choice` spends it too. With the whole of it an idle
+fleet broke its promise (1.6 % instead of 1 %)."""
 
 
 class Rest(Costs):
