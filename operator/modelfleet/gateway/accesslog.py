@@ -110,12 +110,13 @@ class AccessLog:
             return
         if is_held:
             return
-        counter.end(_endpoint(common))
+        endpoint = _endpoint(common)
+        counter.end(endpoint)
         if flags is not None and (
             flags.upstream_connection_termination or flags.upstream_remote_reset
         ):
             counter.failed_attempts += 1
-            self._traffic.reset(headers.get(naming.HEADER_STREAM, ""))
+            self._traffic.reset(headers.get(naming.HEADER_STREAM, ""), endpoint)
 
     def _request_ended(self, entry: Any, common: Any) -> None:
         if not common.route_name or common.route_name == naming.UNKNOWN:

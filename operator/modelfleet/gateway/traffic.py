@@ -22,6 +22,9 @@ from modelfleet.facts.traffic import (
 _LOG_GROWTH = math.log(LATENCY_GROWTH)
 _REMEMBERED = 20_000
 _REMEMBERED_SECONDS = 120.0
+ONE_DEATH_SECONDS = 0.25
+"""Resets of one request by one replica within this time are one death: while Envoy's threads learn
+of it, a retry may meet the same replica again. Who was held comes back after 0.5 s at least."""
 
 
 def latency_bucket(seconds: float) -> int:
@@ -125,7 +128,8 @@ class Traffic:
         """`clock` gives monotonic seconds."""
         self._clock = clock
         self._counters: dict[tuple[str, str], Counter] = {}
-        self._resets: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._resets: OrderedDict[str, tuple[int, str, float]] = OrderedDict()
+        """By request: by how many deaths it was cut off, by whom at last, and when."""
         self._bias: dict[tuple[str, str, str], int] = {}
         self.entries = 0
         self.unknown = 0
@@ -149,22 +153,23 @@ class Traffic:
             for refusal in [r for r in self.refused if r[0] == model]:
                 del self.refused[refusal]
 
-    def reset(self, stream: str) -> None:
-        """A replica cut this request off."""
-        number, _ = self._resets.pop(stream, (0, 0.0))
+    def reset(self, stream: str, endpoint: str) -> None:
+        """A replica cut this request off; again in the same death counts once."""
+        number, last, at = self._resets.pop(stream, (0, "", 0.0))
         now = self._clock()
-        self._resets[stream] = (number + 1, now)
+        is_same = endpoint == last and now - at < ONE_DEATH_SECONDS
+        self._resets[stream] = (number + (not is_same), endpoint, now)
         while self._resets:
             oldest = next(iter(self._resets))
             if len(self._resets) <= _REMEMBERED and (
-                now - self._resets[oldest][1] < _REMEMBERED_SECONDS
+                now - self._resets[oldest][2] < _REMEMBERED_SECONDS
             ):
                 break
             del self._resets[oldest]
 
     def resets(self, stream: str) -> int:
         """How many replicas have cut this request off."""
-        return self._resets.get(stream, (0, 0.0))[0]
+        return self._resets.get(stream, (0, "", 0.0))[0]
 
     def take(self, gateway: str, seconds: float, held: Mapping[str, int]) -> GatewaySample:
         """The bucket of `seconds` that ends now."""
