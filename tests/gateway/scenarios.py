@@ -119,3 +119,25 @@ async def one_replica_cuts_off(rig: Rig, requests: int = 60) -> Load:
         else:
             seen.failures[f"{answer.code} {answer.body}"] += 1
     return seen
+
+
+async def emptied_between_attempts(rig: Rig, rounds: int = 4) -> Load:
+    """Replicas refuse requests; while the holder has these, the replicas leave, then its agent."""
+    await rig.served(1, 2)
+    first, second = await rig.gateway(), await rig.gateway()
+    servers = list(rig.servers.values())
+    clients = 20
+    async with rig.load(clients) as seen:
+        for _ in range(rounds):
+            await asyncio.sleep(0.2)
+            await asyncio.gather(*(server.kill() for server in servers))
+            await until(lambda: sum(first.agent.holder.held.values()) == clients)
+            rig.endpoints(1)
+            await rig.fed(1)
+            await first.cancel_agent()
+            await until(lambda: sum(second.agent.holder.held.values()) == clients)
+            await asyncio.gather(*(server.start() for server in servers))
+            rig.endpoints(1, 1, 2)
+            await first.start_agent(rig.objects)
+            await until(lambda: not first.agent.holder.held and not second.agent.holder.held)
+    return seen

@@ -150,3 +150,44 @@ async def test_a_stopped_gateway_loses_nothing(rig: Rig) -> None:
     answers = await asyncio.gather(*asked)
     await stopping
     assert {answer.code for answer in answers} == {HTTPStatus.OK}
+
+
+async def test_replicas_leave_between_two_attempts_of_a_request(rig: Rig) -> None:
+    seen = await scenarios.emptied_between_attempts(rig)
+    assert seen.failures == {}
+    assert seen.total > 100
+
+
+async def test_a_dying_replica_with_more_requests_than_may_wait(rig: Rig) -> None:
+    await rig.served(1, 2, delay=0.3, hold_max_requests=3)
+    gateway = await rig.gateway()
+    async with rig.load(40) as seen:
+        await asyncio.sleep(0.5)
+        await rig.servers[f"{rig.network}.1.1"].kill()
+        await asyncio.sleep(0.5)
+        rig.endpoints(1, 2)
+        await rig.fed(1, 2)
+    assert seen.failures == {}
+    assert gateway.agent.traffic.refused == {}
+
+
+async def test_a_request_waits_until_an_agent_that_starts_knows_its_model(rig: Rig) -> None:
+    await rig.served()
+    gateway = await rig.gateway()
+    await gateway.cancel_agent()
+    gateway.agent = type(gateway.agent)(gateway.config)
+    running = asyncio.create_task(gateway.agent.run(gateway.stop_event))
+    await asyncio.sleep(1.5)
+    assert "watches" in gateway.agent.why_not_ready()
+    asked = asyncio.create_task(rig.ask())
+    await asyncio.sleep(1)
+    assert not asked.done()
+    for kind, obj in rig.objects.values():
+        gateway.agent.put(kind, obj)
+    gateway.agent.synced()
+    await rig.replica(1)
+    rig.endpoints(1, 1)
+    answer = await asked
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert answer.code == HTTPStatus.OK

@@ -147,6 +147,7 @@ class Agent:
         self.configuration.refresh_holders()
         for name in list(self.fleet.records):
             self.configuration.refresh(name)
+        self.holder.begin()
         self._discovery.open()
 
     def _refresh_version(self, name: Name) -> None:

@@ -7,6 +7,7 @@ it, and never bounce the same request twice within half a second.
 """
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,8 +21,13 @@ from modelfleet.gateway.traffic import Traffic
 
 FLOOR_SECONDS = 0.5
 LONGEST_FLOOR_SECONDS = 4.0
-EASY_ATTEMPTS = 4
-"""Up to this attempt the floor stays at its least; two failures always lead here twice."""
+PASSING_ATTEMPTS = 2
+"""Up to this attempt nobody has to stay: the first failure on a replica leads here as the second
+attempt, and most likely another replica can serve it at once."""
+EASY_ATTEMPTS = 3
+"""Up to this attempt the floor stays at its least."""
+SYNC_SECONDS = 10.0
+"""How long a request waits for an agent that has just started to know the models."""
 DEADLY_RESETS = 2
 RETRY_AFTER_SECONDS = 5
 
@@ -60,11 +66,12 @@ class Parked:
 
 
 def floor_seconds(attempt: int) -> float:
-    """Least stay by attempt: none at first, then 0.5 s, doubling from the fifth on to 4 s.
+    """Least stay by attempt: none for two, then 0.5 s, doubling from the fourth on to 4 s.
 
-    Ten retries last 17 s then: long enough for a killed agent of the calling Envoy to return.
+    Ten retries last 13 s when every other one meets a dead replica, and longer when all come here:
+    enough for a killed agent of the calling Envoy to return.
     """
-    if attempt <= 1:
+    if attempt <= PASSING_ATTEMPTS:
         return 0.0
     doublings = max(0, attempt - EASY_ATTEMPTS)
     return min(FLOOR_SECONDS * 2.0**doublings, LONGEST_FLOOR_SECONDS)
@@ -89,12 +96,17 @@ class Holder:
         self._max_bytes = max_bytes
         self._parked: dict[str, set[Parked]] = defaultdict(set)
         self._bytes = 0
+        self._knows = asyncio.Event()
         self._is_leaving = False
 
     @property
     def held(self) -> Mapping[str, int]:
         """Parked requests by model, only models that have some."""
         return {key: len(parked) for key, parked in self._parked.items() if parked}
+
+    def begin(self) -> None:
+        """The models are known: who came before is judged from now on."""
+        self._knows.set()
 
     def wake(self, key: str) -> None:
         """The model may have a replica now, or has changed."""
@@ -109,13 +121,16 @@ class Holder:
 
     async def handle(self, request: web.Request) -> web.Response:
         """One request from an Envoy."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SYNC_SECONDS):
+                await self._knows.wait()
         headers = request.headers
         key, version = headers.get(naming.HEADER_MODEL, ""), headers.get(naming.HEADER_VERSION, "")
         route = self._models.route(key)
         if route is None:
             return self._refuse("", "the model is not known here")
         parked = self._ticket(request, key, version, route)
-        if self._is_over(route, key, request.content_length or 0):
+        if self._is_over(route, parked, request.content_length or 0):
             return self._refuse(key, "too many requests wait for this model")
         return await self._park(request, parked, route)
 
@@ -131,12 +146,15 @@ class Holder:
             latest=now + route.hold_max_seconds - age,
         )
 
-    def _is_over(self, route: Route, key: str, length: int) -> bool:
-        return (
-            length > route.max_replay_bytes
-            or len(self._parked[key]) >= route.hold_max_requests
-            or self._bytes + length > self._max_bytes
-        )
+    def _is_over(self, route: Route, parked: Parked, length: int) -> bool:
+        if length > route.max_replay_bytes:
+            return True
+        # The bounds are for those who wait: a replica that dies sends all that it had through here.
+        has_to_wait = parked.earliest > self._clocks.monotonic()
+        if not has_to_wait and self._models.is_live(parked.key, parked.version):
+            return False
+        waiting = len(self._parked.get(parked.key, ()))
+        return waiting >= route.hold_max_requests or self._bytes + length > self._max_bytes
 
     async def _park(self, request: web.Request, parked: Parked, route: Route) -> web.Response:
         """Wait, reading past the body meanwhile: Envoy replays what it has buffered."""

@@ -26,9 +26,10 @@ from modelfleet.gateway.view import GatewaySite, ModelView, Protocol
 UNBOUNDED: Final = 1_000_000
 """Above any hold bound: Envoy's default of 3 parallel retries would shed a release."""
 RETRIES: Final = 10
-"""Above 5, since each bounce of the holder is one, and two may be spent on a dead replica first."""
-TRIES_ON_REPLICAS: Final = 2
-"""After so many failed attempts a request goes to the holder, which judges it (`verdict`)."""
+"""Above 5, since each bounce of the holder is one, and every other one may meet a dead replica."""
+SHARES_ANEW: Final = 1
+"""Failed attempts after which `previous_priorities` looks at the aggregate again. With 2 it used
+what it had seen an attempt before; replicas that left meanwhile made Envoy 1.40 crash (0008)."""
 SELECTIONS: Final = 64
 """Draws for a host not tried yet: of two, the broken one is idle and least-request prefers it (3 in
 4), so that 5 draws miss the good one in 24% and 64 draws in 1e-8."""
@@ -160,7 +161,7 @@ def holder_endpoints(own: str, others: tuple[str, ...]) -> Resource:
 
 
 def retry_policy(*, is_idempotent: bool) -> dict[str, Any]:
-    """Rule 7. Two failures on replicas lead to the holder, by `previous_priorities`."""
+    """Rule 7. A failure on a replica leads to the holder, which sends on or judges (`verdict`)."""
     hosts = "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
     priority = "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig"
     return {
@@ -179,7 +180,7 @@ def retry_policy(*, is_idempotent: bool) -> dict[str, Any]:
             "name": "envoy.retry_priorities.previous_priorities",
             "typed_config": {
                 _TYPED: TYPE_PREFIX + priority,
-                "update_frequency": TRIES_ON_REPLICAS,
+                "update_frequency": SHARES_ANEW,
             },
         },
     }

@@ -24,7 +24,7 @@ _REMEMBERED = 20_000
 _REMEMBERED_SECONDS = 120.0
 ONE_DEATH_SECONDS = 0.25
 """Resets of one request by one replica within this time are one death: while Envoy's threads learn
-of it, a retry may meet the same replica again. Who was held comes back after 0.5 s at least."""
+of it, a retry may meet the same replica again. Who had to stay at the holder is back later."""
 
 
 def latency_bucket(seconds: float) -> int:

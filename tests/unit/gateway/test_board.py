@@ -95,7 +95,7 @@ def test_a_reader_that_lags_is_dropped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("attempt", "seconds"), [(1, 0), (2, 0.5), (4, 0.5), (5, 1), (6, 2), (7, 4), (10, 4)]
+    ("attempt", "seconds"), [(1, 0), (2, 0), (3, 0.5), (4, 1), (5, 2), (6, 4), (7, 4), (10, 4)]
 )
 def test_bounces_of_one_request_become_rarer(attempt: int, seconds: float) -> None:
     assert floor_seconds(attempt) == seconds

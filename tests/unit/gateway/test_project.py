@@ -69,6 +69,12 @@ def test_requests_cut_in_the_middle_are_replayed_only_where_allowed(
     assert ("reset" in policy["retry_on"].split(",")) is resets
 
 
+def test_each_retry_looks_at_the_aggregate_anew() -> None:
+    """What it saw an attempt before may name a member that has left: Envoy 1.40 crashed (0008)."""
+    config = project.retry_policy(is_idempotent=True)["retry_priority"]["typed_config"]
+    assert config["update_frequency"] == 1
+
+
 def test_equal_input_gives_equal_versions_and_the_same_objects() -> None:
     seen = view({"churn-v1": 100})
     projector = Projector(SITE)
