@@ -26,7 +26,6 @@ PARTS: dict[str, dict[str, Any]] = {
     "daily profile": {"has_profile": False},
     "envelopes": {"has_envelopes": False},
     "shipped prior": {"has_prior": False},
-    "price candidates": {"has_prices": False},
     "forecast to keep": {"has_keep_forecast": False},
     "hold": {"has_hold": False},
     "backlog rule": {"has_backlog": False},

@@ -86,10 +86,8 @@ class Learned(ApiObject):
     """When it was written: at most every six hours, and only when it has really changed."""
     service_milliseconds: Annotated[int, Field(ge=1, le=86_400_000)]
     """Time of a slot that one request needs, within 5 %."""
-    risk_per_million: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    """Risk that is taken of more demand than forecast, in millionths; absent with a price."""
-    price_percent: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    """Price of a violation in hundredths of a replica's; absent with a risk."""
+    risk_per_million: Annotated[int, Field(ge=1, le=1_000_000)]
+    """Risk that is taken of more demand than forecast, in millionths."""
     floor_percent: Annotated[int, Field(ge=1, le=100)]
     """Share of the recent peak that stays, in percent."""
     slots: Annotated[int, Field(ge=1, le=1024)] | None = None

@@ -32,7 +32,6 @@ _STATES = ("granted", "ready", "least", "most")
 _SINGLE = {
     "aim": "modelfleet_scaling_aim_ratio",
     "risk": "modelfleet_scaling_risk_ratio",
-    "price": "modelfleet_scaling_price",
     "slots": "modelfleet_model_replica_slots",
 }
 NEEDED = (
@@ -46,7 +45,7 @@ class Decisions:
     """Columns by name, one number for each moment of `span`; NaN where nothing was told.
 
     `load`, `start`, `keep`, `floor`, `cap`, `backlog` are busy slots; `granted`, `ready`, `least`,
-    `most` replicas; `slots` those of one replica; `aim` and `risk` shares; `price` a factor.
+    `most` replicas; `slots` those of one replica; `aim` and `risk` shares.
     """
 
     title: str

@@ -126,9 +126,6 @@ def _dial(axes: Any, times: list[datetime], found: Decisions) -> None:
             axes.step(
                 times, factor * of[name], where="post", color=colour, label=f"{label}, {unit}"
             )
-    if not np.isnan(of["price"]).all():
-        label = "price of a late request, in replicas"
-        axes.step(times, of["price"], where="post", color="#ccbb44", label=label)
     axes.set(yscale="log", ylabel="error budget\nand risk")
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter("{x:g}")

@@ -1,6 +1,6 @@
 """The terms of each model's decision as metrics: what `modelfleet explain --plot` draws.
 
-Filled by `engine.forecaster` at each step. 16 series for a model with traffic; each is looked up
+Filled by `engine.forecaster` at each step. 15 series for a model with traffic; each is looked up
 once and then only set, so a thousand models cost some milliseconds. Must never change a decision.
 """
 
@@ -39,7 +39,6 @@ class _Series:
     replicas: tuple[Gauge, ...]
     aim: Gauge
     risk: Gauge
-    price: Gauge
     service_seconds: Gauge
     slots: Gauge
 
@@ -60,9 +59,7 @@ class Terms:
             gauge.set(float(getattr(wanted, term)[row]))
         chosen = int(wanted.candidate[row])
         series.aim.set(float(fleet.choice.aim[row]))
-        # NaN where the other of the two is followed.
         series.risk.set(float(fleet.bank.risk[chosen]))
-        series.price.set(float(fleet.bank.price[chosen]))
         service = fleet.services[row]
         if service is not None:
             series.service_seconds.set(service.service_seconds)
@@ -85,7 +82,6 @@ def _series_of(key: Key) -> _Series:
         replicas=tuple(metrics.SCALING_REPLICAS.labels(*labels, state) for state in STATES),
         aim=metrics.SCALING_AIM.labels(*labels),
         risk=metrics.SCALING_RISK.labels(*labels),
-        price=metrics.SCALING_PRICE.labels(*labels),
         service_seconds=metrics.SERVICE_SECONDS.labels(*labels),
         slots=metrics.REPLICA_SLOTS.labels(*labels),
     )

@@ -47,14 +47,7 @@ SCALING_AIM = Gauge(
 )
 SCALING_RISK = Gauge(
     "modelfleet_scaling_risk_ratio",
-    "Risk of more demand than forecast that the followed candidate takes; NaN where it pays a"
-    " price.",
-    ["namespace", "model"],
-)
-SCALING_PRICE = Gauge(
-    "modelfleet_scaling_price",
-    "Price of a violation, in units of capacity, that the followed candidate pays; NaN where it"
-    " takes a risk.",
+    "Risk of more demand than forecast that the followed candidate takes.",
     ["namespace", "model"],
 )
 SCALING_REPLICAS = Gauge(
@@ -94,10 +87,10 @@ GATEWAY_SILENT = Gauge("modelfleet_gateways_silent", "Gateways without a live st
 
 
 OF_MODELS = (
-    *(SCALING_SLOTS, SCALING_REPLICAS, SCALING_AIM, SCALING_RISK, SCALING_PRICE),
+    *(SCALING_SLOTS, SCALING_REPLICAS, SCALING_AIM, SCALING_RISK),
     *(SERVICE_SECONDS, REPLICA_SLOTS),
 )
-"""16 series for each model with traffic, all others together less than 200."""
+"""15 series for each model with traffic, all others together less than 200."""
 
 
 def forget_model(namespace: str, name: str) -> None:

@@ -27,7 +27,6 @@ USUAL = {
     "slots": 4.0,
     "aim": 0.009,
     "risk": 0.009,
-    "price": float("nan"),
 }
 
 
@@ -67,7 +66,6 @@ def answers(query: str):
     single = {
         "modelfleet_scaling_aim_ratio": "aim",
         "modelfleet_scaling_risk_ratio": "risk",
-        "modelfleet_scaling_price": "price",
         "modelfleet_model_replica_slots": "slots",
     }
     metric = metric_of(query)
@@ -81,7 +79,7 @@ def test_all_columns_are_read_with_few_queries():
     with prometheus(answers) as server:
         found = decisions(server_at(server.url), "team-a", "digits", SPAN)
         queries = [query for _, query in server.asked]
-    assert len(queries) == 6
+    assert len(queries) == 5
     for name, value in USUAL.items():
         assert np.array_equal(found.columns[name], np.full(SPAN.size, value), equal_nan=True), name
     assert 'exported_namespace="team-a"' in queries[0]
@@ -109,7 +107,7 @@ def test_picture_of_a_changing_model(tmp_path, ending):
     found = told()
     found.columns["granted"][50:] = 7
     found.columns["load"][20:30] = np.nan
-    found.columns["risk"][60:], found.columns["price"][60:] = np.nan, 6.0
+    found.columns["risk"][60:] = np.nan
     path = tmp_path / f"o.{ending}"
     draw(found, path)
     assert path.stat().st_size > 10_000

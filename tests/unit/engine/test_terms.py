@@ -13,7 +13,7 @@ from modelfleet.facts.model import Key
 
 KEY = Key("team-terms", "digits")
 SERVICE = Service(60, 5, 8, 2, 0.01)
-MOST_SERIES = 16
+MOST_SERIES = 15
 
 
 def series() -> dict:
@@ -30,7 +30,7 @@ def value(name: str, **labels: str) -> float | None:
     return REGISTRY.get_sample_value(f"modelfleet_{name}", whole)
 
 
-def test_a_model_has_sixteen_series_and_leaves_none():
+def test_a_model_has_fifteen_series_and_leaves_none():
     fleet, terms = Fleet(1, SHIPPED), Terms()
     fleet.adopt(0, SERVICE, uninformed())
     wanted = fleet.step(unseen(np.full(1, 20, dtype=np.float32)))
@@ -41,7 +41,6 @@ def test_a_model_has_sixteen_series_and_leaves_none():
     assert value("scaling_replicas", state="most") == 10
     assert value("model_replica_slots") == 8
     assert value("scaling_risk_ratio") == np.float32(0.009)
-    assert np.isnan(value("scaling_price"))
     assert value("scaling_slots", term="load") == wanted.load[0]
     terms.forget(KEY)
     terms.forget(KEY)

@@ -16,18 +16,18 @@ class Client:
         return {"metadata": {"name": "digits-v1", "uid": "u", "resourceVersion": "2"}}
 
 
-async def test_patch_names_the_object_and_removes_the_former_dial():
+async def test_patch_names_the_object_and_removes_what_is_no_more():
     versions, client = Store(), Client()
     meta = {"namespace": "team-a", "name": "digits-v1", "uid": "u", "resourceVersion": "1"}
-    old = {"format": 1, "riskPerMillion": 9000, "coefficients": "A"}
+    old = {"format": 1, "riskPerMillion": 9000, "slots": 4, "coefficients": "A"}
     versions.put({"metadata": meta, "status": {"outcome": "Stable", "learned": old}})
     applier = Applier(client, {"MLModelVersion": versions}, lambda: True)
-    new = {"format": 1, "pricePercent": 800, "coefficients": "B"}
+    new = {"format": 1, "riskPerMillion": 6000, "coefficients": "B"}
     await applier.note_policy(KEY, PolicyLearned("digits-v1", "u", new))
     assert client.path.endswith("/digits-v1/status")
     assert client.body == {
         "metadata": {"uid": "u"},
         "status": {
-            "learned": {"riskPerMillion": None, "pricePercent": 800, "coefficients": "B"},
+            "learned": {"riskPerMillion": 6000, "slots": None, "coefficients": "B"},
         },
     }

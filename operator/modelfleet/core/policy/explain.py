@@ -5,8 +5,6 @@ Called by `engine.forecaster` for status, and by the command line. Must never co
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from modelfleet.core.policy.tuning import BIN_SECONDS
 
 if TYPE_CHECKING:
@@ -14,9 +12,8 @@ if TYPE_CHECKING:
 
 
 def dial(fleet: "Fleet", candidate: int) -> str:
-    """The candidate's dial in words: `risk 0.9 %` or `price 6`."""
-    risk, price = fleet.bank.risk[candidate], fleet.bank.price[candidate]
-    return f"price {price:g}" if np.isnan(risk) else f"risk {100 * risk:g} %"
+    """The candidate's dial in words: `risk 0.9 %`."""
+    return f"risk {100 * fleet.bank.risk[candidate]:g} %"
 
 
 def binding(wanted: "Wanted", row: int) -> str:

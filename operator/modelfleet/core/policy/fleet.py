@@ -219,7 +219,7 @@ class Fleet:
         first, kept = found.start[rows, chosen], found.keep[rows, chosen]
         queue, ready, ages = (x[:, None] for x in (seen.in_system, seen.ready, seen.ages))
         worth = self.bank.worth[chosen][:, None]
-        more = backlog_level(queue, found.rate, ready, ages, self._about, price=worth)[:, 0]
+        more = backlog_level(queue, found.rate, ready, ages, self._about, worth=worth)[:, 0]
         if not self.tuning.has_backlog:
             more = np.zeros_like(more)
         up = np.ceil(np.maximum(first, more) / slots - 1e-4)
@@ -235,7 +235,7 @@ class Fleet:
             first,
             kept,
             np.maximum(self.bank.floor[chosen] * found.half, found.least),
-            self.bank.cap[chosen] * found.highest,
+            self.tuning.cap * found.highest,
             more,
             chosen.copy(),
             self.rest.keep_seconds(),

@@ -37,24 +37,20 @@ _SHAPE: Final = (2, FEATURES, len(TAUS))
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """Service time, the chosen candidate's dial (a risk or a price), floor, forecasts, slots."""
+    """Service time, risk and floor of the chosen candidate, forecasts, slots."""
 
     service_seconds: float
-    risk: float | None
-    price: float | None
+    risk: float
     floor: float
     coefficients: Coefficients
     slots: int | None = None
     """Requests at once that a replica was found good for; None: as many as was said."""
 
     def candidate(self, bank: Bank) -> int | None:
-        """The candidate of a bank that is nearest in kind, floor and dial; None without any."""
-        dials, dial = (bank.risk, self.risk) if self.risk is not None else (bank.price, self.price)
-        if dial is None:
-            return None
+        """The candidate of a bank that is nearest in floor, then in risk; None without any."""
         floors = np.abs(bank.floor - self.floor)
-        is_like = ~np.isnan(dials) & (floors <= np.min(floors[~np.isnan(dials)]) + 1e-6)
-        far = np.abs(np.log(np.where(is_like, dials, np.inf) / dial))
+        is_like = floors <= np.min(floors) + 1e-6
+        far = np.abs(np.log(np.where(is_like, bank.risk, np.inf) / self.risk))
         best = int(np.argmin(far))
         return best if far[best] <= math.log(MOVED_DIAL) else None
 
@@ -64,13 +60,10 @@ class Lesson:
         body: dict[str, Any] = {
             "format": FORMAT,
             "serviceMilliseconds": max(1, round(self.service_seconds * 1000)),
+            "riskPerMillion": round(self.risk * 1_000_000),
             "floorPercent": round(self.floor * 100),
             "coefficients": base64.b64encode(codes).decode(),
         }
-        if self.risk is not None:
-            body["riskPerMillion"] = round(self.risk * 1_000_000)
-        if self.price is not None:
-            body["pricePercent"] = round(self.price * 100)
         if self.slots is not None:
             body["slots"] = self.slots
         return body
@@ -85,11 +78,9 @@ def lesson_of(fleet: Fleet, row: int) -> Lesson | None:
         # Its reader would not take it.
         return None
     chosen = int(fleet.choice.chosen[row])
-    risk, price = float(fleet.bank.risk[chosen]), float(fleet.bank.price[chosen])
     return Lesson(
         service_seconds=rounded(service.service_seconds),
-        risk=None if math.isnan(risk) else risk,
-        price=None if math.isnan(price) else price,
+        risk=float(fleet.bank.risk[chosen]),
         floor=float(fleet.bank.floor[chosen]),
         coefficients=warm,
     )
@@ -113,20 +104,11 @@ def is_moved(old: Lesson, new: Lesson, x: Floats, *, counts_dial: bool = True) -
         return True
     if _slots_moved(old.slots, new.slots, counts_dial=counts_dial):
         return True
-    if counts_dial and _dial_moved(old, new):
+    if counts_dial and not 1 / MOVED_DIAL <= new.risk / old.risk <= MOVED_DIAL:
         return True
     both = np.stack([one.coefficients.stacked() for one in (old, new)])
     before, after = predict(np.stack((x, x)), both).transpose(1, 0, 2)
     return bool(np.abs(after - before)[:, _COMPARED].max() > MOVED_FORECAST)
-
-
-def _dial_moved(old: Lesson, new: Lesson) -> bool:
-    for before, after in ((old.risk, new.risk), (old.price, new.price)):
-        if (before is None) != (after is None):
-            return True
-        if before and after and not 1 / MOVED_DIAL <= after / before <= MOVED_DIAL:
-            return True
-    return False
 
 
 def _slots_moved(old: int | None, new: int | None, *, counts_dial: bool) -> bool:
@@ -144,17 +126,13 @@ def read(body: Mapping[str, Any]) -> Lesson:
     service = _number(body, "serviceMilliseconds", MOST_SERVICE_SECONDS * 1000)
     floor = _number(body, "floorPercent", 100)
     risk = _number(body, "riskPerMillion", 1_000_000)
-    price = _number(body, "pricePercent", 1_000_000)
     slots = _number(body, "slots", LEVELS[-1])
-    if service is None or floor is None or (risk is None) == (price is None):
-        msg = (
-            "serviceMilliseconds, floorPercent and one of riskPerMillion, pricePercent must be set"
-        )
+    if service is None or floor is None or risk is None:
+        msg = "serviceMilliseconds, riskPerMillion and floorPercent must be set"
         raise ValueError(msg)
     return Lesson(
         service_seconds=service / 1000,
-        risk=None if risk is None else risk / 1_000_000,
-        price=None if price is None else price / 100,
+        risk=risk / 1_000_000,
         floor=floor / 100,
         coefficients=_coefficients(body.get("coefficients")),
         slots=slots,

@@ -31,7 +31,7 @@ def layout(tuning: Tuning) -> str:
         shape = table.shape[1:] if path.split(".")[-1] in RINGS else table.shape
         found.update(f"{path} {table.dtype} {shape}\n".encode())
     codes = decode(np.arange(256, dtype=np.uint8))
-    for table in (TAUS, fleet.bank.risk, fleet.bank.price, fleet.bank.floor, codes):
+    for table in (TAUS, fleet.bank.risk, fleet.bank.floor, codes):
         found.update(np.asarray(table, dtype=np.float64).tobytes())
     found.update(f"{BIN_SECONDS} {HISTORY_DAYS}".encode())
     return found.hexdigest()[:16]

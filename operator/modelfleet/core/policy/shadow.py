@@ -16,25 +16,25 @@ from modelfleet.core.policy.tuning import BIN_SECONDS, Tuning
 
 
 def backlog_level(
-    queue: Floats, rate: Floats, ready: Floats, ages: Floats, about: "About", *, price: Floats
+    queue: Floats, rate: Floats, ready: Floats, ages: Floats, about: "About", *, worth: Floats
 ) -> Floats:
     """Slots that a backlog asks for; 0 where there is none to come. Shapes (n, c), `rate` (n, 1).
 
     A backlog is finite work: what is left of the queue when a replica started now is ready. The
     more slots e work it off, the fewer requests meet it (rate * left * service / e), and the more
-    are billed, for a start-up before and a start-up after (2 S e). With `price` (1, c) or (n, 1) in
-    the units of the bank, e = sqrt(price * load * left * service / 2 S) is the cheapest: within a
-    fifth of a start-up at the fastest, within a whole one at the slowest. `queue` are all requests
-    in the system, `ages` the summed age in seconds of the pending replicas.
+    are billed, for a start-up before and a start-up after (2 S e). With `worth` (1, c) or (n, 1)
+    of a violation (`Bank.worth`), e = sqrt(worth * load * left * service / 2 S) is the cheapest:
+    within a fifth of a start-up at the fastest, within a whole one at the slowest. `queue` are all
+    requests in the system, `ages` the summed age in seconds of the pending replicas.
 
     Worked example: 40 requests wait, 10 requests/s of 1 s, 5 replicas of 2 slots, S = 20 s:
-    40 + 20 * 10 - 20 * 10 = 40 are left; at price 4, 10 + sqrt(4 * 10 * 40 / 40) = 16.3 slots.
+    40 + 20 * 10 - 20 * 10 = 40 are left; at a worth of 4, 10 + sqrt(4 * 10 * 40 / 40) = 16.3 slots.
     """
     startup, service, slots = about.startup, about.service, about.slots
     served = slots / service * (ready * startup + ages)
     left = queue + rate * startup - served
     load, busy, work = rate * service, ready * slots, np.maximum(left, 0.0) * service
-    cheapest = np.sqrt(price * load * work / np.maximum(2 * startup, 1e-3))
+    cheapest = np.sqrt(worth * load * work / np.maximum(2 * startup, 1e-3))
     slowest = work / np.maximum(startup, service)
     fastest = work / np.maximum(startup / about.backlog_pace, service)
     asked = np.minimum(
@@ -83,10 +83,10 @@ class Shadow(Rows):
     }
     EMPTY: ClassVar = {"_delay": 1}
 
-    def __init__(self, size: int, prices: Floats, tuning: Tuning) -> None:
-        """Nothing running. `prices` (c,) of a violation for each candidate."""
-        shape = (size, len(prices))
-        self.size, self._tuning, self._prices = size, tuning, prices[None, :]
+    def __init__(self, size: int, worth: Floats, tuning: Tuning) -> None:
+        """Nothing running. `worth` (c,) of a violation to each candidate."""
+        shape = (size, len(worth))
+        self.size, self._tuning, self._worth = size, tuning, worth[None, :]
         self._delay = np.ones(size, dtype=np.intp)
         self.queue = np.zeros(shape, dtype=np.float32)
         self.ready = np.zeros(shape, dtype=np.float32)
@@ -146,7 +146,7 @@ class Shadow(Rows):
     def act(self, start: Floats, keep: Floats, rate: Floats, about: About, step: int) -> None:
         """Order, cancel and drain as the candidates want; levels in slots, shape (n, c)."""
         if self._tuning.has_backlog:
-            more = backlog_level(self.queue, rate, self.ready, self.ages, about, price=self._prices)
+            more = backlog_level(self.queue, rate, self.ready, self.ages, about, worth=self._worth)
             start = np.maximum(start, more)
         up = np.ceil(start / about.slots - 1e-4)
         place = step % about.delay

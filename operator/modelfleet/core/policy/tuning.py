@@ -25,9 +25,7 @@ RISKS: Final = (
     *(0.9, 0.75, 0.6, 0.5, 0.4, 0.3, 0.2, 0.14, 0.1, 0.07, 0.05, 0.035),
     *(0.025, 0.018, 0.013, 0.009, 0.006, 0.004, 0.003, 0.002),
 )
-"""Fixed risks r: the demand is above the quantile 1 - r in a share r of the moments."""
-PRICES: Final = (0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 11.0, 16.0, 22.0, 32.0, 45.0, 64.0)
-"""Prices p of a violation in units of capacity: buy the quantile that maximises p tau - Q(tau)."""
+"""Risks r: the demand is above the quantile 1 - r in a share r of the moments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +37,9 @@ class Tuning:
     floors: tuple[float, ...] = (0.5, 0.8, 0.25)
     """Shares of the highest remembered 30-s mean that a candidate never goes below.
 
-    The first is that of the cautious and of prices. The lowest is for levels that change and stay:
+    The first is that of the cautious. The lowest is for levels that change and stay:
     with half of the old one kept for two hours, generated steps cost 2 % more and bursts 12 %.
     """
-    has_prices: bool = True
     has_profile: bool = True
     has_prior: bool = True
     has_envelopes: bool = True
@@ -57,14 +54,14 @@ class Tuning:
     """The backlog rule asks for at most this multiple of the present load or capacity."""
     backlog_pace: float = 5.0
     """A backlog is worked off within this part of a start-up time at the fastest."""
-    caps: tuple[float, float] = (1.05, 2.0)
-    """Forecasts ask for at most this multiple of the highest demand of the last day: risks, prices.
+    cap: float = 1.05
+    """Forecasts ask for at most this multiple of the highest demand of the last day.
 
     What goes beyond is the backlog rule's: forecasts of more are mostly drawn out of a burst that
-    ends. Prices are for models that were seen for a day, whose tuner knows what they are worth.
+    ends.
     """
     least_risk_share: float = 0.4
-    """Fixed risks below this share of the aim are not in the bank."""
+    """Risks below this share of the aim are not in the bank."""
     safety: float = 0.9
     """The choice aims at this share of what the error budget allows."""
     safety_when_known: float = 0.8

@@ -25,22 +25,22 @@ X = np.array([1.0] + [0.1] * (FEATURES - 1), dtype=np.float32)
 def lesson(scale: float = 1.0, **change: object) -> Lesson:
     chance = np.random.default_rng(3)
     start, keep = chance.normal(0, scale, (2, FEATURES, len(TAUS))).astype(np.float32)
-    return replace(Lesson(0.104, 0.009, None, 0.5, Coefficients(start, keep)), **change)
+    return replace(Lesson(0.104, 0.009, 0.5, Coefficients(start, keep)), **change)
 
 
 def test_status_round_trip():
     told = lesson()
     found = read(told.to_status())
     assert found.service_seconds == told.service_seconds
-    assert (found.risk, found.price, found.floor) == (0.009, None, 0.5)
+    assert (found.risk, found.floor) == (0.009, 0.5)
     assert np.allclose(found.coefficients.start, told.coefficients.start, rtol=1e-3, atol=1e-6)
     assert not is_moved(told, found, X)
     assert found.candidate(BANK) == lesson().candidate(BANK)
 
 
 def test_status_fits_the_schema():
-    body = {**lesson(price=45.0, risk=None).to_status(), "time": "2026-01-01T00:00:00+00:00"}
-    assert Learned.model_validate(body).price_percent == 4500
+    body = {**lesson(risk=0.45).to_status(), "time": "2026-01-01T00:00:00+00:00"}
+    assert Learned.model_validate(body).risk_per_million == 450_000
     assert len(body["coefficients"]) == 1280
     assert Learned.model_validate({**body, "slots": 6}).slots == 6
     assert "slots" not in body, "as many as was said"
@@ -48,15 +48,13 @@ def test_status_fits_the_schema():
 
 @pytest.mark.parametrize("candidate", range(Bank(SHIPPED).size))
 def test_every_candidate_comes_back(candidate):
-    dials = (float(BANK.risk[candidate]), float(BANK.price[candidate]))
-    risk, price = (None if np.isnan(dial) else dial for dial in dials)
-    told = lesson(risk=risk, price=price, floor=float(BANK.floor[candidate]))
+    told = lesson(risk=float(BANK.risk[candidate]), floor=float(BANK.floor[candidate]))
     assert read(told.to_status()).candidate(BANK) == candidate
 
 
 def test_dial_that_no_candidate_has_is_none():
     assert lesson(risk=1e-6).candidate(BANK) is None
-    assert lesson(risk=None, price=10.0).candidate(BANK) is not None, "the nearest price"
+    assert lesson(risk=0.01).candidate(BANK) is not None, "the nearest"
 
 
 def codes(**change: float) -> str:
@@ -76,7 +74,6 @@ def codes(**change: float) -> str:
         ({"serviceMilliseconds": 10**12}, "serviceMilliseconds"),
         ({"riskPerMillion": -1}, "riskPerMillion"),
         ({"riskPerMillion": None}, "must be set"),
-        ({"pricePercent": 100}, "must be set"),
         ({"floorPercent": 101}, "floorPercent"),
         ({"slots": 0}, "slots"),
         ({"slots": 1025}, "slots"),
@@ -114,7 +111,6 @@ def test_anything_is_read_or_refused(change):
         ({"service_seconds": 0.14}, True),
         ({"risk": 0.006}, False),
         ({"risk": 0.002}, True),
-        ({"risk": None, "price": 8.0}, True),
         ({"slots": 6}, True),
     ],
 )
@@ -188,10 +184,10 @@ def test_recalled_candidate_is_followed_until_the_model_is_known():
             found.append(int(wanted.candidate[0]))
         return found
 
-    price = int(np.flatnonzero(BANK.price == 8.0)[0])
-    assert set(lived(price, violates=False)) == {price}
+    bold = int(np.flatnonzero(BANK.risk == np.float32(0.4))[0])
+    assert set(lived(bold, violates=False)) == {bold}
     cautious = lived(-1, violates=False)
-    assert set(cautious[:240]) != {price}
-    broken = lived(price, violates=True)
-    assert set(broken[:239]) == {price}
-    assert price not in broken[245:], "its own violations are known by then"
+    assert set(cautious[:240]) != {bold}
+    broken = lived(bold, violates=True)
+    assert set(broken[:239]) == {bold}
+    assert bold not in broken[245:], "its own violations are known by then"

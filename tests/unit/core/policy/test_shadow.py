@@ -8,7 +8,7 @@ from modelfleet.core.policy.tuning import SHIPPED
 
 TABLE = np.array([[20.0, 5.0, 2.0, 1.0]])
 ABOUT = About(TABLE, SHIPPED)
-PRICES = np.array([4.0], dtype=np.float32)
+WORTH = np.array([4.0], dtype=np.float32)
 
 
 def column(*values: float) -> np.ndarray:
@@ -17,7 +17,7 @@ def column(*values: float) -> np.ndarray:
 
 def drive(start: list[float], counts: float = 0.0, keep: float = 0.0) -> tuple[Shadow, list[float]]:
     """One model, one candidate; ready replicas after each step."""
-    shadow, ready = Shadow(1, PRICES, SHIPPED), []
+    shadow, ready = Shadow(1, WORTH, SHIPPED), []
     for step, level in enumerate(start):
         shadow.serve(np.array([counts]), ABOUT, step)
         shadow.act(column(level), column(keep), column(counts / 5), ABOUT, step)
@@ -25,10 +25,10 @@ def drive(start: list[float], counts: float = 0.0, keep: float = 0.0) -> tuple[S
     return shadow, ready
 
 
-def backlog(queue: float, rate: float, *prices: float) -> np.ndarray:
-    """Slots for each price, with five replicas ready and none on the way."""
+def backlog(queue: float, rate: float, *worths: float) -> np.ndarray:
+    """Slots for each worth of a violation, with five replicas ready and none on the way."""
     found = backlog_level(
-        column(queue), column(rate), column(5), column(0), ABOUT, price=column(*prices)
+        column(queue), column(rate), column(5), column(0), ABOUT, worth=column(*worths)
     )
     return found[0]
 
@@ -37,9 +37,9 @@ def test_backlog_example():
     assert backlog(40, 10.0, 4.0)[0] == pytest.approx(16.32, abs=0.01)
 
 
-@pytest.mark.parametrize(("price", "seconds"), [(1e-6, 20), (1e6, 4)])
-def test_backlog_is_worked_off_within_bounds_at_any_price(price, seconds):
-    assert backlog(40, 10.0, price)[0] == pytest.approx(10 + 40 / seconds)
+@pytest.mark.parametrize(("worth", "seconds"), [(1e-6, 20), (1e6, 4)])
+def test_backlog_is_worked_off_within_bounds_whatever_it_is_worth(worth, seconds):
+    assert backlog(40, 10.0, worth)[0] == pytest.approx(10 + 40 / seconds)
 
 
 def test_dearer_violations_ask_for_more_slots():
