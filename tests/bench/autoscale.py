@@ -1,7 +1,8 @@
 """The scenarios of the README's autoscaling table, run through `modelfleet bench autoscale`.
 
 `make bench-autoscale` (all peers, an hour and more) or, for our own policy and a static fleet only,
-`python -m tests.bench autoscale`. Writes JSON and a picture of each into `build/autoscale`.
+`python -m tests.bench autoscale`. Writes JSON and a picture of each into `build/autoscale`, and
+there `table.md` with a row for each scenario that has been run so far.
 """
 
 from __future__ import annotations
@@ -77,7 +78,52 @@ def run() -> dict[str, Any]:
                 f"{found['violations_percent']:.2f} % @ {found['cost_ratio']:.3f},"
                 f" {found['starts_per_day']:.0f} starts a day, peak {found['peak_replicas']:.0f}"
             )
+    (folder / "table.md").write_text("\n".join(_table(folder)) + "\n", encoding="utf-8")
     return figures
+
+
+def _table(folder: Path) -> Iterator[str]:
+    yield (
+        "| trace; start-up / wait / slots / service time; allowed"
+        " | modelfleet (draws) | best peer, tuned | static |"
+    )
+    yield "|---|---|---|---|"
+    for name, (_, values) in {**SCENARIOS, **GENERATED, **FLEETS}.items():
+        file = folder / f"{name.replace(' ', '-')}.json"
+        if file.exists():
+            startup, wait, slots, service, aim, *_ = values.split()
+            about = f"{name}; {startup} s / {wait} s / {slots} / {service} s; {aim} %"
+            cells = _cells(json.loads(file.read_text()), float(aim))
+            yield f"| {about} | {' | '.join(cells)} |"
+
+
+def _cells(found: Mapping[str, Any], aim: float) -> tuple[str, str, str]:
+    """Ours, the cheapest setting of any peer that keeps the promise, and the best static fleet."""
+    policies = found["policies"]
+    ours = next(policy for policy in policies if policy["name"] == "modelfleet")
+    kept = [policy for policy in policies if policy["violations_percent"] <= aim]
+    static = min((p for p in kept if p["name"] == "static"), key=_cost, default=None)
+    peers = [p for p in kept if p["name"] not in {"clairvoyant", "modelfleet", "static"}]
+    best = min(peers, key=_cost, default=None)
+    rivals = [_cost(policy) for policy in (static, best) if policy is not None]
+    verdict = ""
+    if ours["violations_percent"] > aim:
+        verdict = ": **too many**"
+    elif any(cost < _cost(ours) for cost in rivals):
+        verdict = ": **lost**"
+    return (
+        f"{_figure(ours)} ({len(found['seeds'])}){verdict}",
+        f"{best['name']} {_figure(best)}" if best else f"none below {aim:g} %",
+        _figure(static) if static else "",
+    )
+
+
+def _figure(policy: Mapping[str, Any]) -> str:
+    return f"{policy['violations_percent']:.2f} % @ {_cost(policy):.2f}"
+
+
+def _cost(policy: Mapping[str, Any]) -> float:
+    return float(policy["cost_ratio"])
 
 
 def _scenarios(folder: Path, only: str | None) -> Iterator[tuple[str, Path, str]]:
