@@ -161,6 +161,8 @@ async def test_replicas_leave_between_two_attempts_of_a_request(rig: Rig) -> Non
 async def test_a_dying_replica_with_more_requests_than_may_wait(rig: Rig) -> None:
     await rig.served(1, 2, delay=0.3, hold_max_requests=3)
     gateway = await rig.gateway()
+    told: list[tuple[str, int]] = []
+    gateway.agent.holder._on_held = lambda key, number: told.append((key, number))
     async with rig.load(40) as seen:
         await asyncio.sleep(0.5)
         await rig.servers[f"{rig.network}.1.1"].kill()
@@ -169,6 +171,7 @@ async def test_a_dying_replica_with_more_requests_than_may_wait(rig: Rig) -> Non
         await rig.fed(1, 2)
     assert seen.failures == {}
     assert gateway.agent.traffic.refused == {}
+    assert told == [], "who only passes does not wait"
 
 
 async def test_a_request_waits_until_an_agent_that_starts_knows_its_model(rig: Rig) -> None:

@@ -62,6 +62,7 @@ async def test_bodies_above_the_bound_are_refused_at_once(rig: Rig) -> None:
     await rig.gateway()
     answer = await rig.ask(data=b"x" * 1001)
     assert answer.code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert "too large" in answer.body["error"]
     assert answer.headers["Retry-After"] == "5"
     assert answer.seconds < 1
 

@@ -30,6 +30,7 @@ SYNC_SECONDS = 10.0
 """How long a request waits for an agent that has just started to know the models."""
 DEADLY_RESETS = 2
 RETRY_AFTER_SECONDS = 5
+TOO_LARGE = "the request is too large to wait"
 
 
 class Models(Protocol):
@@ -129,10 +130,21 @@ class Holder:
         route = self._models.route(key)
         if route is None:
             return self._refuse("", "the model is not known here")
+        length = request.content_length or 0
+        if length > route.max_replay_bytes:
+            return self._refuse(key, TOO_LARGE)
         parked = self._ticket(request, key, version, route)
-        if self._is_over(route, parked, request.content_length or 0):
-            return self._refuse(key, "too many requests wait for this model")
-        return await self._park(request, parked, route)
+        # Nobody is told of those who only pass, and the bounds of waiting are not theirs: a replica
+        # that dies sends all that it had through here.
+        passes = parked.earliest <= self._clocks.monotonic() and self._models.is_live(key, version)
+        if not passes:
+            if self._is_full(route, key, length):
+                return self._refuse(key, "too many requests wait for this model")
+            self._stay(parked)
+        try:
+            return await self._read_and_wait(request, parked, route)
+        finally:
+            self._end(parked)
 
     def _ticket(self, request: web.Request, key: str, version: str, route: Route) -> Parked:
         now = self._clocks.monotonic()
@@ -146,31 +158,34 @@ class Holder:
             latest=now + route.hold_max_seconds - age,
         )
 
-    def _is_over(self, route: Route, parked: Parked, length: int) -> bool:
-        if length > route.max_replay_bytes:
-            return True
-        # The bounds are for those who wait: a replica that dies sends all that it had through here.
-        has_to_wait = parked.earliest > self._clocks.monotonic()
-        if not has_to_wait and self._models.is_live(parked.key, parked.version):
-            return False
-        waiting = len(self._parked.get(parked.key, ()))
+    def _is_full(self, route: Route, key: str, length: int) -> bool:
+        waiting = len(self._parked.get(key, ()))
         return waiting >= route.hold_max_requests or self._bytes + length > self._max_bytes
 
-    async def _park(self, request: web.Request, parked: Parked, route: Route) -> web.Response:
-        """Wait, reading past the body meanwhile: Envoy replays what it has buffered."""
+    def _stay(self, parked: Parked) -> None:
         group = self._parked[parked.key]
-        group.add(parked)
-        self._on_held(parked.key, len(group))
+        if parked not in group:
+            group.add(parked)
+            self._on_held(parked.key, len(group))
+
+    def _end(self, parked: Parked) -> None:
+        group = self._parked.get(parked.key, set())
+        if parked in group:
+            group.discard(parked)
+            self._on_held(parked.key, len(group))
+        if not group:
+            self._parked.pop(parked.key, None)
+
+    async def _read_and_wait(
+        self, request: web.Request, parked: Parked, route: Route
+    ) -> web.Response:
+        """Wait, reading past the body meanwhile: Envoy replays what it has buffered."""
         reader = asyncio.create_task(self._read_past(request, parked, route.max_replay_bytes))
         try:
             return await self._wait(request, parked, route)
         finally:
             reader.cancel()
-            group.discard(parked)
             self._bytes -= parked.size_bytes
-            if not group:
-                self._parked.pop(parked.key, None)
-            self._on_held(parked.key, len(group))
 
     async def _read_past(self, request: web.Request, parked: Parked, limit: int) -> None:
         async for chunk in request.content.iter_any():
@@ -187,7 +202,7 @@ class Holder:
         while True:
             now = self._clocks.monotonic()
             if parked.size_bytes > route.max_replay_bytes:
-                return self._refuse(parked.key, "the request is too large to wait")
+                return self._refuse(parked.key, TOO_LARGE)
             if parked.is_read or is_stream:
                 if self._is_leaving:
                     return _bounce()
@@ -195,6 +210,7 @@ class Holder:
                     verdict = self._verdict(request, parked)
                     if verdict is not None:
                         return verdict
+                    self._stay(parked)
             if now >= parked.latest:
                 return self._refuse(parked.key, "no replica became ready in time")
             until = parked.earliest if now < parked.earliest else parked.latest
