@@ -139,7 +139,7 @@ def tell(namespace: str, service_seconds: float | None) -> None:
     if service_seconds is not None:
         service = Service(5.0, 0.7, 8, service_seconds, 0.05)
         coefficients = Priors(traces(), SHIPPED).of(service)
-        lesson = Lesson(service_seconds, None, 6.0, 0.5, coefficients)
+        lesson = Lesson(service_seconds, 0.009, 0.5, coefficients)
         body = {**lesson.to_status(), "time": datetime.now(UTC).isoformat(timespec="seconds")}
     stack.kubectl(
         *("-n", namespace, "patch", "mlmodelversion", "digits-v1", "--subresource=status"),
