@@ -121,6 +121,17 @@ async def one_replica_cuts_off(rig: Rig, requests: int = 60) -> Load:
     return seen
 
 
+async def one_of_two_dies(rig: Rig, clients: int) -> Load:
+    """Of two slow replicas one is killed with requests in it; its endpoint goes later."""
+    async with rig.load(clients) as seen:
+        await asyncio.sleep(0.5)
+        await rig.servers[f"{rig.network}.1.1"].kill()
+        await asyncio.sleep(0.5)
+        rig.endpoints(1, 2)
+        await rig.fed(1, 2)
+    return seen
+
+
 async def emptied_between_attempts(rig: Rig, rounds: int = 4) -> Load:
     """Replicas refuse requests; while the holder has these, the replicas leave, then its agent."""
     await rig.served(1, 2)

@@ -25,12 +25,7 @@ async def test_one_of_two_replicas_cuts_every_request_off(rig: Rig) -> None:
 async def test_a_replica_killed_in_the_middle_of_requests(rig: Rig) -> None:
     await rig.served(1, 2, delay=0.2)
     await rig.gateway()
-    async with rig.load(20) as seen:
-        await asyncio.sleep(0.3)
-        await rig.servers[f"{rig.network}.1.1"].kill()
-        await asyncio.sleep(0.5)
-        rig.endpoints(1, 2)
-        await rig.fed(1, 2)
+    seen = await scenarios.one_of_two_dies(rig, clients=20)
     assert seen.failures == {}
     assert rig.gateways[0].agent.traffic.counter("team-a/churn", "churn-v1").totals.completions
 
@@ -163,12 +158,7 @@ async def test_a_dying_replica_with_more_requests_than_may_wait(rig: Rig) -> Non
     gateway = await rig.gateway()
     told: list[tuple[str, int]] = []
     gateway.agent.holder._on_held = lambda key, number: told.append((key, number))
-    async with rig.load(40) as seen:
-        await asyncio.sleep(0.5)
-        await rig.servers[f"{rig.network}.1.1"].kill()
-        await asyncio.sleep(0.5)
-        rig.endpoints(1, 2)
-        await rig.fed(1, 2)
+    seen = await scenarios.one_of_two_dies(rig, clients=40)
     assert seen.failures == {}
     assert gateway.agent.traffic.refused == {}
     assert told == [], "who only passes does not wait"

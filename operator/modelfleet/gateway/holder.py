@@ -3,7 +3,7 @@
 An HTTP server that only Envoys call (own and the other gateways'). It never forwards: it answers
 503 with a private header, and Envoy sends the request again, to the replica (rule 9). It also
 judges requests that failed on two replicas (rule 7). Must never touch a body beyond reading past
-it, and never bounce the same request twice within half a second.
+it, nor bounce a request again within half a second once it is past its second attempt.
 """
 
 import asyncio

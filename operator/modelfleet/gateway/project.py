@@ -27,7 +27,7 @@ UNBOUNDED: Final = 1_000_000
 """Above any hold bound: Envoy's default of 3 parallel retries would shed a release."""
 RETRIES: Final = 10
 """Above 5, since each bounce of the holder is one, and every other one may meet a dead replica."""
-SHARES_ANEW: Final = 1
+PRIORITY_UPDATE_FREQUENCY: Final = 1
 """Failed attempts after which `previous_priorities` looks at the aggregate again. With 2 it used
 what it had seen an attempt before; replicas that left meanwhile made Envoy 1.40 crash (0008)."""
 SELECTIONS: Final = 64
@@ -180,7 +180,7 @@ def retry_policy(*, is_idempotent: bool) -> dict[str, Any]:
             "name": "envoy.retry_priorities.previous_priorities",
             "typed_config": {
                 _TYPED: TYPE_PREFIX + priority,
-                "update_frequency": SHARES_ANEW,
+                "update_frequency": PRIORITY_UPDATE_FREQUENCY,
             },
         },
     }

@@ -1,7 +1,7 @@
 """The bank of candidates: what each would start and keep for a given forecast.
 
-Called by `policy.fleet` at each step. A candidate is one dial only, a risk, with a floor; `choice`
-picks one for each model. Must never depend on replicas.
+Called by `policy.fleet` at each step. A candidate is a risk with a floor; `choice` picks one for
+each model. Must never depend on replicas.
 """
 
 from typing import Final
