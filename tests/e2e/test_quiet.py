@@ -23,7 +23,7 @@ def test_steady_traffic_and_operator_restart_write_nothing(namespace, store, loa
     time.sleep(SETTLE_SECONDS)
     # A first start on a busy node is slow, which may buy a second replica; it is kept for some
     # minutes by what this leader has seen, and by nothing that the next one can know.
-    stack.wait("one replica", lambda: granted(namespace) == 1, FORGETTING_SECONDS)
+    stack.wait("one replica", lambda: is_settled(namespace), FORGETTING_SECONDS)
     pods = {p["metadata"]["uid"] for p in stack.items("pods", namespace)}
     before = stack.audit_position()
     time.sleep(QUIET_SECONDS)
@@ -50,5 +50,9 @@ def test_steady_traffic_and_operator_restart_write_nothing(namespace, store, loa
     assert total["failed"] == 0, total
 
 
-def granted(namespace: str) -> int:
-    return stack.get("mlmodel", namespace, "digits")["status"]["scaling"]["granted"]
+def is_settled(namespace: str) -> bool:
+    """One replica decided, asked for and there: a second one is drained before it is taken away."""
+    granted = stack.get("mlmodel", namespace, "digits")["status"]["scaling"]["granted"]
+    asked = stack.get("deployment", namespace, "digits-v1")["spec"]["replicas"]
+    pods = [p for p in stack.items("pods", namespace) if p["status"]["phase"] == "Running"]
+    return granted == asked == len(pods) == 1
