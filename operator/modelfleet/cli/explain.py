@@ -16,6 +16,7 @@ from typing import Any
 from modelfleet.api import names
 from modelfleet.cli.options import UsageError
 
+PATIENCE_SECONDS = 10
 MOST_HOURS = 24 * 31
 MOST_MOMENTS = 1500
 LEAST_STEP_SECONDS = 5
@@ -30,35 +31,58 @@ def explain(arguments: list[str]) -> int:
     parser.add_argument("--context", help="context of the kubeconfig")
     _of_a_picture(parser)
     chosen = parser.parse_args(arguments)
-    # Only this verb talks to a cluster; the others start without the client.
-    from kubernetes import client, config
-    from kubernetes.config.config_exception import ConfigException
-
     try:
-        config.load_kube_config(context=chosen.context)
-        namespace = chosen.namespace or _namespace(config, chosen.context)
-        model = client.CustomObjectsApi().get_namespaced_custom_object(
-            names.GROUP,
-            names.API_VERSION.rsplit("/", 1)[-1],
-            namespace,
-            names.MODEL_PLURAL,
-            chosen.name,
-        )
-    except ConfigException as error:
-        sys.stderr.write(f"modelfleet explain: no usable kubeconfig: {error}\n")
-        return 1
-    except client.ApiException as error:
-        sys.stderr.write(f"modelfleet explain: {namespace}/{chosen.name}: {error.reason}\n")
+        model = _model(chosen)
+    except (UsageError, ImportError) as fault:
+        sys.stderr.write(f"modelfleet explain: {fault}\n")
         return 1
     sys.stdout.write("\n".join(lines(model, datetime.now(UTC))) + "\n")
     if chosen.plot is None:
         return 0
     try:
-        draw(chosen, namespace)
+        draw(chosen, model["metadata"]["namespace"])
     except (UsageError, ImportError, OSError, ValueError) as fault:
         sys.stderr.write(f"modelfleet explain: {fault}\n")
         return 2
     return 0
+
+
+def _model(chosen: argparse.Namespace) -> Mapping[str, Any]:
+    """The MLModel as the API server has it; raises `UsageError` or ImportError with what to do."""
+    # Only this verb talks to a cluster; the others start without the client.
+    try:
+        from kubernetes import client, config
+        from kubernetes.config.config_exception import ConfigException
+        from urllib3.exceptions import HTTPError
+    except ImportError as fault:
+        message = f"needs the Kubernetes client ({fault}): install 'modelfleet[cli]'"
+        raise ImportError(message) from fault
+    try:
+        config.load_kube_config(context=chosen.context)
+        namespace = chosen.namespace or _namespace(config, chosen.context)
+        found: Mapping[str, Any] = client.CustomObjectsApi().get_namespaced_custom_object(
+            names.GROUP,
+            names.API_VERSION.rsplit("/", 1)[-1],
+            namespace,
+            names.MODEL_PLURAL,
+            chosen.name,
+            _request_timeout=PATIENCE_SECONDS,
+        )
+    except ConfigException as fault:
+        message = f"no usable kubeconfig: {fault}"
+        raise UsageError(message) from fault
+    except client.ApiException as fault:
+        message = f"{namespace}/{chosen.name}: {fault.reason}"
+        raise UsageError(message) from fault
+    except HTTPError as fault:
+        server = client.Configuration.get_default_copy().host
+        why = type(getattr(fault, "reason", None) or fault).__name__
+        message = (
+            f"the API server {server} does not answer ({why}); see that it runs and can be reached"
+            " from here, or choose another with --context or KUBECONFIG"
+        )
+        raise UsageError(message) from fault
+    return found
 
 
 def _of_a_picture(parser: argparse.ArgumentParser) -> None:

@@ -1,6 +1,9 @@
 """The explanation of a model, from its object."""
 
+import sys
 from datetime import UTC, datetime
+
+import yaml
 
 from modelfleet.cli import explain
 
@@ -55,3 +58,25 @@ def test_fields_of_a_newer_operator_do_not_stop_the_explanation():
     found = model(scaling={"want": 2, "granted": 2, "ready": 2})
     found["spec"] = {"scaling": {"minReplicas": 1, "pace": "slow"}}
     assert lines(found)[1].endswith("1 to 10 by the spec")
+
+
+def test_server_that_is_away_is_said_in_one_line(tmp_path, monkeypatch, capsys):
+    named = {"name": "x", "cluster": {"server": "http://127.0.0.1:1"}}
+    context = {"name": "x", "context": {"cluster": "x", "user": "x"}}
+    config = {"clusters": [named], "contexts": [context], "users": [{"name": "x", "user": {}}]}
+    (tmp_path / "config").write_text(yaml.safe_dump({**config, "current-context": "x"}))
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION",
+                        str(tmp_path / "config"))  # fmt: skip
+    assert explain.explain(["digits"]) == 1
+    told = capsys.readouterr().err
+    assert "the API server http://127.0.0.1:1 does not answer" in told
+    assert "--context" in told
+    assert told.count("\n") == 1
+
+
+def test_missing_client_is_said_in_one_line(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "kubernetes", None)
+    assert explain.explain(["digits"]) == 1
+    told = capsys.readouterr().err
+    assert "install 'modelfleet[cli]'" in told
+    assert told.count("\n") == 1
