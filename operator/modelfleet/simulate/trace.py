@@ -7,6 +7,7 @@ Must never invent requests: `arrivals` draws them.
 import csv
 import gzip
 import math
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,13 +15,32 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from modelfleet.simulate.service import DAY_SECONDS
+
 Floats = NDArray[np.float64]
 
 LEAST_ROWS = 2
+MINUTE = 60.0
+LEAST_UNIX_SECONDS = 1e8
+"""Three years: no trace is as long, and nobody has times of before 1973."""
+MOST_DAYS = 366
+"""Of a trace: a year of ticks of five seconds is hours of simulation."""
+LEAST_OF_COUNTER = 10
+"""Values that may rise by chance alone, before they look like a counter."""
 GAP_SECONDS = 570.0
 """Zeros for ten minutes; half a minute less, as a bin at the edge may hold a stray request."""
 GAP_LEAST_EXPECTED = 60.0
 GAP_MOST_SHARE = 0.1
+
+_UNREADABLE: tuple[tuple[type[Exception], str], ...] = (
+    (FileNotFoundError, "no such file"),
+    (IsADirectoryError, "is a directory, not a file"),
+    (PermissionError, "may not be read by you"),
+    (EOFError, "the gzip file is cut off; copy or make it again"),
+    (zlib.error, "the gzip file is damaged; copy or make it again"),
+    (gzip.BadGzipFile, "is no whole gzip file, though its name ends in .gz"),
+    (UnicodeDecodeError, "is no text in UTF-8; save it as CSV in UTF-8"),
+)
 
 
 class TraceError(ValueError):
@@ -55,6 +75,10 @@ class Trace:
         np.add.at(found, np.minimum((starts // bin_seconds).astype(int), size - 1), self.counts)
         return found
 
+    def requests(self) -> float:
+        """How many there are, or are expected."""
+        return float(self.counts.sum() if self.moments is None else len(self.moments))
+
     def mean_work_seconds(self) -> float | None:
         """Mean service time of the requests; None where the file has none."""
         if self.work_seconds is None or len(self.work_seconds) == 0:
@@ -67,6 +91,12 @@ class Trace:
             return self
         width = self.bin_seconds or 1.0
         return Trace(self.name, self.seconds, width, self.binned(width) * factor, is_mean=True)
+
+
+def never_falls(values: Floats) -> bool:
+    """Whether numbers only rise, as those of a counter do and no rate of requests does."""
+    is_long = len(values) >= LEAST_OF_COUNTER
+    return is_long and bool((np.diff(values) >= 0).all() and values[-1] > values[0])
 
 
 def gaps(trace: Trace) -> list[tuple[float, float]]:
@@ -94,14 +124,15 @@ def gaps(trace: Trace) -> list[tuple[float, float]]:
 def read_trace(path: Path) -> Trace:
     """One service: columns `t_seconds,requests_per_second`, or one row per request `t_seconds`.
 
-    More columns are allowed; `execution_seconds` gives single requests their service time. Raises
-    `TraceError`.
+    More columns are allowed; `execution_seconds` gives single requests their service time. Rates
+    begin with their first row, requests at 0 or, for Unix times, with the minute of the first.
+    Raises `TraceError`.
     """
     columns = _columns(path, ("t_seconds",), ("requests_per_second", "execution_seconds"))
     name = path.name.removesuffix(".gz").removesuffix(".csv")
     starts = columns["t_seconds"]
     if "requests_per_second" not in columns:
-        return _of_moments(name, starts, columns.get("execution_seconds"))
+        return _of_moments(path, name, starts, columns.get("execution_seconds"))
     if len(starts) < LEAST_ROWS:
         message = f"{path}: rates need at least two rows"
         raise TraceError(message)
@@ -111,23 +142,19 @@ def read_trace(path: Path) -> Trace:
         line = int(odd[0]) + 3 if len(odd) else 3
         message = f"{path}, line {line}, column t_seconds: bins must have equal lengths"
         raise TraceError(message)
-    rates = columns["requests_per_second"]
-    if (rates < 0).any():
-        line = int(np.argmax(rates < 0)) + 2
-        message = f"{path}, line {line}, column requests_per_second: negative"
-        raise TraceError(message)
-    return Trace(name, len(starts) * width, width, rates * width)
+    counts = columns["requests_per_second"] * width
+    return Trace(name, _checked(path, len(starts) * width), width, counts)
 
 
 def read_fleet(path: Path) -> dict[str, Trace]:
     """Many services: rows `t_seconds,model,execution_seconds`, one per request, by model.
 
-    All traces have the length of the whole file. Raises `TraceError`.
+    All traces have the length of the whole file, and its begin. Raises `TraceError`.
     """
     models = np.array(_words(path, "model"))
     columns = _columns(path, ("t_seconds", "execution_seconds"))
-    moments, work = columns["t_seconds"], columns["execution_seconds"]
-    seconds = _length(moments)
+    moments, work = _from_begin(columns["t_seconds"]), columns["execution_seconds"]
+    seconds = _length(path, moments)
     found = {}
     for model in sorted(set(models.tolist())):
         chosen = models == model
@@ -141,23 +168,48 @@ def read_fleet(path: Path) -> dict[str, Trace]:
     return found
 
 
-def _of_moments(name: str, moments: Floats, work: Floats | None) -> Trace:
+def _of_moments(path: Path, name: str, moments: Floats, work: Floats | None) -> Trace:
+    moments = _from_begin(moments)
     order = np.argsort(moments, kind="stable")
     sorted_work = None if work is None else work[order]
-    return Trace(name, _length(moments), moments=moments[order], work_seconds=sorted_work)
+    return Trace(name, _length(path, moments), moments=moments[order], work_seconds=sorted_work)
 
 
-def _length(moments: Floats) -> float:
+def _from_begin(moments: Floats) -> Floats:
+    """Unix times from the whole minute of the first; others as they are.
+
+    Worked example: 1700000030 and 1700000095 are in minutes from 1699999980: 50 and 115.
+    """
+    first = float(moments.min())
+    return moments - first // MINUTE * MINUTE if first > LEAST_UNIX_SECONDS else moments
+
+
+def _length(path: Path, moments: Floats) -> float:
     """Up to the end of the second of the last request."""
-    return float(math.floor(moments.max()) + 1)
+    return _checked(path, float(math.floor(moments.max()) + 1))
+
+
+def _checked(path: Path, seconds: float) -> float:
+    if seconds <= MOST_DAYS * DAY_SECONDS:
+        return seconds
+    message = (
+        f"{path}, column t_seconds: the times span {seconds / DAY_SECONDS:,.0f} days, at most"
+        f" {MOST_DAYS} can be simulated; are they in seconds? Else take a piece"
+    )
+    raise TraceError(message)
 
 
 def _rows(path: Path) -> Iterator[list[str]]:
-    if not path.is_file():
-        message = f"{path}: no such file"
-        raise TraceError(message)
-    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
-        yield from csv.reader(file)
+    """Raises `TraceError` for whatever keeps a file from being read."""
+    try:
+        # Spreadsheets write a byte order mark.
+        opened = gzip.open if path.suffix == ".gz" else open
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+            yield from csv.reader(file)
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as fault:
+        why = next((text for kind, text in _UNREADABLE if isinstance(fault, kind)), str(fault))
+        message = f"{path}: {why}"
+        raise TraceError(message) from fault
 
 
 def _columns(
@@ -182,7 +234,13 @@ def _words(path: Path, column: str) -> list[str]:
     """A column of text."""
     rows = _rows(path)
     place = _place(path, [cell.strip() for cell in next(rows, [])], column)
-    return [row[place] for row in rows if row]
+    found = []
+    for line, row in enumerate(rows, start=2):
+        if row and place >= len(row):
+            message = f"{path}, line {line}, column {column}: nothing"
+            raise TraceError(message)
+        found += row[place : place + 1]
+    return found
 
 
 def _place(path: Path, head: list[str], column: str) -> int:
@@ -199,7 +257,7 @@ def _number(path: Path, line: int, column: str, cell: list[str]) -> float:
         shown = cell[0] if cell else "nothing"
         text = f"{path}, line {line}, column {column}: '{shown}' is no number"
         raise TraceError(text) from None
-    if not math.isfinite(value) or (column != "t_seconds" and value < 0):
-        message = f"{path}, line {line}, column {column}: {value} is not possible"
+    if not math.isfinite(value) or value < 0:
+        message = f"{path}, line {line}, column {column}: {value:g}; must be 0 or more and finite"
         raise TraceError(message)
     return value

@@ -56,6 +56,10 @@ def test_fleet_is_split_by_model(tmp_path):
         ("t_seconds,requests_per_second\n0,1\n5,-1\n", "line 3, column requests_per_second: -1"),
         ("t_seconds,requests_per_second\n0,1\n5,1\n9,1\n", "line 4, column t_seconds: bins"),
         ("t_seconds,requests_per_second\n0,1\n", "at least two rows"),
+        ("t_seconds,requests_per_second\n-5,1\n0,1\n", "line 2, column t_seconds: -5"),
+        ("t_seconds\n1\n-3\n", "line 3, column t_seconds: -3; must be 0 or more"),
+        ("t_seconds\n0\n40000000\n", "t_seconds: the times span 463 days, at most 366"),
+        ("t_seconds\n1700000000000\n1700086400000\n", "are they in seconds"),
         ("t_seconds\n", "no rows"),
         ("", "column 't_seconds' is missing"),
     ],
@@ -68,6 +72,61 @@ def test_faults_are_named_by_line_and_column(tmp_path, text, message):
 def test_missing_file(tmp_path):
     with pytest.raises(TraceError, match="no such file"):
         read_trace(tmp_path / "none.csv")
+
+
+def test_unix_times_begin_with_the_minute_of_the_first_request(tmp_path):
+    """A day after 1970 counted as 19,000 days of silence."""
+    trace = read_trace(written(tmp_path, "t_seconds\n1700000095\n1700000030.5\n"))
+    assert trace.moments.tolist() == [50.5, 115]
+    assert trace.seconds == 116
+    text = "t_seconds,model,execution_seconds\n1700000095,a,1\n1700000030,b,2\n"
+    fleet = read_fleet(written(tmp_path, text))
+    assert (fleet["a"].moments.tolist(), fleet["b"].moments.tolist()) == ([115], [50])
+
+
+def test_other_times_begin_at_zero(tmp_path):
+    assert read_trace(written(tmp_path, "t_seconds\n90\n95\n")).moments.tolist() == [90, 95]
+
+
+def test_byte_order_mark_of_a_spreadsheet_is_no_name(tmp_path):
+    assert read_trace(written(tmp_path, "\ufeff" + RATES)).seconds == 15
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (gzip.compress(RATES.encode())[:-12], "cut off"),
+        (gzip.compress(b"")[:10] + b"\x07" * 90, "damaged"),
+        (RATES.encode(), "no whole gzip file"),
+        (gzip.compress(RATES.encode("utf-16")), "no text in UTF-8"),
+        (gzip.compress((RATES + '"' + "x" * 140_000).encode()), "field larger"),
+    ],
+)
+def test_file_that_cannot_be_read_is_named(tmp_path, content, message):
+    path = tmp_path / "x.csv.gz"
+    path.write_bytes(content)
+    with pytest.raises(TraceError, match=rf"x\.csv\.gz: .*{message}"):
+        read_trace(path)
+
+
+def test_folder_is_no_missing_file(tmp_path):
+    with pytest.raises(TraceError, match="is a directory"):
+        read_trace(tmp_path)
+
+
+def test_forbidden_file_is_no_missing_file(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(TraceError, match="may not be read"):
+        read_trace(tmp_path / "x.csv")
+
+
+def test_short_row_of_a_fleet_is_named(tmp_path):
+    path = written(tmp_path, "t_seconds,execution_seconds,model\n0,1,a\n1,2\n")
+    with pytest.raises(TraceError, match="line 3, column model: nothing"):
+        read_fleet(path)
 
 
 def busy(*silences, seconds=20_000, rate=5.0):
