@@ -13,7 +13,17 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelfleet.cli.options import UsageError, parser, service_of, skip_of
+from modelfleet.cli.ending import ended
+from modelfleet.cli.notes import notes, tell
+from modelfleet.cli.options import (
+    UsageError,
+    check,
+    check_files,
+    check_least,
+    parser,
+    service_of,
+    skip_of,
+)
 
 if TYPE_CHECKING:
     from modelfleet.simulate.bench import Case, Draw, Note, Outcome
@@ -21,6 +31,7 @@ if TYPE_CHECKING:
     Measure = Callable[[Case, Sequence[Draw], Note], Sequence[Outcome]]
 
 OURS = "modelfleet"
+EVERY = "all"
 WIDTH = 140
 """Of a table that goes into a file."""
 
@@ -31,11 +42,7 @@ def bench(arguments: list[str]) -> int:
         sys.stderr.write("usage: modelfleet bench autoscale --help\n")
         return 2
     chosen = _parser().parse_args(arguments[1:])
-    try:
-        return _autoscale(chosen)
-    except (UsageError, ValueError, ImportError, OSError) as fault:
-        sys.stderr.write(f"modelfleet bench autoscale: {fault}\n")
-        return 2
+    return ended("bench autoscale", lambda: _autoscale(chosen))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,7 +53,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="instead of --trace: t_seconds,model,execution_seconds, one row per request",
     )
-    made.add_argument("--policies", metavar="A,B", help="some of them; a wrong name lists all")
+    made.add_argument(
+        "--policies", metavar="A,B", help="some of them, or 'all' (all); a wrong name lists them"
+    )
     made.add_argument("--seeds", type=int, default=3, metavar="N", help="draws of requests (3)")
     made.add_argument(
         "--jobs", type=int, metavar="N", help="policies measured side by side (one for each core)"
@@ -82,27 +91,54 @@ def _autoscale(chosen: argparse.Namespace) -> int:
 
 
 def _case(chosen: argparse.Namespace) -> "Case":
-    from modelfleet.simulate.bench import fleet, one_model
-    from modelfleet.simulate.trace import read_fleet, read_trace
-
+    """What is measured; raises `UsageError` or ValueError before anything large is made."""
+    check(chosen)
     if (chosen.trace is None) == (chosen.fleet is None):
         raise UsageError("either --trace or --fleet is needed")
-    if chosen.jobs is not None and chosen.jobs < 1:
-        raise UsageError("--jobs must be at least 1")
-    seeds, aim = range(1, chosen.seeds + 1), chosen.aim_percent / 100
-    if not seeds or not 0 < aim < 1:
-        raise UsageError("--seeds must be at least 1, --aim-percent between 0 and 100")
-    least = chosen.least_replicas
-    if chosen.trace is not None:
-        trace = read_trace(chosen.trace).times(chosen.rate_times)
-        skip = skip_of(chosen, trace.seconds)
-        service = service_of(chosen, trace.mean_work_seconds())
-        case = one_model(trace, service, aim, skip, seeds)
-        return case if least is None else case.keeping(least)
-    traces = read_fleet(chosen.fleet)
-    skip = skip_of(chosen, next(iter(traces.values())).seconds)
-    models = [(t, service_of(chosen, t.mean_work_seconds())) for t in traces.values()]
-    return fleet(chosen.fleet.stem, models, aim, skip, seeds).keeping(least or 0)
+    for option, value in (("--jobs", chosen.jobs), ("--seeds", chosen.seeds)):
+        if value is not None and value < 1:
+            message = f"{option} must be at least 1: {value}"
+            raise UsageError(message)
+    check_files(chosen)
+    return _one_model(chosen) if chosen.fleet is None else _fleet(chosen)
+
+
+def _one_model(chosen: argparse.Namespace) -> "Case":
+    from modelfleet.simulate.bench import one_model
+    from modelfleet.simulate.size import check_requests, check_slots
+    from modelfleet.simulate.trace import never_falls, read_trace
+    from modelfleet.simulate.world import MOST_REPLICAS
+
+    least = check_least(
+        1 if chosen.least_replicas is None else chosen.least_replicas, MOST_REPLICAS
+    )
+    read = read_trace(chosen.trace)
+    trace = read.times(chosen.rate_times)
+    check_requests([trace], str(chosen.trace), chosen.seeds, never_falls(read.counts))
+    check_slots(chosen.slots, MOST_REPLICAS, chosen.seeds)
+    skip = skip_of(chosen, trace.seconds)
+    service = service_of(chosen, trace.mean_work_seconds())
+    tell("bench autoscale", notes(chosen, [trace], skip))
+    aim, seeds = chosen.aim_percent / 100, range(1, chosen.seeds + 1)
+    return one_model(trace, service, aim, skip, seeds).keeping(least)
+
+
+def _fleet(chosen: argparse.Namespace) -> "Case":
+    from modelfleet.simulate.bench import MOST_OF_SMALL, fleet
+    from modelfleet.simulate.size import check_requests, check_slots
+    from modelfleet.simulate.trace import read_fleet
+
+    if chosen.rate_times != 1:
+        raise UsageError("--rate-times goes with --trace, not with --fleet")
+    least = check_least(chosen.least_replicas or 0, MOST_OF_SMALL)
+    traces = list(read_fleet(chosen.fleet).values())
+    check_requests(traces, str(chosen.fleet), chosen.seeds, is_rising=False)
+    check_slots(chosen.slots, MOST_OF_SMALL, chosen.seeds * len(traces))
+    skip = skip_of(chosen, traces[0].seconds)
+    models = [(t, service_of(chosen, t.mean_work_seconds())) for t in traces]
+    tell("bench autoscale", notes(chosen, traces, skip))
+    aim, seeds = chosen.aim_percent / 100, range(1, chosen.seeds + 1)
+    return fleet(chosen.fleet.stem, models, aim, skip, seeds).keeping(least)
 
 
 def _policies(names: str | None) -> list[tuple[int, "Measure"]]:
@@ -115,7 +151,9 @@ def _policies(names: str | None) -> list[tuple[int, "Measure"]]:
     }
     for peer in PEERS:
         known[peer.name] = (1 + peer.size, functools.partial(_peer, peer.name))
-    wanted = list(known) if names is None else [n.strip() for n in names.split(",")]
+    wanted = (
+        list(known) if names in {None, EVERY} else [n.strip() for n in (names or "").split(",")]
+    )
     strange = [n for n in wanted if n not in known]
     if strange:
         message = f"no policy '{strange[0]}'; there are {', '.join(known)}"

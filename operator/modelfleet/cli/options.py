@@ -4,11 +4,15 @@ Read by both verbs. Must never import numba or numpy before it is known that the
 """
 
 import argparse
+import math
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from modelfleet.simulate.service import Service
+
+MOST_PERCENT = 100
 
 
 class UsageError(Exception):
@@ -54,6 +58,48 @@ def parser(verb: str, text: str) -> argparse.ArgumentParser:
     return made
 
 
+def check(chosen: argparse.Namespace) -> None:
+    """What can be said before anything is read; raises `UsageError` with option and value."""
+    if not 0 < chosen.aim_percent < MOST_PERCENT:
+        message = f"--aim-percent must be above 0 and below 100: {chosen.aim_percent:g}"
+        raise UsageError(message)
+    if not 0 < chosen.rate_times < math.inf:
+        message = f"--rate-times must be above 0 and finite: {chosen.rate_times:g}"
+        raise UsageError(message)
+    if chosen.skip_days is not None and not 0 <= chosen.skip_days < math.inf:
+        message = f"--skip-days must be 0 or more and finite: {chosen.skip_days:g}"
+        raise UsageError(message)
+
+
+def check_files(chosen: argparse.Namespace) -> None:
+    """Whether results could be written, before hours of work; raises `UsageError`."""
+    for option, path in (("--json", chosen.json), ("--plot", chosen.plot)):
+        if path is None:
+            continue
+        folder = path.absolute().parent
+        if not folder.is_dir():
+            message = f"{option} {path}: there is no folder {folder}"
+            raise UsageError(message)
+        if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
+            message = f"{option} {path}: cannot be written"
+            raise UsageError(message)
+    if chosen.plot is not None:
+        from modelfleet.simulate.plot import figure
+
+        known = figure(1, 1).canvas.get_supported_filetypes()
+        if chosen.plot.suffix.removeprefix(".").lower() not in known:
+            message = f"--plot {chosen.plot}: its name must end in one of {', '.join(known)}"
+            raise UsageError(message)
+
+
+def check_least(least: int, most: int) -> int:
+    """The replicas that are always kept; raises `UsageError`."""
+    if not 0 <= least <= most:
+        message = f"--least-replicas must be from 0 to {most}: {least}"
+        raise UsageError(message)
+    return least
+
+
 def service_of(chosen: argparse.Namespace, measured_seconds: float | None) -> "Service":
     """The service that the arguments describe; raises `UsageError`.
 
@@ -75,7 +121,10 @@ def service_of(chosen: argparse.Namespace, measured_seconds: float | None) -> "S
             drift=chosen.drift,
         )
     except ValueError as fault:
-        raise UsageError(str(fault)) from fault
+        # Fields are named as their options are.
+        field, rest = str(fault).split(" ", 1)
+        message = f"--{field.replace('_', '-')} {rest}"
+        raise UsageError(message) from fault
 
 
 def skip_of(chosen: argparse.Namespace, seconds: float) -> float:
@@ -85,9 +134,11 @@ def skip_of(chosen: argparse.Namespace, seconds: float) -> float:
     skip = default_skip_seconds(seconds)
     if chosen.skip_days is not None:
         skip = chosen.skip_days * 86_400.0
-    if not 0 <= skip < seconds - 60:
+    if skip >= seconds - 60:
+        by = "--skip-days" if chosen.skip_days is not None else "the default of --skip-days,"
         message = (
-            f"--skip-days {skip / 86_400:g} leaves nothing to score of {seconds / 86_400:g} days"
+            f"{by} {skip / 86_400:.3g} leaves nothing to score of a trace of"
+            f" {seconds / 86_400:.3g} days"
         )
         raise UsageError(message)
     return skip

@@ -8,7 +8,17 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from modelfleet.cli.options import UsageError, parser, service_of, skip_of
+from modelfleet.cli.ending import ended
+from modelfleet.cli.notes import notes, tell
+from modelfleet.cli.options import (
+    UsageError,
+    check,
+    check_files,
+    check_least,
+    parser,
+    service_of,
+    skip_of,
+)
 
 if TYPE_CHECKING:
     from modelfleet.simulate.replay import Replay
@@ -20,7 +30,13 @@ HOUR_MINUTES = 60
 def simulate(arguments: list[str]) -> int:
     """Run the shipped policy over one trace; returns the exit code."""
     made = parser("simulate", __doc__.split("\n", maxsplit=1)[0])
-    made.add_argument("--least-replicas", type=int, default=0, metavar="N")
+    made.add_argument(
+        "--least-replicas",
+        type=int,
+        default=1,
+        metavar="N",
+        help="minReplicas (1, as the API has it; 0 lets the model sleep); there is no maxReplicas",
+    )
     asked = made.add_argument_group("instead of --trace: your traffic in a Prometheus")
     asked.add_argument("--prometheus", metavar="URL", help="its address, as http://HOST:9090")
     asked.add_argument(
@@ -33,20 +49,25 @@ def simulate(arguments: list[str]) -> int:
         "--step-seconds", type=int, default=60, metavar="S", help="between two values (60)"
     )
     chosen = made.parse_args(arguments)
-    try:
-        return _simulate(chosen)
-    except (UsageError, ValueError, ImportError, OSError) as fault:
-        sys.stderr.write(f"modelfleet simulate: {fault}\n")
-        return 2
+    return ended("simulate", lambda: _simulate(chosen))
 
 
 def _simulate(chosen: argparse.Namespace) -> int:
     from modelfleet.simulate.replay import replay
+    from modelfleet.simulate.size import check_requests, check_slots
+    from modelfleet.simulate.world import MOST_REPLICAS
 
-    trace = _trace(chosen).times(chosen.rate_times)
+    check(chosen)
+    check_files(chosen)
+    least = check_least(chosen.least_replicas, MOST_REPLICAS)
+    trace, is_rising = _trace(chosen)
+    trace = trace.times(chosen.rate_times)
+    check_requests([trace], str(chosen.trace or chosen.query), 1, is_rising)
     service = service_of(chosen, trace.mean_work_seconds())
+    check_slots(service.slots, MOST_REPLICAS, 1)
     skip = skip_of(chosen, trace.seconds)
-    found = replay(trace, service, chosen.aim_percent / 100, skip, chosen.least_replicas)
+    tell("simulate", notes(chosen, [trace], skip))
+    found = replay(trace, service, chosen.aim_percent / 100, skip, least)
     _show(found, chosen, trace.name)
     if chosen.json:
         _write(found, chosen)
@@ -57,21 +78,24 @@ def _simulate(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _trace(chosen: argparse.Namespace) -> "Trace":
-    """Of a file or of a query; raises UsageError."""
-    from modelfleet.simulate.trace import read_trace
+def _trace(chosen: argparse.Namespace) -> "tuple[Trace, bool]":
+    """Of a file or of a query, and whether its values never fall; raises UsageError."""
+    from modelfleet.simulate.trace import never_falls, read_trace
 
     if (chosen.trace is None) == (chosen.prometheus is None):
         raise UsageError("either --trace, or --prometheus with --query, is needed")
     if chosen.trace is not None:
-        return read_trace(chosen.trace)
+        if chosen.query:
+            raise UsageError("--query goes with --prometheus, not with --trace")
+        read = read_trace(chosen.trace)
+        return read, never_falls(read.counts)
     if not chosen.query:
         raise UsageError("--prometheus needs --query, which gives requests per second")
     from modelfleet.cli.traffic import traffic
 
     found = traffic(chosen.prometheus, chosen.query, chosen.days, chosen.step_seconds)
     sys.stderr.write(f"{found.told}\n")
-    return found.trace
+    return found.trace, found.is_rising
 
 
 def _show(found: "Replay", chosen: argparse.Namespace, name: str) -> None:

@@ -14,7 +14,7 @@ from modelfleet.cli.options import UsageError
 from modelfleet.cli.prometheus import Span, read, server_at, span_until_now
 from modelfleet.core.policy import coarse
 from modelfleet.core.policy.tuning import BIN_SECONDS
-from modelfleet.simulate.trace import Trace
+from modelfleet.simulate.trace import Trace, never_falls
 from modelfleet.sources import public
 
 if TYPE_CHECKING:
@@ -23,16 +23,19 @@ if TYPE_CHECKING:
 DAY_SECONDS = 86_400.0
 MOST_DAYS, MOST_STEP_SECONDS = 60, 3600
 LEAST_VALUES = 10
+MOST_RATE = 1e14
+"""More in a step are no whole numbers any more."""
 MOST_NAMED = 3
 MOST_NAME = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """The trace, and in a sentence what was found."""
+    """The trace, in a sentence what was found, and whether the values never fall."""
 
     trace: Trace
     told: str
+    is_rising: bool
 
 
 def traffic(url: str, query: str, days: float, step_seconds: int) -> Traffic:
@@ -58,6 +61,9 @@ def traffic(url: str, query: str, days: float, step_seconds: int) -> Traffic:
 
 def _traffic(rates: "Column", span: Span, query: str) -> Traffic:
     rates = np.where(np.isfinite(rates), rates, np.nan)
+    if np.nanmax(rates, initial=0.0) > MOST_RATE:
+        message = f"the query gives {np.nanmax(rates):.3g}; it must give requests per second"
+        raise UsageError(message)
     if (rates < 0).any():
         raise UsageError("the query gives negative rates; it must give requests per second")
     known = np.flatnonzero(~np.isnan(rates))
@@ -73,9 +79,16 @@ def _traffic(rates: "Column", span: Span, query: str) -> Traffic:
         f"{trace.seconds / DAY_SECONDS:.2f} days of traffic, {counts.sum():,.0f} requests,"
         f" {counts.sum() / trace.seconds:.2f} a second"
     )
+    if trace.is_mean:
+        told += f"; within a step of {span.step} s their moments are drawn by chance"
+    else:
+        told += f"; within a step of {span.step} s they come as unevenly as in public traces"
+    is_rising = never_falls(rates[~np.isnan(rates)])
+    if is_rising:
+        told += "; its values never fall, as those of a counter: should it be in rate(...)?"
     if unknown:
         told += f"; {100 * unknown:.1f} % of the time is not known and counts as no traffic"
-    return Traffic(trace, told)
+    return Traffic(trace, told, is_rising)
 
 
 def _trace(name: str, counts: "Column", step_seconds: int) -> Trace:

@@ -62,13 +62,13 @@ class Service:
         """Refuse what cannot be simulated; raises ValueError that names the field."""
         for name in ("startup_seconds", "wait_seconds", "service_cv", "startup_cv"):
             if not 0 <= getattr(self, name) < math.inf:
-                message = f"{name} must not be negative: {getattr(self, name)}"
+                message = f"{name} must be 0 or more and finite: {getattr(self, name):g}"
                 raise ValueError(message)
         if self.slots < 1:
             message = f"slots must be at least 1: {self.slots}"
             raise ValueError(message)
         if not 0 < self.service_seconds < math.inf:
-            message = f"service_seconds must be positive: {self.service_seconds}"
+            message = f"service_seconds must be above 0 and finite: {self.service_seconds:g}"
             raise ValueError(message)
         if not 0 <= self.drift < 1:
             message = f"drift must be in [0, 1): {self.drift}"

@@ -1,6 +1,12 @@
 """`modelfleet bench autoscale` and `modelfleet simulate` from the command line."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -84,13 +90,104 @@ def test_bench_of_a_fleet(fleet, tmp_path):
         (["--trace", "TRACE", "--slots=0"], "slots must be at least 1"),
         (["--trace", "TRACE", "--skip-days", "3"], "leaves nothing to score"),
         (["--trace", "TRACE", "--seeds", "0"], "--seeds must be at least 1"),
+        (["--trace", "TRACE", "--seeds", "-3"], "--seeds must be at least 1: -3"),
         (["--trace", "TRACE", "--jobs", "0"], "--jobs must be at least 1"),
+        (["--trace", "TRACE", "--seeds", "999999999"], "999999999 draws (--seeds)"),
+        (["--fleet", "FLEET", "--rate-times", "2"], "--rate-times goes with --trace"),
+        (["--fleet", "FLEET", "--least-replicas", "101"], "--least-replicas must be from 0 to 100"),
     ],
 )
-def test_bench_says_what_is_wrong(trace, capsys, arguments, message):
-    given = [str(trace) if a == "TRACE" else a for a in arguments]
+def test_bench_says_what_is_wrong(trace, fleet, capsys, arguments, message):
+    given = [{"TRACE": str(trace), "FLEET": str(fleet)}.get(a, a) for a in arguments]
     assert bench(["autoscale", *SERVICE, *given]) == 2
     assert message in capsys.readouterr().err
+
+
+BOTH = [
+    *((["--aim-percent", x], "--aim-percent must be above 0 and") for x in ("0", "100", "nan")),
+    *(
+        (["--skip-days", x], f"--skip-days must be 0 or more and finite: {x}")
+        for x in ("-1", "nan")
+    ),
+    *(
+        (["--rate-times", x], f"--rate-times must be above 0 and finite: {x}")
+        for x in ("-1", "inf")
+    ),
+    *((["--least-replicas", x], "--least-replicas must be from 0 to 1000") for x in ("-1", "1001")),
+    (["--wait-seconds", "nan"], "--wait-seconds must be 0 or more and finite: nan"),
+    (["--service-seconds", "-1"], "--service-seconds must be above 0 and finite: -1"),
+    (["--drift", "2"], "--drift must be in [0, 1): 2"),
+    (["--slots", "1000000"], "--slots 1,000,000: at most"),
+    (["--rate-times", "1e9"], "requests do not fit"),
+    (["--json", "none/o.json"], "--json none/o.json: there is no folder"),
+    (["--json", "."], "--json .: cannot be written"),
+    (["--plot", "o.xyz"], "its name must end in one of"),
+]
+
+
+@pytest.mark.parametrize("verb", ["bench", "simulate"])
+@pytest.mark.parametrize(("arguments", "message"), BOTH)
+def test_both_verbs_say_what_is_wrong(trace, capsys, verb, arguments, message):
+    given = ["--trace", str(trace), *SERVICE, *arguments]
+    assert (simulate(given) if verb == "simulate" else bench(["autoscale", *given])) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1, "before any work"
+
+
+def test_one_huge_rate_is_refused(trace, capsys):
+    trace.write_text(trace.read_text() + "1800,1e12\n")
+    assert simulate(["--trace", str(trace), *SERVICE]) == 2
+    assert f"{trace}: 5,000,000,00" in (told := capsys.readouterr().err)
+    assert "requests do not fit; at most 83,333,333 do (4 GB); scale it down" in told
+
+
+def test_exhausted_memory_ends_in_one_line(trace, capsys, monkeypatch):
+    def exhaust(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("modelfleet.simulate.replay.draw", exhaust)
+    assert simulate(["--trace", str(trace), *SERVICE]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("modelfleet simulate: out of memory; take a shorter piece")
+
+
+def test_all_policies_have_a_name():
+    from modelfleet.cli.bench import _policies
+
+    assert len(_policies("all")) == len(_policies(None)) == 9
+
+
+def test_simulate_keeps_what_the_api_keeps(trace, monkeypatch):
+    """The API's minReplicas is 1 by default."""
+    asked: list[int] = []
+
+    def note(*given: object) -> None:
+        asked.append(given[-1])
+        raise ValueError
+
+    monkeypatch.setattr("modelfleet.simulate.replay.replay", note)
+    for options in ((), ("--least-replicas", "0")):
+        assert simulate(["--trace", str(trace), *SERVICE, *options]) == 2
+    assert asked == [1, 0]
+
+
+def test_what_is_done_in_silence_is_said(tmp_path, capsys):
+    """History, gaps of the collection, moments within a row."""
+    path = tmp_path / "t.csv"
+    rows = "".join(f"{60 * n},{0 if 300 <= n < 315 else 2}\n" for n in range(480))
+    path.write_text("t_seconds,requests_per_second\n" + rows)
+    assert simulate(["--trace", str(path), *SERVICE]) == 0
+    told = capsys.readouterr().err
+    assert "the first 60 min of 480 min are history and not scored (7,200 of 55,800" in told
+    assert "15 silent minutes look like gaps" in told
+    assert "a row is 60 s long" in told
+
+
+def test_service_time_of_the_file_wins_and_that_is_said(fleet, tmp_path, capsys):
+    where = ["--policies", "always-70%", "--seeds", "1"]
+    assert bench(["autoscale", "--fleet", str(fleet), *SERVICE, *where]) == 0
+    assert "--service-seconds 1 is not used" in capsys.readouterr().err
 
 
 def test_bench_needs_its_second_word(capsys):
@@ -105,3 +202,44 @@ def test_simulate_shows_what_modelfleet_would_have_done(trace, tmp_path, capsys)
     assert len(found["replicas_by_minute"]) == 30
     assert max(found["replicas_by_minute"]) >= 2
     assert "replica-hours" in capsys.readouterr().out
+
+
+def ran_by(group: int) -> list[int]:
+    """Processes of a group, ended ones that nobody has asked for apart."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, of, *_ = stat.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(of) == group and state != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+@pytest.mark.parametrize("verb", ["bench autoscale", "simulate"])
+def test_interrupted_run_says_so_and_leaves_nobody(tmp_path, verb):
+    path = tmp_path / "long.csv"
+    path.write_text("t_seconds,requests_per_second\n" + "".join(
+        f"{5 * n},{20 + n % 7}\n" for n in range(40_000)))  # fmt: skip
+    options = ["--jobs", "2", "--seeds", "1"] if verb.startswith("bench") else []
+    given = [sys.executable, "-m", "modelfleet", *verb.split(), "--trace", str(path), *SERVICE]
+    began = subprocess.Popen(
+        [*given, *options], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        start_new_session=True, env={**os.environ, "PYTHONPATH": "operator"},
+    )  # fmt: skip
+    until = time.monotonic() + 60
+    wanted = 4 if options else 1
+    while len(ran_by(began.pid)) < wanted and time.monotonic() < until:
+        time.sleep(0.05)
+    time.sleep(3)
+    os.killpg(began.pid, signal.SIGINT)
+    _, told = began.communicate(timeout=30)
+    assert began.returncode == 130
+    assert told.splitlines()[-1] == f"modelfleet {verb}: interrupted"
+    assert "Traceback" not in told
+    until = time.monotonic() + 5
+    while ran_by(began.pid) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert ran_by(began.pid) == []

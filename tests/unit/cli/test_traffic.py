@@ -98,6 +98,7 @@ def test_time_before_the_first_value_is_no_traffic():
             r"5 series \(\{pod=0\}, \{pod=1\}, \{pod=2\}, ...\); wrap it in sum",
         ),
         (one(lambda at: -1.0), "negative"),
+        (one(lambda at: 1e300), "the query gives 1e.300; it must give requests per second"),
         (one(lambda at: 1.0 if at % 86_400 < 120 else None), "only [123] values"),
         (one(lambda at: float("nan")), "only 0 values"),
     ],
@@ -107,12 +108,41 @@ def test_what_is_wrong_is_said(answer, message):
         traffic(server.url, QUERY, 1, 60)
 
 
+def test_forgotten_rate_is_said_before_memory_is_asked_for(capsys):
+    with prometheus(one(lambda at: at / 10)) as server:
+        given = ["--prometheus", server.url, "--query", "http_requests_total", "--days", "7"]
+        assert simulate([*given, *SERVICE]) == 2
+    told = capsys.readouterr().err
+    assert "http_requests_total: " in told
+    assert "looks like a counter: wrap it in rate(...)" in told
+    assert "Traceback" not in told
+
+
+def test_small_counter_is_a_question():
+    begins: list[int] = []
+
+    def counter(at: int) -> float:
+        begins.append(at)
+        return (at - begins[0]) / 1e4
+
+    with prometheus(one(counter)) as server:
+        assert "should it be in rate(...)?" in traffic(server.url, QUERY, 1, 60).told
+
+
+def test_texture_within_a_step_is_said():
+    with prometheus(one()) as server:
+        told = [traffic(server.url, QUERY, 0.1, step).told for step in (60, 7)]
+    assert "within a step of 60 s they come as unevenly as in public traces" in told[0]
+    assert "within a step of 7 s their moments are drawn by chance" in told[1]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ([], "either --trace, or --prometheus with --query"),
         (["--trace", "x.csv", "--prometheus", "http://x"], "either --trace, or --prometheus"),
         (["--prometheus", "http://x"], "needs --query"),
+        (["--trace", "x.csv", "--query", "up"], "--query goes with --prometheus"),
         (["--prometheus", "localhost:9090", "--query", "up"], "no address of a Prometheus"),
         (["--prometheus", "http://", "--query", "up"], "no address of a Prometheus"),
         (["--prometheus", "http://127.0.0.1:1", "--query", "up"], "does not answer"),
