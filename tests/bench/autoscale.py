@@ -69,13 +69,12 @@ def run() -> dict[str, Any]:
             arguments += [f"--{option}", value]
         arguments += ["--seeds", os.environ.get("BENCH_SEEDS", "3")]
         arguments += ["--plot", str(target.with_suffix(".png"))]
-        if policies != "all":
-            arguments += ["--policies", policies]
+        arguments += ["--policies", policies]
         if bench(arguments) != 0:
             raise RuntimeError(name)
         for found in json.loads(target.read_text())["policies"]:
             figures[f"{name}: {found['name']} {found['setting']}"] = (
-                f"{found['violations_percent']:.2f} % @ {found['cost_ratio']:.3f},"
+                f"{found['violations_percent']:.2f} % @ {_cost(found):.3f},"
                 f" {found['starts_per_day']:.0f} starts a day, peak {found['peak_replicas']:.0f}"
             )
     (folder / "table.md").write_text("\n".join(_table(folder)) + "\n", encoding="utf-8")
@@ -123,7 +122,9 @@ def _figure(policy: Mapping[str, Any]) -> str:
 
 
 def _cost(policy: Mapping[str, Any]) -> float:
-    return float(policy["cost_ratio"])
+    """Without a number where the reference costs nothing."""
+    ratio = policy["cost_ratio"]
+    return float("inf") if ratio is None else float(ratio)
 
 
 def _scenarios(folder: Path, only: str | None) -> Iterator[tuple[str, Path, str]]:

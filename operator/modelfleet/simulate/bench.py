@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelfleet.simulate.arrivals import Arrivals, draw
-from modelfleet.simulate.baselines.base import Peer, Setting
+from modelfleet.simulate.baselines.base import DEFAULT, Peer, Setting
 from modelfleet.simulate.baselines.clairvoyant import Schedule, cheapest, plan
 from modelfleet.simulate.baselines.static import Static
 from modelfleet.simulate.run import follow, run, run_fleet
@@ -42,8 +42,9 @@ class Model:
 class Case:
     """What is measured: models, the promise, seeds.
 
-    `aim` is the share of requests that may violate; `least` replicas are kept by every policy;
-    `most` bounds each model.
+    `aim` is the share of requests that may violate; `least` replicas are kept by every policy
+    (the clairvoyant one, and those that know no zero, take 0 and 1 alike); `most` bounds each
+    model.
     """
 
     name: str
@@ -150,6 +151,9 @@ def _draw(case: Case, seed: int) -> Draw:
 
 
 def _follow(case: Case, arrivals: Sequence[Arrivals], schedules: Sequence[Schedule]) -> Score:
+    # It may sleep where one is kept: what others are divided by stays the same for 0 and 1.
+    least = case.least if case.least > 1 else 0
+    schedules = [s.keeping(least) for s in schedules]
     initial = [s.at(_begin(case)) for s in schedules]
     worlds = _worlds(case, arrivals, initial)
     return total(
@@ -189,7 +193,7 @@ def static(case: Case, drawn: Sequence[Draw], note: Note = lambda _: None) -> Ou
         makers = [lambda: Static(size)] * len(case.models)
         return tuple(_simulate(case, d.arrivals, [size] * len(case.models), makers) for d in drawn)
 
-    low, high = 1, case.most
+    low, high = max(1, case.least), case.most
     while low < high:
         middle = min((low + high) // 2, low * 2)
         if mean_violations(scores_of(middle)) <= case.aim:
@@ -216,8 +220,9 @@ def default(case: Case, drawn: Sequence[Draw], peer: Peer, note: Note = lambda _
 def best(case: Case, drawn: Sequence[Draw], peer: Peer, note: Note = lambda _: None) -> Outcome:
     """A peer at its cheapest setting that keeps the promise, chosen on the scored time itself.
 
-    The grid runs on the first seed; what keeps the promise there runs on the others, the
-    cheapest first, until one keeps it in the mean. If none does: the one that violates least.
+    The grid, and the default where it is not in it, run on the first seed; what keeps the promise
+    there runs on the others, the cheapest first, until one keeps it in the mean. If none does: the
+    one that violates least.
     """
     grids = [peer.grid(m.service, case.least) for m in case.models]
     tried: list[tuple[Score, list[Setting]]] = []
@@ -225,10 +230,13 @@ def best(case: Case, drawn: Sequence[Draw], peer: Peer, note: Note = lambda _: N
         chosen = list(settings)
         tried.append((measure(case, drawn[0], [s.make for s in chosen]), chosen))
         note(f"{peer.name}, {chosen[0].label}")
-    cost = drawn[0].reference.billed_seconds
+    reference = drawn[0].reference
     curve = tuple(
-        Point(s[0].label, one.violations_percent, one.billed_seconds / cost) for one, s in tried
+        Point(s[0].label, one.violations_percent, one.cost_ratio(reference)) for one, s in tried
     )
+    plain = [peer.default(m.service, case.least) for m in case.models]
+    if plain[0].label.removeprefix(DEFAULT) not in {s[0].label for _, s in tried}:
+        tried.append((measure(case, drawn[0], [s.make for s in plain]), plain))
     scores: tuple[Score, ...] = ()
     label = ""
     for first, chosen in _in_order(case, tried):

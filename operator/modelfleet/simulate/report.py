@@ -37,7 +37,7 @@ def metrics(score: Score, reference: Score) -> dict[str, float]:
     days = score.scored_seconds / DAY_SECONDS
     return {
         "violations_percent": score.violations_percent,
-        "cost_ratio": score.billed_seconds / max(reference.billed_seconds, 1e-9),
+        "cost_ratio": score.cost_ratio(reference),
         "replica_hours": score.replica_hours,
         "starts_per_day": score.starts_per_day,
         "peak_replicas": score.peak_replicas,
@@ -76,7 +76,7 @@ def policy(outcome: Outcome, drawn: Sequence[Draw]) -> dict[str, Any]:
         {
             "setting": p.setting,
             "violations_percent": p.violations_percent,
-            "cost_ratio": p.cost_ratio,
+            "cost_ratio": _finite(p.cost_ratio),
         }
         for p in outcome.curve
     ]

@@ -4,6 +4,7 @@ Made by `world.World.result`, read by the benchmark and the reports. Must never 
 that is history or a gap of the collection.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,6 +44,12 @@ class Score:
     def replica_hours(self) -> float:
         """From the creation of each replica to the end of its drain."""
         return self.billed_seconds / 3600.0
+
+    def cost_ratio(self, reference: "Score") -> float:
+        """To what a reference paid; infinity where that is nothing."""
+        if reference.billed_seconds <= 0:
+            return math.inf
+        return self.billed_seconds / reference.billed_seconds
 
     @property
     def starts_per_day(self) -> float:

@@ -1,20 +1,25 @@
 """The benchmark on small generated traces."""
 
+import numpy as np
 import pytest
 
 from modelfleet.simulate import report
 from modelfleet.simulate.baselines import PEERS
+from modelfleet.simulate.baselines.base import Peer, Setting
+from modelfleet.simulate.baselines.static import Static
 from modelfleet.simulate.bench import (
     best,
     default,
     default_skip_seconds,
     draws,
     fleet,
+    measure,
     one_model,
     static,
 )
 from modelfleet.simulate.generate import idle_fleet, seasons
 from modelfleet.simulate.service import Service
+from modelfleet.simulate.trace import Trace
 
 SERVICE = Service(60, 5, 8, 4)
 KEDA = next(p for p in PEERS if p.name == "keda-rate")
@@ -72,6 +77,45 @@ def test_fleet_is_summed_and_goes_to_zero():
     hours = found.scores[0].replica_hours
     assert drawn[0].reference.replica_hours < hours < 4 * 5
     assert found.scores[0].requests == drawn[0].reference.requests
+
+
+@pytest.mark.parametrize("peer", PEERS, ids=lambda p: p.name)
+def test_peers_keep_the_floor_in_silence(peer):
+    """HPA and KEDA fell to one whatever they were asked to keep."""
+    nothing = Trace("nothing", 7200, 5.0, np.zeros(1440))
+    case = one_model(nothing, SERVICE, 0.01, 3600, (1,)).keeping(3)
+    drawn = draws(case)
+    for setting in (peer.default(SERVICE, 3), *peer.grid(SERVICE, 3)[:1]):
+        found = measure(case, drawn[0], [setting.make])
+        assert (found.replica_hours, found.peak_replicas) == (3, 3)
+
+
+def test_static_and_reference_keep_the_floor():
+    nothing = Trace("nothing", 7200, 5.0, np.zeros(1440))
+    hours = {}
+    for least in (0, 1, 3):
+        case = one_model(nothing, SERVICE, 0.01, 3600, (1,)).keeping(least)
+        drawn = draws(case)
+        hours[least] = drawn[0].reference.replica_hours, static(case, drawn).setting
+    assert hours == {0: (0, "1 replicas"), 1: (0, "1 replicas"), 3: (3, "3 replicas")}
+
+
+def test_reference_that_costs_nothing_has_no_ratio():
+    nothing = Trace("nothing", 7200, 5.0, np.zeros(1440))
+    case = one_model(nothing, SERVICE, 0.01, 3600, (1,))
+    drawn = draws(case)
+    found = report.document(case, drawn, [static(case, drawn), best(case, drawn, KEDA)])
+    assert [p["cost_ratio"] for p in found["policies"]] == [None] * 3
+    assert found["policies"][2]["curve"][0]["cost_ratio"] is None
+
+
+def test_default_is_among_the_candidates(case, drawn):
+    """Ray's two requests for each replica are no share of the slots that the grid has."""
+    ray = next(p for p in PEERS if p.name == "ray-serve")
+    only = Peer(ray.name, ray.default, lambda *_: [Setting("one", lambda: Static(1))], 1)
+    found = best(case, drawn, only)
+    assert found.setting == "default: 2 ongoing, down 600 s"
+    assert [p.setting for p in found.curve] == ["one"]
 
 
 def test_peers_have_names_and_grids():

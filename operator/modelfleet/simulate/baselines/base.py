@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from modelfleet.simulate.scaler import Scaler
 from modelfleet.simulate.service import Service
 
-TARGETS = tuple(round(0.1 * tenths, 1) for tenths in range(2, 10))
-"""Target utilisations of every peer's grid."""
+TARGETS = (*(round(0.1 * tenths, 1) for tenths in range(2, 10)), 0.95, 1.0)
+"""Targets of every peer's grid, shares of what a replica can do; some peers' default is all."""
+DEFAULT = "default: "
+"""Begins the label of a default; what follows is that of the same setting in the grid."""
 
 
 @dataclass(frozen=True, slots=True)

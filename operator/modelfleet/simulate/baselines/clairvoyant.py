@@ -26,6 +26,10 @@ class Schedule:
     wanted: NDArray[np.int64]
     step_seconds: float
 
+    def keeping(self, least: int) -> "Schedule":
+        """The same, never below that many replicas."""
+        return Schedule(np.maximum(self.wanted, least), self.step_seconds)
+
     def at(self, seconds: float) -> int:
         """The number at a moment."""
         place = int(seconds / self.step_seconds + 1e-6)

@@ -7,7 +7,7 @@ concurrency with the queue as an external average value. Metrics are scraped eve
 import math
 from collections import deque
 
-from modelfleet.simulate.baselines.base import Peer, Setting, settings
+from modelfleet.simulate.baselines.base import DEFAULT, Peer, Setting, settings
 from modelfleet.simulate.scaler import Observation
 from modelfleet.simulate.service import Service
 
@@ -86,18 +86,25 @@ class Hpa:
     memory_seconds = DOWN_SECONDS
 
     def __init__(
-        self, service: Service, target: float, down_seconds: float, metric: str = "utilisation"
+        self,
+        service: Service,
+        target: float,
+        down_seconds: float,
+        metric: str = "utilisation",
+        *,
+        least: int = 1,
     ) -> None:
         """`target` is a share of the slots; `metric` utilisation or concurrency."""
         self.name = f"hpa-{metric}"
         self._slots, self._target, self._metric = service.slots, target, metric
-        self._behavior = Behavior(down_seconds, 1)
+        # The gate HPAScaleToZero is off.
+        self._behavior = Behavior(down_seconds, max(1, least))
 
     def decide(self, seen: Observation) -> int:
-        """At least one: the gate HPAScaleToZero is off."""
+        """Never below its minimum, which is at least one."""
         current = seen.ready + seen.starting
         if current == 0:
-            return 1
+            return self._behavior.least
         seconds = max(seen.seconds, 1e-9)
         if self._metric == "utilisation":
             use = min(1.0, seen.busy_seconds / seconds / max(1, seen.ready * self._slots))
@@ -109,12 +116,15 @@ class Hpa:
 
 
 def _peer(metric: str) -> Peer:
-    def default(service: Service, _: int) -> Setting:
-        label = f"default: target {DEFAULT_TARGET:g}, down {DOWN_SECONDS:g} s"
-        return Setting(label, lambda: Hpa(service, DEFAULT_TARGET, DOWN_SECONDS, metric))
+    def make(service: Service, target: float, down_seconds: float, least: int) -> Hpa:
+        return Hpa(service, target, down_seconds, metric, least=least)
 
-    def grid(service: Service, _: int) -> list[Setting]:
-        return settings(WINDOWS, lambda t, w: Hpa(service, t, w, metric), "down")
+    def default(service: Service, least: int) -> Setting:
+        label = f"{DEFAULT}target {DEFAULT_TARGET:g}, down {DOWN_SECONDS:g} s"
+        return Setting(label, lambda: make(service, DEFAULT_TARGET, DOWN_SECONDS, least))
+
+    def grid(service: Service, least: int) -> list[Setting]:
+        return settings(WINDOWS, lambda t, w: make(service, t, w, least), "down")
 
     return Peer(f"hpa-{metric}", default, grid)
 

@@ -6,7 +6,7 @@ is that of the last minute, from scrapes every 15 s.
 
 from collections import deque
 
-from modelfleet.simulate.baselines.base import Peer, Setting, settings
+from modelfleet.simulate.baselines.base import DEFAULT, Peer, Setting, settings
 from modelfleet.simulate.baselines.hpa import (
     DOWN_SECONDS,
     SCRAPE_AGE_SECONDS,
@@ -37,7 +37,7 @@ class Keda:
     def __init__(self, service: Service, target: float, down_seconds: float, least: int) -> None:
         """The threshold is `target` of what a replica can answer, k / s requests per second."""
         self._threshold = target * service.capacity_per_second()
-        self._behavior = Behavior(down_seconds, 1)
+        self._behavior = Behavior(down_seconds, max(1, least))
         self._least = least
         self._scrapes: deque[tuple[int, float]] = deque(maxlen=RATE_SCRAPES)
         self._last_active = float("-inf")
@@ -69,7 +69,7 @@ class Keda:
 
 
 def _default(service: Service, least: int) -> Setting:
-    label = f"default: target {DEFAULT_TARGET:g}, down {DOWN_SECONDS:g} s"
+    label = f"{DEFAULT}target {DEFAULT_TARGET:g}, down {DOWN_SECONDS:g} s"
     return Setting(label, lambda: Keda(service, DEFAULT_TARGET, DOWN_SECONDS, least))
 
 

@@ -7,7 +7,7 @@ them, which is to its favour.
 import math
 from collections import deque
 
-from modelfleet.simulate.baselines.base import Peer, Setting, settings
+from modelfleet.simulate.baselines.base import DEFAULT, Peer, Setting, settings
 from modelfleet.simulate.scaler import Observation
 from modelfleet.simulate.service import Service
 
@@ -113,7 +113,7 @@ class Knative:
 
 
 def _default(service: Service, least: int) -> Setting:
-    label = f"default: target {DEFAULT_TARGET:g}, delay 0 s"
+    label = f"{DEFAULT}target {DEFAULT_TARGET:g}, delay 0 s"
     return Setting(label, lambda: Knative(service, DEFAULT_TARGET, 0.0, least))
 
 

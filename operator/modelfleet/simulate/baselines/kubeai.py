@@ -6,7 +6,7 @@ The mean of ten minutes of active requests. Its proxy starts the first replica.
 import math
 from collections import deque
 
-from modelfleet.simulate.baselines.base import Peer, Setting, settings
+from modelfleet.simulate.baselines.base import DEFAULT, Peer, Setting, settings
 from modelfleet.simulate.scaler import Observation
 from modelfleet.simulate.service import Service
 
@@ -56,7 +56,7 @@ class KubeAI:
 
 
 def _default(service: Service, least: int) -> Setting:
-    label = f"default: target {DEFAULT_TARGET:g}, down {DOWN_SECONDS:g} s"
+    label = f"{DEFAULT}target {DEFAULT_TARGET:g}, down {DOWN_SECONDS:g} s"
     return Setting(label, lambda: KubeAI(service, DEFAULT_TARGET, DOWN_SECONDS, least))
 
 

@@ -6,7 +6,7 @@ Its loop runs every 0.1 s, but what it sees changes with the pushes every 10 s: 
 import math
 from collections import deque
 
-from modelfleet.simulate.baselines.base import Peer, Setting, settings
+from modelfleet.simulate.baselines.base import DEFAULT, Peer, Setting, settings
 from modelfleet.simulate.scaler import Observation
 from modelfleet.simulate.service import Service
 
@@ -58,7 +58,7 @@ class Ray:
 
 
 def _default(_: Service, least: int) -> Setting:
-    label = f"default: {DEFAULT_TARGET_REQUESTS:g} ongoing, down {DOWN_SECONDS:g} s"
+    label = f"{DEFAULT}{DEFAULT_TARGET_REQUESTS:g} ongoing, down {DOWN_SECONDS:g} s"
     return Setting(label, lambda: Ray(DEFAULT_TARGET_REQUESTS, DOWN_SECONDS, least))
 
 

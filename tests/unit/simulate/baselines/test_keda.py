@@ -40,4 +40,4 @@ def test_from_zero_at_the_next_poll_only():
 
 
 def test_grid_has_its_size():
-    assert len(PEER.grid(SERVICE, 1)) == PEER.size == 16
+    assert len(PEER.grid(SERVICE, 1)) == PEER.size == 20
