@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from modelfleet.cli.ending import ended
 from modelfleet.cli.notes import notes, tell
@@ -26,6 +26,8 @@ from modelfleet.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from modelfleet.simulate.bench import Case, Draw, Note, Outcome
 
     Measure = Callable[[Case, Sequence[Draw], Note], Sequence[Outcome]]
@@ -80,7 +82,7 @@ def _autoscale(chosen: argparse.Namespace) -> int:
         measured = side_by_side(tasks, chosen.jobs or os.cpu_count() or 1, note)
     outcomes = [outcome for found in measured for outcome in found]
     found = report.document(case, drawn, outcomes)
-    _print(report.table(found))
+    _print(lambda width: report.fitting(found, case.most, width))
     if chosen.json:
         report.write_json(chosen.json, found)
     if chosen.plot:
@@ -200,10 +202,11 @@ def _progress(steps: int) -> Iterator["Note"]:
         yield lambda done: shown.update(task, description=done, advance=1)
 
 
-def _print(what: Any) -> None:
+def _print(made: "Callable[[int], Table]") -> None:
+    """What is made for the width of the terminal."""
     from rich.console import Console
 
     console = Console()
     if not console.is_terminal:
         console = Console(width=WIDTH)
-    console.print(what)
+    console.print(made(console.width))

@@ -101,9 +101,14 @@ def _trace(chosen: argparse.Namespace) -> "tuple[Trace, bool]":
 def _show(found: "Replay", chosen: argparse.Namespace, name: str) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
+
+    from modelfleet.simulate.world import MOST_REPLICAS
 
     score = found.score
-    made = Table(title=f"{name}: with modelfleet", show_header=False)
+    # As `Text`: a query is full of what looks like markup.
+    title = Text(f"{name}: with modelfleet", "table.title")
+    made = Table(title=title, show_header=False)
     made.add_column()
     made.add_column(justify="right")
     for head, text in (
@@ -117,6 +122,11 @@ def _show(found: "Replay", chosen: argparse.Namespace, name: str) -> None:
     ):
         made.add_row(head, text)
     Console().print(made, _hours(found))
+    if score.peak_replicas >= MOST_REPLICAS and score.violations_percent > chosen.aim_percent:
+        sys.stderr.write(
+            f"modelfleet simulate: it reached the {MOST_REPLICAS:,} replicas that are simulated at"
+            " most; the promise could not be kept within them\n"
+        )
 
 
 def _hours(found: "Replay") -> Any:

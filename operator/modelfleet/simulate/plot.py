@@ -12,6 +12,8 @@ LEAST_PERCENT = 0.01
 """What a logarithmic axis shows for no violation at all."""
 COLOURS = ("#4477aa", "#66ccee", "#228833", "#ccbb44", "#ee6677", "#aa3377", "#bbbbbb", "#882255")
 OURS = "#d62728"
+LEAST_RATIO = 0.9
+"""Left edge: cheaper than the clairvoyant reference are only those that break the promise."""
 
 
 def figure(width: float, height: float) -> Any:
@@ -30,39 +32,54 @@ def plot_policies(found: dict[str, Any], path: Path) -> None:
     axes = made.add_subplot()
     names = sorted({p["name"] for p in found["policies"] if p["kind"] in {"default", "best"}})
     colours = dict(zip(names, COLOURS, strict=False))
-    kept = [2.0]
-    for row in found["policies"]:
+    # Where the reference costs nothing there is no ratio to show.
+    rows = [row for row in found["policies"] if row["cost_ratio"] is not None]
+    kept = [row["cost_ratio"] for row in rows if row["violations_percent"] <= found["aim_percent"]]
+    edge = 1.15 * sorted([2.0, *kept])[(len(kept) + 1) * 3 // 4]
+    # Some peers have a default only.
+    best = {row["name"] for row in rows if row["kind"] == "best"}
+    for row in rows:
         colour = colours.get(row["name"], OURS if row["kind"] == "shipped" else "black")
-        is_named = row["kind"] != "default"
+        is_named = row["kind"] != "default" or row["name"] not in best
         axes.plot(
             row["cost_ratio"],
             max(row["violations_percent"], LEAST_PERCENT),
             {"default": "x", "shipped": "*", "reference": "D"}.get(row["kind"], "o"),
             color=colour,
             markersize=14 if row["kind"] == "shipped" else 7,
-            label=row["name"] if is_named else None,
+            label=_label(row, edge) if is_named else None,
             zorder=3,
         )
-        if row["violations_percent"] <= found["aim_percent"]:
-            kept.append(row["cost_ratio"])
         _curve(axes, row, colour)
     axes.axhline(found["aim_percent"], color="grey", linestyle=":", linewidth=1)
     axes.set(
         yscale="log",
-        xlim=(0.9, 1.15 * sorted(kept)[len(kept) * 3 // 4]),
+        xlim=(LEAST_RATIO, edge),
         xlabel="cost / cost of the clairvoyant reference",
         ylabel=f"requests that waited over {found['wait_seconds']:g} s, %",
-        title=f"{found['trace']} (o best in hindsight, x default, dotted: the aim)",
     )
+    # A dollar in a name is no formula.
+    title = f"{found['trace']} (o best in hindsight, x default, dotted: the aim)"
+    axes.set_title(title, parse_math=False)
     axes.legend(fontsize=8, ncols=2)
     axes.grid(visible=True, which="major", alpha=0.25)
     made.savefig(path, dpi=130)
+
+
+def _label(row: dict[str, Any], edge: float) -> str:
+    """Says where a point is that the picture does not reach."""
+    ratio = row["cost_ratio"]
+    if LEAST_RATIO <= ratio <= edge:
+        return str(row["name"])
+    return f"{row['name']} (outside, at {ratio:.2f})"
 
 
 def _curve(axes: Any, row: dict[str, Any], colour: str) -> None:
     """Lines through the settings of equal window, which differ in the target only."""
     windows: dict[str, list[tuple[float, float]]] = {}
     for point in row["curve"]:
+        if point["cost_ratio"] is None:
+            continue
         key = point["setting"].split(",")[-1]
         at = (point["cost_ratio"], max(point["violations_percent"], LEAST_PERCENT))
         windows.setdefault(key, []).append(at)
@@ -76,7 +93,8 @@ def plot_run(rates: Floats, replicas: Floats, title: str, path: Path) -> None:
     above, below = made.subplots(2, 1, sharex=True)
     hours = [minute / 60 for minute in range(len(rates))]
     above.plot(hours, rates, linewidth=0.8, color="#4477aa")
-    above.set(ylabel="requests/s", title=title)
+    above.set(ylabel="requests/s")
+    above.set_title(title, parse_math=False)
     below.step(hours, replicas, where="post", linewidth=0.8, color=OURS)
     below.set(xlabel="hours", ylabel="replicas")
     for axes in (above, below):

@@ -5,7 +5,7 @@ Called by `modelfleet bench autoscale`. Every metric is the mean over the seeds 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ from modelfleet.simulate.service import DAY_SECONDS
 if TYPE_CHECKING:
     from rich.table import Table
 
+LEAST_SETTING = 16
+"""Characters, so that a setting takes two lines at most."""
 METRICS = (
     "violations_percent",
     "cost_ratio",
@@ -114,41 +116,105 @@ def write_json(path: Path, found: dict[str, Any]) -> None:
     path.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
-def table(found: dict[str, Any]) -> "Table":
-    """The policies, those that keep the promise first, the cheapest first among them."""
+def fitting(found: dict[str, Any], most: int, width: int) -> "Table":
+    """The fullest table that a terminal of `width` shows whole; `most` as in `table`.
+
+    First the spreads go below their numbers, then the columns that matter least are left out.
+    """
+    from rich.console import Console
+
+    # Of unlimited width: what is measured is never wider than the console.
+    console = Console(width=1000)
+    for left_out in SPARED:
+        made = table(found, most, left_out)
+        if console.measure(made).minimum <= width:
+            break
+    return made
+
+
+def table(found: dict[str, Any], most: int, left_out: frozenset[str] | None = None) -> "Table":
+    """The policies, those that keep the promise first, the cheapest first among them.
+
+    `most` is the cap of each model's replicas. With `left_out`, columns that are not shown,
+    spreads stand below their numbers.
+    """
     from rich.table import Table
+    from rich.text import Text
 
     aim = found["aim_percent"]
-    made = Table(title=f"{found['trace']}: at most {aim:g} % wait over {found['wait_seconds']:g} s")
+    # As `Text`: names of files may look like markup.
+    title = f"{found['trace']}: at most {aim:g} % wait over {found['wait_seconds']:g} s"
+    made = Table(title=Text(title, "table.title"), caption=_caption(found, most))
     made.add_column("policy", no_wrap=True)
-    made.add_column("setting")
-    for head in ("violated %", "cost ratio", "replica-h", "starts/day", "peak", "p99 wait s"):
-        made.add_column(head, justify="right", no_wrap=True)
-    for row in sorted(found["policies"], key=lambda r: _rank(r, aim)):
+    made.add_column("setting", min_width=LEAST_SETTING)
+    rows = sorted(found["policies"], key=lambda r: _rank(r, aim))
+    columns = []
+    for head, cell in CELLS.items():
+        if head not in (left_out or ()):
+            below = " (" if left_out is None else "\n("
+            texts = [cell(row).replace(" (", below) for row in rows]
+            # Said in characters, as a table takes every space for a place to break.
+            widest = max(len(line) for text in (head, *texts) for line in text.split("\n"))
+            made.add_column(head, justify="right", no_wrap=True, min_width=widest)
+            columns.append(texts)
+    for row, *cells in zip(rows, *columns, strict=True):
         is_kept = row["violations_percent"] <= aim
         style = "bold" if row["kind"] == "shipped" else "" if is_kept else "dim"
-        made.add_row(
-            row["name"],
-            row["setting"],
-            _spread(row, "violations_percent", 2),
-            _spread(row, "cost_ratio", 3),
-            f"{row['replica_hours']:.0f}",
-            f"{row['starts_per_day']:.0f}",
-            f"{row['peak_replicas']:.0f}",
-            "never" if row["wait_p99_seconds"] is None else f"{row['wait_p99_seconds']:.1f}",
-            style=style,
-        )
+        made.add_row(Text(row["name"]), Text(row["setting"]), *cells, style=style)
     return made
+
+
+def _caption(found: dict[str, Any], most: int) -> str | None:
+    """Whom the simulation's own cap kept from keeping the promise."""
+    aim = found["aim_percent"]
+    capped = [
+        row["name"]
+        for row in found["policies"]
+        if row["violations_percent"] > aim and row["peak_replicas_max"] >= most
+    ]
+    if not capped:
+        return None
+    return (
+        f"{', '.join(dict.fromkeys(capped))}: reached the most replicas that are simulated"
+        f" ({most:,}); the promise could not be kept within them"
+    )
 
 
 def _rank(row: dict[str, Any], aim: float) -> tuple[bool, bool, float]:
     is_broken = row["violations_percent"] > aim
-    return row["kind"] != "reference", is_broken, row["cost_ratio"]
+    ratio = row["cost_ratio"]
+    return row["kind"] != "reference", is_broken, row["replica_hours"] if ratio is None else ratio
 
 
 def _spread(row: dict[str, Any], name: str, digits: int) -> str:
     low, high = row[f"{name}_min"], row[f"{name}_max"]
+    if row[name] is None:
+        return "-"
     text = f"{row[name]:.{digits}f}"
     if f"{low:.{digits}f}" == f"{high:.{digits}f}":
         return text
     return f"{text} ({low:.{digits}f}-{high:.{digits}f})"
+
+
+def _wait(row: dict[str, Any]) -> str:
+    return "never" if row["wait_p99_seconds"] is None else f"{row['wait_p99_seconds']:.1f}"
+
+
+CELLS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "violated %": lambda row: _spread(row, "violations_percent", 2),
+    "cost ratio": lambda row: _spread(row, "cost_ratio", 3),
+    "replica-h": lambda row: f"{row['replica_hours']:.0f}",
+    "starts/day": lambda row: f"{row['starts_per_day']:.0f}",
+    "peak": lambda row: f"{row['peak_replicas']:.0f}",
+    "p99 wait s": _wait,
+}
+SPARED = (
+    None,
+    frozenset[str](),
+    frozenset({"p99 wait s"}),
+    frozenset({"p99 wait s", "starts/day"}),
+    frozenset({"p99 wait s", "starts/day", "replica-h"}),
+    frozenset({"p99 wait s", "starts/day", "replica-h", "peak"}),
+)
+"""Columns that are left out, the narrower the terminal the more. Policy, setting, violations and
+cost always stay."""

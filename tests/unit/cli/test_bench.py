@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from modelfleet.cli.bench import bench
 from modelfleet.cli.simulate import simulate
+from modelfleet.simulate.replay import Replay, replay
 
 SERVICE = [
     "--startup-seconds",
@@ -170,6 +172,16 @@ def test_simulate_keeps_what_the_api_keeps(trace, monkeypatch):
     for options in ((), ("--least-replicas", "0")):
         assert simulate(["--trace", str(trace), *SERVICE, *options]) == 2
     assert asked == [1, 0]
+
+
+def test_simulate_says_when_its_cap_was_too_low(trace, monkeypatch, capsys):
+    def capped(*given: object) -> Replay:
+        found = replay(*given)
+        return replace(found, score=replace(found.score, peak_replicas=1000, violations=900))
+
+    monkeypatch.setattr("modelfleet.simulate.replay.replay", capped)
+    assert simulate(["--trace", str(trace), *SERVICE]) == 0
+    assert "reached the 1,000 replicas that are simulated at most" in capsys.readouterr().err
 
 
 def test_what_is_done_in_silence_is_said(tmp_path, capsys):

@@ -39,6 +39,14 @@ def test_report_is_made_of_what_the_query_gives(tmp_path, capsys):
     assert "with modelfleet" in told.out
 
 
+def test_query_is_no_markup(capsys):
+    query = 'sum(rate(x{a=~"[a-z]"}[1m])) # [/]'
+    with prometheus(one()) as server:
+        options = ["--prometheus", server.url, "--query", query, "--days", "0.1"]
+        assert simulate([*options, *SERVICE]) == 0
+    assert '"[a-z]"}[1m])) # [/]' in " ".join(capsys.readouterr().out.split())
+
+
 def test_requests_of_a_step_stay_its_own_and_are_rough_within():
     with prometheus(one(lambda _: 20.0)) as server:
         found = traffic(server.url, QUERY, 0.5, 60).trace
