@@ -87,7 +87,8 @@ def check_files(chosen: argparse.Namespace) -> None:
         from modelfleet.simulate.plot import figure
 
         known = figure(1, 1).canvas.get_supported_filetypes()
-        if chosen.plot.suffix.removeprefix(".").lower() not in known:
+        ending = chosen.plot.suffix.removeprefix(".").lower()
+        if ending and ending not in known:
             message = f"--plot {chosen.plot}: its name must end in one of {', '.join(known)}"
             raise UsageError(message)
 

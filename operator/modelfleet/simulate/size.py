@@ -30,9 +30,12 @@ def check_requests(traces: Sequence[Trace], source: str, draws: int, is_rising: 
         return
     if is_rising:
         advice = "its values never fall, it looks like a counter: wrap it in rate(...)"
+    elif len(traces) > 1:
+        advice = "take a shorter piece, or fewer models"
     else:
         factor = 10.0 ** math.floor(math.log10(most / requests))
         advice = f"scale it down (--rate-times {factor:g}) or take a shorter piece"
+    advice += ", or fewer --seeds" if draws > 1 else ""
     drawn = f"{draws} draws (--seeds) of " if draws > 1 else ""
     message = (
         f"{source}: {drawn}{requests:,.0f} requests do not fit; at most {most:,.0f} do"

@@ -31,8 +31,14 @@ def test_too_many_requests_are_refused_with_a_way_out(is_rising, message):
 
 def test_every_draw_has_its_own_requests():
     check_requests([trace(60e6)], "x", 1, is_rising=False)
-    with pytest.raises(TraceError, match=r"3 draws \(--seeds\)"):
+    with pytest.raises(TraceError, match=r"3 draws \(--seeds\) .* fewer --seeds"):
         check_requests([trace(60e6)], "x", 3, is_rising=False)
+
+
+def test_fleets_are_told_what_they_can_do():
+    """`--rate-times` does not go with `--fleet`."""
+    with pytest.raises(TraceError, match=r"do not fit.*; take a shorter piece, or fewer models"):
+        check_requests([trace(60e6)] * 2, "x", 1, is_rising=False)
 
 
 def test_sums_beyond_all_numbers_are_refused():
