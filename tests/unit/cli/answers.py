@@ -8,6 +8,11 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
+import numpy as np
+
+from modelfleet.simulate.replay import Replay
+from modelfleet.simulate.score import Score
+
 REFUSED = {
     "status": "error",
     "errorType": "bad_data",
@@ -61,3 +66,13 @@ def prometheus(answer: Callable[[str], Series | None]) -> Iterator[ThreadingHTTP
 def metric_of(query: str) -> str:
     """The first metric that a query names."""
     return re.search(r"modelfleet_[a-z_]+", query)[0]
+
+
+def replayed(peak_replicas: int) -> Replay:
+    """What `simulate` shows, without ten seconds of learning: 9 of 10 requests waited too long."""
+    score = Score(
+        requests=10, violations=9, billed_seconds=60.0, starts=1, peak_replicas=peak_replicas,
+        reversals=0, bad_minutes_share=1.0, wait_p50_seconds=9.0, wait_p99_seconds=9.0,
+        cold_requests=0, scored_seconds=60.0,
+    )  # fmt: skip
+    return Replay(score, np.ones(1), np.ones(1))

@@ -6,14 +6,13 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from modelfleet.cli.bench import bench
 from modelfleet.cli.simulate import simulate
-from modelfleet.simulate.replay import Replay, replay
+from tests.unit.cli.answers import replayed
 
 SERVICE = [
     "--startup-seconds",
@@ -175,17 +174,14 @@ def test_simulate_keeps_what_the_api_keeps(trace, monkeypatch):
 
 
 def test_simulate_says_when_its_cap_was_too_low(trace, monkeypatch, capsys):
-    def capped(*given: object) -> Replay:
-        found = replay(*given)
-        return replace(found, score=replace(found.score, peak_replicas=1000, violations=900))
-
-    monkeypatch.setattr("modelfleet.simulate.replay.replay", capped)
+    monkeypatch.setattr("modelfleet.simulate.replay.replay", lambda *_: replayed(1000))
     assert simulate(["--trace", str(trace), *SERVICE]) == 0
     assert "reached the 1,000 replicas that are simulated at most" in capsys.readouterr().err
 
 
-def test_what_is_done_in_silence_is_said(tmp_path, capsys):
+def test_what_is_done_in_silence_is_said(tmp_path, monkeypatch, capsys):
     """History, gaps of the collection, moments within a row."""
+    monkeypatch.setattr("modelfleet.simulate.replay.replay", lambda *_: replayed(1))
     path = tmp_path / "t.csv"
     rows = "".join(f"{60 * n},{0 if 300 <= n < 315 else 2}\n" for n in range(480))
     path.write_text("t_seconds,requests_per_second\n" + rows)

@@ -8,7 +8,7 @@ import pytest
 from modelfleet.cli.options import UsageError
 from modelfleet.cli.simulate import simulate
 from modelfleet.cli.traffic import traffic
-from tests.unit.cli.answers import prometheus
+from tests.unit.cli.answers import prometheus, replayed
 
 SERVICE = [
     *("--startup-seconds", "20", "--wait-seconds", "2"),
@@ -39,7 +39,8 @@ def test_report_is_made_of_what_the_query_gives(tmp_path, capsys):
     assert "with modelfleet" in told.out
 
 
-def test_query_is_no_markup(capsys):
+def test_query_is_no_markup(monkeypatch, capsys):
+    monkeypatch.setattr("modelfleet.simulate.replay.replay", lambda *_: replayed(1))
     query = 'sum(rate(x{a=~"[a-z]"}[1m])) # [/]'
     with prometheus(one()) as server:
         options = ["--prometheus", server.url, "--query", query, "--days", "0.1"]
