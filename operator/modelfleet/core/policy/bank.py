@@ -28,6 +28,8 @@ class Bank:
         self.floor = np.repeat(np.array(floors, dtype=np.float32), len(RISKS))
         self.is_high = self.floor >= max(floors)
         self.size = len(self.risk)
+        self.median = RISKS.index(0.5)
+        """The candidate that follows the median of the forecast."""
         self._tuning = tuning
         self.worth = TAIL / self.risk
         """What a candidate gives to have one violation less, in units of capacity: where demand

@@ -67,7 +67,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class _Levels:
-    """Of all candidates, (n, c): slots to start and to keep for; of the models the rest, (n,)."""
+    """Of all candidates, (n, c): slots to start and to keep for; of the models the rest, (n,).
+
+    `rate` and `median` are columns, (n, 1).
+    """
 
     start: Floats
     keep: Floats
@@ -75,6 +78,7 @@ class _Levels:
     half: Floats
     least: Floats
     highest: Floats
+    median: Floats
 
 
 class Fleet:
@@ -183,8 +187,15 @@ class Fleet:
         # Who is hardly known gives nothing back: its next burst is as good as any.
         is_new = present.age < np.minimum(KNOWN_BINS, memory / BIN_SECONDS)
         least = np.where(is_new, highest, 0.0)
+        median = start[:, [self.bank.median]]
         start = self.bank.bounded(start, half, least, highest)
         keep = self.bank.bounded(keep, half, least, highest)
+        if self.tuning.has_sustained:
+            # A level that was never seen is taken for noise by what was learned without it.
+            keep = np.maximum(keep, present.sustained(about.delay)[:, None])
+        if about.has_chance:
+            start = about.chance.staffed(start, median, self.bank.risk[None, :])
+            keep = about.chance.staffed(keep, median, self.bank.risk[None, :])
         rate = (present.quarter[:, None] / about.service).astype(np.float32)
         self.shadow.serve(counts, about, self.steps)
         billed = self.shadow.ready + self.shadow.pending
@@ -200,7 +211,7 @@ class Fleet:
         if due.any():
             self.rest.choose(np.flatnonzero(due), self.choice.aim, about)
         self.steps += 1
-        found = _Levels(start, keep, rate, half, least, highest)
+        found = _Levels(start, keep, rate, half, least, highest, median)
         return self._wanted(seen, found)
 
     def _begun(self, seen: Observed) -> NDArray[np.bool_]:
@@ -228,14 +239,21 @@ class Fleet:
             hold = np.maximum(hold, self.shadow.hold()[rows, chosen])
         late = is_late(queue, ready, self._about)[:, 0]
         hold = np.where(late, np.maximum(hold, seen.ready + seen.starting), hold)
+        floor = np.maximum(self.bank.floor[chosen] * found.half, found.least)
+        cap = self.tuning.cap * found.highest
+        if self._about.has_chance:
+            risk, chance = self.bank.risk[chosen][:, None], self._about.chance
+            floor, cap = (
+                chance.staffed(x[:, None], found.median, risk)[:, 0] for x in (floor, cap)
+            )
         return Wanted(
             up.astype(np.int64),
             hold.astype(np.int64),
             self.present.load,
             first,
             kept,
-            np.maximum(self.bank.floor[chosen] * found.half, found.least),
-            self.tuning.cap * found.highest,
+            floor,
+            cap,
             more,
             chosen.copy(),
             self.rest.keep_seconds(),

@@ -171,6 +171,15 @@ class Present(Rows):
         past = self._past[len(ENVELOPE_BLOCKS) + 1 + place, np.arange(self.size)]
         return np.asarray(np.maximum(self._partial[_HALF], past))
 
+    def sustained(self, startup_bins: NDArray[np.intp]) -> Floats:
+        """Demand that has lasted: the least of the means of 15 s, a minute and a start-up time.
+
+        `startup_bins` (n,); a minute to an hour of it counts. 0 for a model younger than that.
+        """
+        bins = np.clip(startup_bins, MINUTE_BINS, HOUR_BINS)
+        longest = np.where(self.age >= bins, self._mean_of(self._sums, bins), 0.0)
+        return np.minimum(np.minimum(self.quarter, self._mean(MINUTE_BINS)), longest)
+
     def hour_mean(self) -> Floats:
         """Mean demand of the last hour, in slots."""
         return self._mean(HOUR_BINS)

@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from modelfleet.core.policy.chance import Chance
 from modelfleet.core.policy.rows import Rows
 from modelfleet.core.policy.series import Floats
 from modelfleet.core.policy.tuning import BIN_SECONDS, Tuning
@@ -59,6 +60,8 @@ class About:
         self.startup, self.wait, self.slots, self.service = (columns[:, [i]] for i in range(4))
         self.delay = np.maximum(1, np.rint(table[:, 0] / BIN_SECONDS)).astype(np.intp)
         self.within = np.maximum(0, np.floor(table[:, 1] / BIN_SECONDS)).astype(np.intp)
+        self.chance = Chance(self.wait, self.service)
+        self.has_chance = tuning.has_chance and self.chance.matters
         self.backlog_factor = np.float32(tuning.backlog_factor)
         self.backlog_pace = np.float32(tuning.backlog_pace)
         self.gate_share = np.float32(tuning.gate_share)
@@ -122,11 +125,19 @@ class Shadow(Rows):
         soon = (self.ready + self._due_within(about, step)) * about.slots
         limit = slots + soon * (about.wait / about.service)
         fastest, share = slots / about.service, 1.0 / np.maximum(about.service, 1.0)
+        # Of what comes in a second so much is there at once: short requests leave within it.
+        at_once = rate * np.minimum(about.service, 1.0)
         self.violated[:] = 0.0
+        met = np.zeros_like(self.queue)
         for _ in range(BIN_SECONDS):
+            present = self.queue + at_once
+            self.violated += np.where(present > limit, rate, 0.0)
+            met += present
             self.queue += rate
-            self.violated += np.where(self.queue > limit, rate, 0.0)
             self.queue -= np.minimum(self.queue * share, fastest)
+        if about.has_chance:
+            late = about.chance.late(met / BIN_SECONDS, slots)
+            np.maximum(self.violated, rate * BIN_SECONDS * late, out=self.violated)
         place = step % about.delay
         due = self._orders[place, np.arange(self.size)]
         self._orders[place, np.arange(self.size)] = 0.0

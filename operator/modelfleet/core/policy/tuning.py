@@ -48,6 +48,8 @@ class Tuning:
     has_budget: bool = True
     has_tuner: bool = True
     has_backlog: bool = True
+    has_chance: bool = True
+    has_sustained: bool = True
     gate_share: float = 0.5
     """The backlog rule acts when the present wait exceeds this share of the allowed wait."""
     backlog_factor: float = 3.0

@@ -1,5 +1,7 @@
 """The policy as a whole: properties that hold for any traffic."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from modelfleet.core.policy.explain import sentence
 from modelfleet.core.policy.fleet import Fleet, Observed, Wanted
-from modelfleet.core.policy.forecast import uninformed
+from modelfleet.core.policy.forecast import Coefficients, uninformed
 from modelfleet.core.policy.service import Service
 from modelfleet.core.policy.tuning import SHIPPED
 
@@ -133,3 +135,16 @@ def test_memory_example():
     for _ in range(35):
         wanted = step(young, np.array([1000]))
     assert wanted.floor[0] == pytest.approx(10), "175 s old: all of it, till (4 + 5) / 0.05 s"
+
+
+@pytest.mark.parametrize(("has_sustained", "kept"), [(True, 160), (False, 80)])
+def test_level_that_nothing_learned_knows_is_kept_while_it_lasts(has_sustained, kept):
+    one = Fleet(1, replace(SHIPPED, has_sustained=has_sustained))
+    one.adopt(0, SERVICES[0], uninformed())
+    low = np.zeros((20, 12), dtype=np.float32)
+    low[0] = -3.0
+    one.learn(0, Coefficients(low, low))
+    for _ in range(240):
+        wanted = step(one, np.array([400]), replicas=20)
+    assert one.present.load[0] == pytest.approx(160)
+    assert wanted.keep[0] == pytest.approx(kept, rel=0.01), "without: half of it, the floor"

@@ -59,3 +59,16 @@ def test_more_rows_keep_the_old_ones():
     present.grow(5)
     assert present.highest_day()[:2] == pytest.approx(before)
     assert not present.highest_day()[2:].any()
+
+
+def test_sustained_example():
+    present = Present(1, SHIPPED)
+    found = []
+    for number in range(60):
+        counts = np.array([10.0 if number < 30 else 100.0])
+        present.push(counts, np.ones(1), np.ones(1), np.array([1]), np.array([60.0]))
+        found.append(float(present.sustained(np.array([12]))[0]))
+    assert found[10] == 0, "not a minute old"
+    assert found[29] == pytest.approx(10)
+    assert found[35] == pytest.approx((6 * 10 + 6 * 100) / 12), "half a minute of the new level"
+    assert found[42] == pytest.approx(100)

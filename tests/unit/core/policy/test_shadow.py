@@ -1,10 +1,12 @@
 """Shadow queues: the backlog rule, start-up, hold, cancellation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from modelfleet.core.policy.shadow import About, Shadow, backlog_level
-from modelfleet.core.policy.tuning import SHIPPED
+from modelfleet.core.policy.tuning import SHIPPED, Tuning
 
 TABLE = np.array([[20.0, 5.0, 2.0, 1.0]])
 ABOUT = About(TABLE, SHIPPED)
@@ -87,3 +89,28 @@ def test_another_start_up_time_loses_no_replica():
     shadow.serve(np.zeros(1), About(np.array([[60.0, 5.0, 2.0, 1.0]]), SHIPPED), 2)
     assert float(shadow.ready[0, 0] + shadow.pending[0, 0]) == 4
     assert float(shadow.pending[0, 0]) == 0
+
+
+def steady(rate: float, replicas: float, figures: tuple[float, ...], tuning: Tuning) -> float:
+    """Share of a day of Poisson arrivals that waited too long."""
+    about = About(np.array([figures]), tuning)
+    shadow, violated = Shadow(1, WORTH, tuning), 0.0
+    shadow.ready[:] = replicas
+    counts = np.random.default_rng(7).poisson(5 * rate, 17_280)
+    for step, count in enumerate(counts):
+        shadow.serve(np.array([count]), about, step)
+        violated += float(shadow.violated[0, 0])
+    return violated / float(counts.sum())
+
+
+@pytest.mark.parametrize(("replicas", "least", "most"), [(4, 0.02, 0.06), (5, 0.001, 0.005)])
+def test_short_waits_are_broken_by_chance(replicas, least, most):
+    figures = (60, 0.1, 4, 2)
+    assert least < steady(5, replicas, figures, SHIPPED) < most
+    fluid = steady(5, replicas, figures, replace(SHIPPED, has_chance=False))
+    assert fluid < least, "the fluid alone"
+
+
+def test_requests_shorter_than_a_second_are_not_all_there_at_once():
+    share = steady(20, 2, (10, 0.08, 2, 0.1), SHIPPED)
+    assert 0.02 < share < 0.06, "Erlang C: 3.5 %"
