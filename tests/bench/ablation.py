@@ -1,6 +1,6 @@
 """What each part of the scaling policy is worth: the shipped code with one part switched off.
 
-`python -m tests.bench ablation`: the short traces, a quarter of an hour; `BENCH_LONG=1` adds
+`python -m tests.bench ablation`: the short traces, half an hour; `BENCH_LONG=1` adds
 those of 14 days (hours). Violations @ cost ratio, as in the table of `autoscale`.
 """
 
@@ -17,9 +17,12 @@ from modelfleet.simulate.bench import Case, Draw, draws, one_model, shipped
 from modelfleet.simulate.service import Service
 from modelfleet.simulate.shipped import ShippedScaler
 from modelfleet.simulate.trace import read_trace
-from tests.bench.autoscale import SCENARIOS, TRACES
+from tests.bench.autoscale import GENERATED, SCENARIOS, TRACES
 
-SHORT = ("azure conversation x5", "azure code x5", "mm-image", "deepseek-r1")
+SHORT = (
+    *("azure conversation x5", "azure code x5", "mm-image", "deepseek-r1"),
+    *("steady, 2 days", "flash crowd, 2 days"),
+)
 LONG = ("m-small", "m-large tail")
 PARTS: dict[str, dict[str, Any]] = {
     "nothing": {},
@@ -29,6 +32,8 @@ PARTS: dict[str, dict[str, Any]] = {
     "forecast to keep": {"has_keep_forecast": False},
     "hold": {"has_hold": False},
     "backlog rule": {"has_backlog": False},
+    "chance within a bin": {"has_chance": False},
+    "keeping what lasts": {"has_sustained": False},
     "error budget": {"has_budget": False},
     "tuner": {"has_tuner": False},
     "floors": {"floors": (0.0, 0.0)},
@@ -45,16 +50,20 @@ def run() -> dict[str, str]:
         drawn = draws(case)
         for part, off in PARTS.items():
             figures[f"{name} without {part}"] = _measure(case, drawn, replace(SHIPPED, **off))
-            print(f"{name:24} without {part:18}", figures[f"{name} without {part}"], flush=True)
+            print(f"{name:24} without {part:19}", figures[f"{name} without {part}"], flush=True)
     return figures
 
 
 def _case(name: str, seeds: Sequence[int]) -> Case:
-    file, values = SCENARIOS[name]
+    if name in GENERATED:
+        make, values = GENERATED[name]
+        trace = make()
+    else:
+        file, values = SCENARIOS[name]
+        trace = read_trace(TRACES / file)
     startup, wait, slots, seconds, aim, skip, times = map(float, values.split())
     service = Service(startup, wait, int(slots), seconds)
-    trace = read_trace(TRACES / file).times(times)
-    return one_model(trace, service, aim / 100, skip * 86_400, seeds)
+    return one_model(trace.times(times), service, aim / 100, skip * 86_400, seeds)
 
 
 def _measure(case: Case, drawn: Sequence[Draw], tuning: Tuning) -> str:

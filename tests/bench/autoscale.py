@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from modelfleet.cli.bench import bench
-from modelfleet.simulate.generate import calendar_bursts, idle_fleet, seasons, steps
+from modelfleet.simulate.generate import (
+    calendar_bursts,
+    flash_crowd,
+    idle_fleet,
+    seasons,
+    steady,
+    steps,
+)
 from modelfleet.simulate.trace import Trace
 from tests.stack import ROOT
 
@@ -37,6 +44,8 @@ GENERATED: dict[str, tuple[Callable[[], Trace], str]] = {
     "calendar bursts, 3 days": (partial(calendar_bursts, days=3, seed=5), "60 5 4 2 1 1 1"),
     "seasons, 3 days": (partial(seasons, days=3, seed=5), "60 5 4 2 1 1 1"),
     "steps, 3 days": (partial(steps, days=3, seed=5), "60 5 4 2 1 1 1"),
+    "steady, 2 days": (steady, "60 0.1 4 2 1 1 1"),
+    "flash crowd, 2 days": (flash_crowd, "60 5 4 2 1 1 1"),
 }
 """Traces with one property each, for which no public one is at hand."""
 FLEETS: dict[str, tuple[Callable[[], Mapping[str, Trace]], str]] = {

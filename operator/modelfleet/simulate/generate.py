@@ -1,4 +1,4 @@
-"""Generated traces with one property each: bursts by the calendar, seasons, idle fleets, steps.
+"""Generated traces with one property each: calendar bursts, seasons, steps, flash crowds, sleep.
 
 Used by tests and benchmarks beside the recorded traces. All are seeded; rates are Poisson means
 until they are drawn into whole counts here.
@@ -17,6 +17,7 @@ BURST_HOURS = (8, 10, 13, 17)
 BURST_MINUTES = (0, 30)
 RISE_SECONDS = 120.0
 BURST_SECONDS = 600.0
+FLASH_HEIGHT, FLASH_SECONDS = 12.0, 1800.0
 
 
 def calendar_bursts(days: float = 14, rate: float = 6.0, seed: int = 1) -> Trace:
@@ -63,6 +64,23 @@ def steps(days: float = 14, rate: float = 10.0, seed: int = 1) -> Trace:
         rates[place : place + length] = rate * np.exp(chance.uniform(np.log(1 / 3), np.log(2)))
         place += length
     return _drawn("steps", rates, chance)
+
+
+def steady(days: float = 2, rate: float = 5.0, seed: int = 1) -> Trace:
+    """One rate for ever: all that happens is chance."""
+    chance = np.random.default_rng([seed, 5])
+    return _drawn("steady", np.full(len(_times(days)), rate), chance)
+
+
+def flash_crowd(days: float = 2, rate: float = 5.0, seed: int = 1) -> Trace:
+    """Steady, and after three quarters of the time at once twelve times as much.
+
+    What is more falls off to a third within each half hour.
+    """
+    chance = np.random.default_rng([seed, 6])
+    since = _times(days) - 0.75 * days * DAY_SECONDS
+    more = (FLASH_HEIGHT - 1) * np.exp(-np.maximum(since, 0.0) / FLASH_SECONDS)
+    return _drawn("flash crowd", rate * (1 + np.where(since >= 0, more, 0.0)), chance)
 
 
 def idle_fleet(models: int = 200, days: float = 2, seed: int = 1) -> Mapping[str, Trace]:

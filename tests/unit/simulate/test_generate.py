@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from modelfleet.simulate.generate import calendar_bursts, idle_fleet, seasons, steps
+from modelfleet.simulate.generate import (
+    calendar_bursts,
+    flash_crowd,
+    idle_fleet,
+    seasons,
+    steady,
+    steps,
+)
 
 DAY_BINS = 17_280
 
@@ -31,6 +38,14 @@ def test_levels_hold_and_change_at_once():
     assert np.median(jumps) < 0.1
 
 
+def test_flash_comes_at_once_and_goes_slowly():
+    counts = flash_crowd(days=1).counts / 5
+    begin = 3 * DAY_BINS // 4
+    assert counts[:begin].mean() == pytest.approx(5, rel=0.02)
+    assert counts[begin : begin + 24].mean() == pytest.approx(60, rel=0.1)
+    assert counts[begin + 348 : begin + 372].mean() == pytest.approx(5 + 55 / np.e, rel=0.15)
+
+
 def test_fleet_sleeps_most_of_the_time():
     fleet = idle_fleet(models=30, days=1)
     assert len(fleet) == 30
@@ -39,7 +54,7 @@ def test_fleet_sleeps_most_of_the_time():
     assert all(len(t.moments) == len(t.work_seconds) for t in fleet.values())
 
 
-@pytest.mark.parametrize("make", [calendar_bursts, seasons, steps])
+@pytest.mark.parametrize("make", [calendar_bursts, seasons, steps, steady, flash_crowd])
 def test_rates_are_modest_and_seeded(make):
     first, second, other = make(days=1), make(days=1), make(days=1, seed=2)
     assert (first.counts == second.counts).all()
