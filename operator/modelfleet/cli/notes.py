@@ -62,4 +62,5 @@ def _not_scored(traces: "Sequence[Trace]", skip: float) -> Iterator[str]:
 def _span(seconds: float) -> str:
     if seconds < DAY_SECONDS:
         return f"{seconds / 60:.3g} min"
-    return f"{seconds / DAY_SECONDS:.3g} days"
+    days = f"{seconds / DAY_SECONDS:.3g}"
+    return f"{days} day" if days == "1" else f"{days} days"
