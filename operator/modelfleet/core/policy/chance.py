@@ -22,7 +22,7 @@ class Chance:
 
     def __init__(self, wait: Floats, service: Floats) -> None:
         """`wait` that is allowed and `service` time in seconds, both (n, 1)."""
-        self._wait, self._ratio = wait, wait / service
+        self._ratio = wait / service
         self._hidden = np.maximum(0.0, 1.0 - wait / BIN_SECONDS)
         self.matters = bool((self._hidden > 0).any())
         """Whether any of the models may wait less than a bin."""
@@ -35,7 +35,7 @@ class Chance:
         steps = np.arange(1, BIN_SECONDS + 1, dtype=np.float32)
         there = ((1.0 - (1.0 - leaving) ** steps) / leaving).mean(axis=1, keepdims=True)
         self._own = there * np.minimum(service, 1.0) / BIN_SECONDS
-        self._building = 1.0 / (4 * BIN_SECONDS) * service
+        self._building = service / (4 * BIN_SECONDS)
 
     def late(self, met: Floats, slots: Floats) -> Floats:
         """Share of a bin's requests that wait too long by chance, (n, c).

@@ -187,7 +187,8 @@ class Fleet:
         # Who is hardly known gives nothing back: its next burst is as good as any.
         is_new = present.age < np.minimum(KNOWN_BINS, memory / BIN_SECONDS)
         least = np.where(is_new, highest, 0.0)
-        median = start[:, [self.bank.median]]
+        # Capped as the levels are: what chance adds grows with it.
+        median = np.minimum(start[:, [self.bank.median]], self.tuning.cap * highest[:, None])
         start = self.bank.bounded(start, half, least, highest)
         keep = self.bank.bounded(keep, half, least, highest)
         if self.tuning.has_sustained:

@@ -124,6 +124,19 @@ def test_cap_example():
     assert step(one, np.array([400, 0, 0])).cap[0] == pytest.approx(1.05 * 160, rel=1e-3)
 
 
+def test_forecast_beyond_all_reason_is_capped_for_short_waits_too():
+    one = Fleet(1, SHIPPED)
+    one.adopt(0, Service(10, 0, 1, 0.05), uninformed())
+    absurd = np.zeros((20, 12), dtype=np.float32)
+    absurd[0] = 50.0
+    one.learn(0, Coefficients(absurd, absurd))
+    for _ in range(300):
+        wanted = step(one, np.array([500]), replicas=10)
+    assert one.present.load[0] == pytest.approx(5)
+    assert wanted.start[0] <= wanted.cap[0] < 15
+    assert wanted.hold[0] <= 45, "three times the load, where a backlog asks"
+
+
 def test_memory_example():
     one = Fleet(1, SHIPPED)
     one.adopt(0, Service(4, 1, 1, 0.05, aim=0.05), uninformed())
