@@ -43,7 +43,9 @@ class Generator:
         self._changed = asyncio.Event()
         self._stopping = False
         self._began = time.monotonic()
-        self._arrivals = Arrivals(plan.steps, self._began, drawer(plan.pacing, plan.seed))
+        # Since the start: of a machine that has been up for a day, the clock is too coarse to tell
+        # whether an arrival lies on the very end of a step.
+        self._arrivals = Arrivals(plan.steps, 0.0, drawer(plan.pacing, plan.seed))
         self._allowed = Allowed()
         self._allowed.set(self._began, plan.allow or {})
         self.total = Tally()
@@ -75,7 +77,7 @@ class Generator:
             self._phase = command.phase
             self.phases.setdefault(command.phase, Tally())
         if command.steps is not None:
-            self._arrivals.steer(now, command.steps)
+            self._arrivals.steer(now - self._began, command.steps)
         for _ in range(command.once):
             self._send(now, reported=True)
         self._stopping = self._stopping or command.stop
@@ -114,6 +116,7 @@ class Generator:
                     return
                 await self._wait(0.5)
                 continue
+            due += self._began
             delay = due - time.monotonic()
             if delay > 0:
                 await self._wait(delay)

@@ -241,6 +241,8 @@ def test_interrupted_run_says_so_and_leaves_nobody(tmp_path, verb):
     wanted = 4 if options else 1
     while len(ran_by(began.pid)) < wanted and time.monotonic() < until:
         time.sleep(0.05)
+    # What it says before it runs; earlier it is still being loaded, however long that takes.
+    assert began.stderr.readline().startswith(f"modelfleet {verb}: ")
     time.sleep(3)
     os.killpg(began.pid, signal.SIGINT)
     _, told = began.communicate(timeout=30)

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import time
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 
@@ -63,6 +65,15 @@ async def test_correct_answers_are_counted_and_the_host_is_sent():
         await run.run()
     assert (run.total.sent, run.total.ok, run.total.failed) == (10, 10, 0)
     assert all(b"host: digits.a.localhost" in head.lower() for head in heads)
+
+
+async def test_clock_of_a_machine_that_has_been_up_for_long_loses_no_request(monkeypatch):
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + 5e7, time=time.time)
+    monkeypatch.setattr("tests.load.generator.time", clock)
+    async with server(WHOLE) as (url, _):
+        run = generator(url)
+        await run.run()
+    assert (run.total.sent, run.total.ok) == (10, 10), "0.02 s are rounded up by that clock"
 
 
 @pytest.mark.parametrize(
