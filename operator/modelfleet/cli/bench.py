@@ -18,7 +18,6 @@ from modelfleet.cli.notes import notes, tell
 from modelfleet.cli.options import (
     UsageError,
     check,
-    check_files,
     check_least,
     parser,
     service_of,
@@ -101,7 +100,6 @@ def _case(chosen: argparse.Namespace) -> "Case":
         if value is not None and value < 1:
             message = f"{option} must be at least 1: {value}"
             raise UsageError(message)
-    check_files(chosen)
     return _one_model(chosen) if chosen.fleet is None else _fleet(chosen)
 
 
@@ -153,9 +151,9 @@ def _policies(names: str | None) -> list[tuple[int, "Measure"]]:
     }
     for peer in PEERS:
         known[peer.name] = (1 + peer.size, functools.partial(_peer, peer.name))
-    wanted = (
-        list(known) if names in {None, EVERY} else [n.strip() for n in (names or "").split(",")]
-    )
+    wanted = [n.strip() for n in (names or EVERY).split(",")]
+    if wanted == [EVERY]:
+        wanted = list(known)
     strange = [n for n in wanted if n not in known]
     if strange:
         message = f"no policy '{strange[0]}'; there are {', '.join(known)}"

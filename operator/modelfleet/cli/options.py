@@ -69,9 +69,10 @@ def check(chosen: argparse.Namespace) -> None:
     if chosen.skip_days is not None and not 0 <= chosen.skip_days < math.inf:
         message = f"--skip-days must be 0 or more and finite: {chosen.skip_days:g}"
         raise UsageError(message)
+    _check_files(chosen)
 
 
-def check_files(chosen: argparse.Namespace) -> None:
+def _check_files(chosen: argparse.Namespace) -> None:
     """Whether results could be written, before hours of work; raises `UsageError`."""
     for option, path in (("--json", chosen.json), ("--plot", chosen.plot)):
         if path is None:

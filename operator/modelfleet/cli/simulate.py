@@ -13,7 +13,6 @@ from modelfleet.cli.notes import notes, tell
 from modelfleet.cli.options import (
     UsageError,
     check,
-    check_files,
     check_least,
     parser,
     service_of,
@@ -58,7 +57,6 @@ def _simulate(chosen: argparse.Namespace) -> int:
     from modelfleet.simulate.world import MOST_REPLICAS
 
     check(chosen)
-    check_files(chosen)
     least = check_least(chosen.least_replicas, MOST_REPLICAS)
     trace, is_rising = _trace(chosen)
     trace = trace.times(chosen.rate_times)

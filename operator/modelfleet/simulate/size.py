@@ -1,6 +1,6 @@
-"""What a simulation may hold, said before an array is made: requests, time, slots.
+"""What a simulation may hold, said before an array is made: requests and slots.
 
-Called by the command line and by `trace`. A forgotten rate() asked for 97 billion requests, and
+Called by the command line. A forgotten rate() asked for 97 billion requests, and
 the machine ended other processes before it ended this one. Must never refuse what fits.
 """
 

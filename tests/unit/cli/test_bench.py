@@ -225,7 +225,6 @@ def ran_by(group: int) -> list[int]:
     return found
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 @pytest.mark.parametrize("verb", ["bench autoscale", "simulate"])
 def test_interrupted_run_says_so_and_leaves_nobody(tmp_path, verb):
     path = tmp_path / "long.csv"

@@ -132,7 +132,8 @@ class Shadow(Rows):
         for _ in range(BIN_SECONDS):
             present = self.queue + at_once
             self.violated += np.where(present > limit, rate, 0.0)
-            met += present
+            if about.has_chance:
+                met += present
             self.queue += rate
             self.queue -= np.minimum(self.queue * share, fastest)
         if about.has_chance:
