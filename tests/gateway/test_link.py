@@ -94,6 +94,24 @@ async def test_the_leader_sees_what_is_in_effect_held_and_served(rig: Rig) -> No
         await until(lambda: links.held(KEY) == 0)
 
 
+async def test_a_new_leader_is_told_what_answers_took_before_it(rig: Rig) -> None:
+    await rig.served(1, delay=0.05)
+    gateway = await rig.gateway()
+    pem = write_link(gateway.config.link_dir)
+    async with following(rig, pem) as links:
+        await until(lambda: links.connected() == {"gateway-1": True})
+        assert links.answered(KEY).answers == 0, "nothing was before the first"
+        for _ in range(10):
+            await rig.ask()
+        await asyncio.sleep(1.2)
+    async with following(rig, pem) as links:
+        await until(lambda: links.connected() == {"gateway-1": True})
+        told = links.answered(KEY)
+        assert told.answers == pytest.approx(10, rel=0.01)
+        assert 0.05 <= told.seconds / told.answers < 1.0
+        assert links.answered("team-a/other").answers == 0
+
+
 async def test_in_flight_is_unknown_until_it_is_known(rig: Rig) -> None:
     await rig.served(1, 2, delay=2.0)
     gateway = await rig.gateway()

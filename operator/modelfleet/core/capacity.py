@@ -8,9 +8,7 @@ import math
 from dataclasses import dataclass
 
 from modelfleet.facts.scaling import Bucket
-
-MEMORY_SECONDS = 600.0
-"""Time constant of the forgetting, in seconds with answers."""
+from modelfleet.facts.traffic import SERVICE_MEMORY_SECONDS, Answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +21,32 @@ class Work:
 
     def after(self, bucket: Bucket, slots: float) -> "Work":
         """The sums with one more bucket, during which `slots` slots were ready."""
-        kept = math.exp(-bucket.seconds / MEMORY_SECONDS) if bucket.completions else 1.0
+        kept = math.exp(-bucket.seconds / SERVICE_MEMORY_SECONDS) if bucket.completions else 1.0
         return Work(
             kept * self.seconds + bucket.service_seconds,
             kept * self.answers + bucket.completions,
             kept * self.available + slots * bucket.seconds,
         )
+
+    def or_told(self, told: Answered) -> "Work":
+        """What to begin with after a bad moment, from what gateways remember of the time before.
+
+        Their memory counts waits inside a busy replica, and the answers of that moment were slow:
+        the lower of both is the truth. Worked example: 80 ms were seen: 8 ms told are believed in
+        full, and of 5 s told nothing.
+        """
+        own = self.service_seconds
+        if own is None or told.answers <= 0 or told.seconds > own * told.answers:
+            return self.doubted()
+        return Work(told.seconds, told.answers, told.seconds)
+
+    def doubted(self) -> "Work":
+        """The same service time, counting as one answer only: outweighed by what comes.
+
+        Worked example: 1,000 answers of 80 ms, then 50 of 8 ms: (80 + 50 * 8) / 51 = 9.4 ms.
+        """
+        share = min(1.0, 1.0 / self.answers) if self.answers > 0 else 1.0
+        return Work(share * self.seconds, share * self.answers, share * self.available)
 
     @property
     def service_seconds(self) -> float | None:

@@ -14,6 +14,7 @@ from modelfleet.errors import ModelfleetError, Refused
 from modelfleet.facts.model import Fault, Key
 from modelfleet.facts.scaling import Ask, Bucket, Grant, ScalingParams
 from modelfleet.facts.signal import Reading, Watched
+from modelfleet.facts.traffic import Answered
 
 KEPT_BUCKETS = 180
 TAKEN_SECONDS = 30.0
@@ -58,6 +59,10 @@ class Entry:
         default_factory=lambda: deque(maxlen=KEPT_BUCKETS * 4)
     )
     work: Work = field(default_factory=Work)
+    first_work: Work = field(default_factory=Work)
+    """Of inherited replicas while this leader began: of use where nothing else is known."""
+    answered: Answered = field(default_factory=Answered)
+    """What the gateways remember of the time before this leader."""
     evidence: Evidence = field(default_factory=Evidence)
     evidence_of: tuple[str, float | None] | None = None
     """Whose answers are in it, and the limit in seconds that they were held against.
@@ -69,6 +74,8 @@ class Entry:
     floor_seconds: float | None = None
     """Latency of a request that is alone, where even that breaks the promise."""
     seen: Seen | None = None
+    is_inherited: bool = False
+    """Whether replicas served already when this leader saw the model first."""
     ask: Ask | None = None
     grant: Grant | None = None
     causes: dict[str, float] = field(default_factory=dict)
@@ -80,6 +87,16 @@ class Entry:
     """Since when every signal has a current value."""
     uid: str = ""
     status_at: float = float("-inf")
+
+    def look(self, seen: Seen) -> None:
+        """What a turn saw."""
+        if self.seen is None:
+            self.is_inherited = seen.ready > 0
+        self.seen = seen
+
+    def learned(self) -> Work:
+        """What a request costs a replica, as far as anything is known."""
+        return self.work if self.work.answers > 0 else self.first_work.or_told(self.answered)
 
     def note_causes(self, present: frozenset[str], now: float) -> None:
         """Keep since when each cause is there; one that went away is forgotten."""

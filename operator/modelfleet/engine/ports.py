@@ -17,7 +17,7 @@ from modelfleet.facts.plan import (
     VersionLearned,
 )
 from modelfleet.facts.signal import Reading, SignalSpec
-from modelfleet.facts.traffic import GatewaySample, RouteAcknowledgement
+from modelfleet.facts.traffic import Answered, GatewaySample, RouteAcknowledgement
 
 Json = dict[str, Any]
 
@@ -105,6 +105,10 @@ class Samples(Protocol):
 
     def take_samples(self) -> list[GatewaySample]:
         """Samples since the last call."""
+        ...
+
+    def answered(self, key: str) -> Answered:
+        """What answers took before this leader listened."""
         ...
 
 

@@ -30,6 +30,8 @@ from modelfleet.facts.traffic import (
 )
 
 SILENT_SECONDS = 4.0
+BEGIN_SECONDS = 20.0
+"""So long after it began the answers that a leader sees are slow with its own start."""
 TOLD = 0.25
 """A latency that is told is told again when it moved by this share."""
 
@@ -102,7 +104,9 @@ class Ticker:
                 continue
             if key not in active:
                 forecaster.quiet(key)
-            service_seconds = entry.work.service_seconds
+            # A forecast keeps what it has seen: nothing but what is sure goes into it.
+            is_unsure = self._is_inherited(entry, now) and not entry.answered.answers
+            service_seconds = (entry.work if is_unsure else entry.learned()).service_seconds
             if entry.seen is not None and service_seconds is not None:
                 pools[key] = _pool(entry, entry.seen, service_seconds, now)
         forecaster.forget(gone)
@@ -144,16 +148,31 @@ class Ticker:
             bucket = _bucket(parts, now, entry.seen)
             entry.buckets.append(bucket)
             if entry.seen is not None:
-                slots = entry.seen.ready * _params(entry, entry.seen).slots
-                entry.work = entry.work.after(bucket, slots)
-                if entry.seen.params.learns_slots:
-                    self._learn(key, entry, entry.seen, bucket)
+                self._learn(key, entry, entry.seen, bucket)
             # Latency that no size can mend is no reason to insure more.
             mends = entry.floor_seconds is None
             self.forecaster.take(key, bucket if mends else replace(bucket, slow=0))
         return set(sums)
 
+    def _is_inherited(self, entry: Entry, now: float) -> bool:
+        """A silent gateway is no begin: it goes by the leader's own age."""
+        return entry.is_inherited and now - self._begun_at < BEGIN_SECONDS
+
     def _learn(self, key: Key, entry: Entry, seen: Seen, bucket: Bucket) -> None:
+        """What a request costs a replica, and how many it can work on at once.
+
+        What is slow with this leader's own start is no news of either.
+        """
+        slots = seen.ready * _params(entry, seen).slots
+        if self._is_inherited(entry, bucket.at):
+            entry.first_work = entry.first_work.after(bucket, slots)
+            entry.answered = self._gateways.answered(str(key))
+            return
+        entry.work = entry.learned().after(bucket, slots)
+        if seen.params.learns_slots:
+            self._learn_slots(key, entry, seen, bucket)
+
+    def _learn_slots(self, key: Key, entry: Entry, seen: Seen, bucket: Bucket) -> None:
         """How many requests at once a replica answers within the objective."""
         self._judge_anew(key, entry, seen)
         params = seen.params
@@ -208,11 +227,11 @@ class Ticker:
             ready=seen.ready,
             starting=seen.starting,
             startup_seconds=seen.startup_seconds,
-            service_seconds=entry.work.service_seconds,
+            service_seconds=entry.learned().service_seconds,
             is_complete=self._complete_since is not None,
             forecast=self.forecaster.forecast(key),
             readings=readings,
-            led_seconds=now - self._begun_at,
+            is_inherited=self._is_inherited(entry, now),
         )
         params = _params(entry, seen)
         found = demands(window, params)

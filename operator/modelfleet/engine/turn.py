@@ -204,7 +204,7 @@ class Turner:
         learned = [v.startup_seconds for v in serving if v.startup_seconds is not None]
         ready = sum(v.ready for v in serving)
         granted = plan.status.scaling.granted if plan.status.scaling else scaling.min_replicas
-        entry.seen = Seen(
+        seen = Seen(
             params=self._params(facts, facts.spec),
             granted=granted,
             ready=ready,
@@ -226,6 +226,7 @@ class Turner:
             ),
             stable=plan.status.stable or "",
         )
+        entry.look(seen)
 
     def _params(self, facts: ModelFacts, spec: MLModelSpec) -> ScalingParams:
         """Bounds, hints and signals that hold now."""

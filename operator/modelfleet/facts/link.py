@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from modelfleet.facts.traffic import (
+    Answered,
     GatewaySample,
     ModelSample,
     ProbeResult,
@@ -75,6 +76,14 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Remembered:
+    """What answers of a model took before this stream began: a new leader has seen none."""
+
+    model: str
+    answered: Answered
+
+
+@dataclass(frozen=True, slots=True)
 class Synced:
     """The state before this line was complete; what follows is live."""
 
@@ -86,7 +95,18 @@ class Sampled:
     sample: GatewaySample
 
 
-Message = Hello | Acknowledged | Rejected | Gone | Probed | Unprobed | Held | Synced | Sampled
+Message = (
+    Hello
+    | Acknowledged
+    | Rejected
+    | Gone
+    | Probed
+    | Unprobed
+    | Held
+    | Remembered
+    | Synced
+    | Sampled
+)
 
 
 def encode(message: Message) -> bytes:
@@ -134,6 +154,11 @@ def _probed(content: Mapping[str, Any]) -> Probed:
     )
 
 
+def _remembered(content: Mapping[str, Any]) -> Remembered:
+    told = content["answered"]
+    return Remembered(content["model"], Answered(told["seconds"], told["answers"]))
+
+
 def _version(told: Mapping[str, Any]) -> VersionSample:
     return VersionSample(
         arrivals=told["arrivals"],
@@ -172,6 +197,7 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any]], Message]] = {
     "Probed": _probed,
     "Unprobed": lambda content: Unprobed(content["model"], content["endpoint"]),
     "Held": lambda content: Held(content["model"], content["requests"]),
+    "Remembered": _remembered,
     "Synced": lambda _: Synced(),
     "Sampled": _sampled,
 }

@@ -1,6 +1,5 @@
 """Words of the autoscaler: demand, ask, grant. Values only."""
 
-import math
 from dataclasses import dataclass, field
 
 from modelfleet.facts.signal import Reading, SignalSpec
@@ -65,8 +64,8 @@ class Window:
     """None until the policy has seen the model's first answers."""
     readings: tuple[Reading, ...] = ()
     """What is known of the model's signals, in the order of the spec."""
-    led_seconds: float = math.inf
-    """How long this leader has led, gaps of the gateways included."""
+    is_inherited: bool = False
+    """Whether this leader has only just begun, and found replicas that served before."""
 
     @property
     def missing(self) -> str | None:

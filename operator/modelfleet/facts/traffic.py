@@ -4,6 +4,7 @@ Made by `sources.gateway` from the agents' streams (and by the simulator), read 
 `core`. Unknown is a value: an absent entry never becomes 0.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -12,6 +13,29 @@ LATENCY_GROWTH = 2**0.25
 """Bucket i holds latencies in (base * growth**(i-1), base * growth**i]; bucket 0 up to base."""
 LATENCY_BUCKETS = 96
 """The last bucket (about 1.4e6 ms) also takes everything above."""
+
+SERVICE_MEMORY_SECONDS = 600.0
+"""Time constant with which service times are forgotten, in seconds with answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Answers of late and the seconds that they took, both forgetful sums."""
+
+    seconds: float = 0.0
+    answers: float = 0.0
+
+    def after(self, length: float, seconds: float, answers: int) -> "Answered":
+        """With `answers` more of `seconds` in all, which came in `length` seconds.
+
+        Worked example: 10 answers of 0.1 s in each of 600 s: 3,800 are remembered, of 0.1 s.
+        """
+        kept = math.exp(-length / SERVICE_MEMORY_SECONDS) if answers else 1.0
+        return Answered(kept * self.seconds + seconds, kept * self.answers + answers)
+
+    def plus(self, other: "Answered") -> "Answered":
+        """Both together."""
+        return Answered(self.seconds + other.seconds, self.answers + other.answers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,7 @@ class Agent:
         self.board = Board(config.gateway, self._parts.started)
         self.fleet = Fleet(config.namespace, clock)
         self.traffic = Traffic(clock)
+        self.board.answered = self.traffic.answered
         self.admission = Admission(self._parts.prober or _NoProber(), self.board)
         site = GatewaySite(
             config.gateway,

@@ -6,7 +6,7 @@ never wait for a reader.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from modelfleet.facts.link import (
     Acknowledged,
@@ -16,12 +16,13 @@ from modelfleet.facts.link import (
     Message,
     Probed,
     Rejected,
+    Remembered,
     Sampled,
     Synced,
     Unprobed,
     encode,
 )
-from modelfleet.facts.traffic import GatewaySample, ProbeResult, RouteAcknowledgement
+from modelfleet.facts.traffic import Answered, GatewaySample, ProbeResult, RouteAcknowledgement
 
 QUEUE_LINES = 20_000
 
@@ -58,6 +59,8 @@ class Board:
         self.rejections: dict[str, str] = {}
         self.probes: dict[tuple[str, str], ProbeResult] = {}
         self.held: dict[str, int] = {}
+        self.answered: Mapping[str, Answered] = {}
+        """What answers took of late, by model; owned by the sampler."""
 
     def acknowledge(self, model: str, acknowledgement: RouteAcknowledgement) -> None:
         """Envoy has this in effect; equal news are no news."""
@@ -127,6 +130,8 @@ class Board:
             yield Probed(result)
         for model, requests in self.held.items():
             yield Held(model, requests)
+        for model, answered in self.answered.items():
+            yield Remembered(model, answered)
         yield Synced()
 
     def _tell(self, message: Message) -> None:

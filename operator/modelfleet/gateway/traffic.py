@@ -7,13 +7,14 @@ stay cheap: it runs for every request.
 
 import math
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from modelfleet.facts.traffic import (
     LATENCY_BASE_MILLISECONDS,
     LATENCY_BUCKETS,
     LATENCY_GROWTH,
+    Answered,
     GatewaySample,
     ModelSample,
     VersionSample,
@@ -131,6 +132,8 @@ class Traffic:
         self._resets: OrderedDict[str, tuple[int, str, float]] = OrderedDict()
         """By request: by how many deaths it was cut off, by whom at last, and when."""
         self._bias: dict[tuple[str, str, str], int] = {}
+        self.answered: dict[str, Answered] = {}
+        """What answers took of late, by model."""
         self.entries = 0
         self.unknown = 0
         self.deadly: dict[str, int] = defaultdict(int)
@@ -150,6 +153,7 @@ class Traffic:
                 del self._counters[name]
         if not versions:
             self.deadly.pop(model, None)
+            self.answered.pop(model, None)
             for refusal in [r for r in self.refused if r[0] == model]:
                 del self.refused[refusal]
 
@@ -182,11 +186,19 @@ class Traffic:
                 versions[model][version] = sample
             if seen:
                 pods[model].update(seen)
+        for model, found in versions.items():
+            self._remember(model, found.values(), seconds)
         models = {
             model: ModelSample(versions.get(model, {}), held.get(model, 0), pods.get(model, {}))
             for model in sorted({*versions, *pods, *held})
         }
         return GatewaySample(gateway, seconds, models)
+
+    def _remember(self, model: str, found: Collection[VersionSample], seconds: float) -> None:
+        took = sum(version.service_seconds for version in found)
+        answers = sum(sum(version.latency.values()) for version in found)
+        before = self.answered.get(model, Answered())
+        self.answered[model] = before.after(seconds, took, answers)
 
     def active(self) -> int:
         """Attempts under way at all replicas."""

@@ -5,12 +5,10 @@ service time (Little's law), following their trend. Must never be read as the pr
 """
 
 from modelfleet.facts.scaling import Demand, ScalingParams, Window, keep_alive_seconds
-from modelfleet.signals.base import RECENT_SECONDS, staffed, under_way
+from modelfleet.signals.base import RECENT_SECONDS, calmly, staffed
 
 TREND_SECONDS = 15.0
 MOST_AHEAD_SECONDS = 120.0
-NEW_SECONDS = 20.0
-"""So long has a leader only just begun; a gateway that is silent later is another matter."""
 
 
 class RateSignal:
@@ -21,25 +19,11 @@ class RateSignal:
     def demand(self, window: Window, params: ScalingParams) -> Demand | None:
         """None without forecast and arrivals, or before a service time is known.
 
-        In its first seconds a leader adds no replica where nobody waits for one: the answers that
-        it sees are slow with its own start.
-
         Worked example: 20 requests/s, steady, 50 ms each: 1 busy slot; with 1 slot a replica
         1 + 1.5 = 2.5 replicas.
         """
         found = self._demand(window, params)
-        have = window.ready + window.starting
-        if (
-            found is None
-            or found.replicas <= have
-            or window.ready == 0
-            or window.led_seconds >= NEW_SECONDS
-            or under_way(window) > window.ready * params.slots
-        ):
-            return found
-        return Demand(
-            have, f"{found.why}; this leader has just begun, and nobody waits", found.keep
-        )
+        return None if found is None else calmly(found, window, params)
 
     @staticmethod
     def _demand(window: Window, params: ScalingParams) -> Demand | None:

@@ -13,7 +13,13 @@ from modelfleet.engine.ledger import Ledger, Seen
 from modelfleet.engine.tick import Ticker
 from modelfleet.facts.model import Key
 from modelfleet.facts.scaling import ScalingParams
-from modelfleet.facts.traffic import LATENCY_BUCKETS, GatewaySample, ModelSample, VersionSample
+from modelfleet.facts.traffic import (
+    LATENCY_BUCKETS,
+    Answered,
+    GatewaySample,
+    ModelSample,
+    VersionSample,
+)
 from modelfleet.simulate.scaler import Observation
 from modelfleet.simulate.service import Service
 from modelfleet.sources.public import traces
@@ -37,6 +43,9 @@ class _Gateways:
         if self.sample is None or key not in self.sample.models:
             return 0
         return self.sample.models[key].held
+
+    def answered(self, key: str) -> Answered:  # noqa: ARG002 - nothing was before the trace
+        return Answered()
 
     def take_samples(self) -> list[GatewaySample]:
         taken, self.sample = self.sample, None

@@ -25,12 +25,18 @@ from modelfleet.facts.link import (
     Message,
     Probed,
     Rejected,
+    Remembered,
     Sampled,
     Synced,
     Unprobed,
     decode,
 )
-from modelfleet.facts.traffic import GatewaySample, ProbeResult, RouteAcknowledgement
+from modelfleet.facts.traffic import (
+    Answered,
+    GatewaySample,
+    ProbeResult,
+    RouteAcknowledgement,
+)
 
 log = structlog.get_logger()
 
@@ -51,6 +57,7 @@ class _Told:
     rejections: dict[str, str] = field(default_factory=dict)
     probes: dict[tuple[str, str], ProbeResult] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)
+    answered: dict[str, Answered] = field(default_factory=dict)
     in_flight: dict[str, int] = field(default_factory=dict)
     unsure: dict[str, int] = field(default_factory=dict)
     """Endpoints that just left, and how many samples must come before their number is known."""
@@ -179,6 +186,9 @@ class GatewayLinks:
                 self._complete(name, gateway)
             case Sampled(sample=sample):
                 self._sampled(gateway, sample)
+            case Remembered(model=key, answered=answered):
+                if gateway.draft is not None:
+                    gateway.draft.answered[key] = answered
             case _:
                 told = gateway.draft or gateway.told
                 if told is not None:
@@ -285,6 +295,14 @@ class GatewayLinks:
             for name, gateway in sorted(self._gateways.items())
             if gateway.told is not None and key in gateway.told.rejections
         }
+
+    def answered(self, key: str) -> Answered:
+        """What answers of a model took before the streams began, over all gateways."""
+        total = Answered()
+        for gateway in self._gateways.values():
+            if gateway.told is not None:
+                total = total.plus(gateway.told.answered.get(key, Answered()))
+        return total
 
     def take_samples(self) -> list[GatewaySample]:
         """Samples since the last call, oldest first."""

@@ -4,6 +4,7 @@ import pytest
 
 from modelfleet.core.capacity import Work
 from modelfleet.facts.scaling import Bucket
+from modelfleet.facts.traffic import Answered
 
 
 def bucket(answers: int, seconds_each: float, length: float = 1.0) -> Bucket:
@@ -43,3 +44,33 @@ def test_slower_model_is_noticed_within_its_memory():
 def test_silence_forgets_nothing():
     work = after(Work(), bucket(10, 0.1), 10, 100)
     assert after(work, bucket(0, 0.0), 10, 10_000).service_seconds == work.service_seconds
+
+
+def test_doubted_example():
+    slow = after(Work(), bucket(50, 0.08), 4, 20)
+    assert slow.doubted().service_seconds == pytest.approx(0.08)
+    found = slow.doubted().after(bucket(50, 0.008), 4).service_seconds
+    assert found == pytest.approx(0.0094, rel=0.01)
+
+
+def test_doubt_adds_nothing_to_what_is_hardly_known():
+    once = Work().after(bucket(1, 20.0), 100)
+    assert (Work().doubted(), once.doubted()) == (Work(), once)
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (Answered(), (0.08, 1.0)),
+        (Answered(24.0, 3000.0), (0.008, 3000.0)),
+        (Answered(15_000.0, 3000.0), (0.08, 1.0)),
+    ],
+)
+def test_lower_of_what_was_seen_and_what_is_told(told, expected):
+    slow = after(Work(), bucket(50, 0.08), 4, 20)
+    found = slow.or_told(told)
+    assert (found.service_seconds, found.answers) == pytest.approx(expected)
+
+
+def test_what_is_told_waits_for_an_answer():
+    assert Work().or_told(Answered(24.0, 3000.0)).service_seconds is None

@@ -62,23 +62,47 @@ def test_rate_example():
     assert demand.replicas == pytest.approx(2.5)
 
 
-@pytest.mark.parametrize("forecast", [None, Forecast(2, 3, "1.94 busy slots now")])
-def test_new_leader_adds_no_replica_where_nobody_waits(forecast):
-    """A model that is served well, by answers that are slow with the leader's own start."""
-    params = ScalingParams(0, 10, 4, 60.0, 300.0)
-    signal, new = RateSignal(), {"forecast": forecast, "led_seconds": 8.0}
-    slow = window(52, service_seconds=0.0373, in_flight=2, **new)
-    found = signal.demand(slow, params)
+CALM = ScalingParams(0, 10, 4, 60.0, 300.0, latency_objective_seconds=0.2)
+
+
+def slow_begin(**changed: object) -> Window:
+    """A new leader that sees 50 requests/s; each takes 80 ms, slow with the leader's own start."""
+    return window(50, **{"service_seconds": 0.08, "in_flight": 5, "is_inherited": True, **changed})
+
+
+@pytest.mark.parametrize(
+    ("signal", "forecast"),
+    [(RateSignal(), None), (RateSignal(), Forecast(2, 3, "4 busy")), (ConcurrencySignal(), None)],
+)
+def test_new_leader_adds_no_replica_where_nobody_waits_too_long(signal, forecast):
+    """4 slots answer 10 requests under way within the 200 ms that are promised."""
+    found = signal.demand(slow_begin(in_flight=10, forecast=forecast), CALM)
     assert found is not None
-    assert (found.replicas, "nobody waits" in found.why) == (1, True)
-    for other in (
-        replace(slow, led_seconds=60.0, observed_seconds=0.0),  # A gateway is silent: not new.
-        replace(slow, ready=0),
-        window(52, service_seconds=0.0373, in_flight=5, **new),
-    ):
-        found = signal.demand(other, params)
-        assert found is not None
-        assert found.replicas > 1
+    assert (found.replicas, "nobody waits for long" in found.why) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("signal", "forecast"),
+    [(RateSignal(), None), (RateSignal(), Forecast(2, 3, "4 busy")), (ConcurrencySignal(), None)],
+)
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"is_inherited": False, "observed_seconds": 0.0},
+        {"in_flight": 11},
+    ],
+)
+def test_other_leaders_and_those_whose_requests_wait_add_replicas(signal, forecast, changed):
+    found = signal.demand(slow_begin(forecast=forecast, **changed), CALM)
+    assert found is not None
+    assert found.replicas > 1
+    assert "has just begun" not in found.why
+
+
+def test_new_leader_adds_a_replica_where_none_serves():
+    found = RateSignal().demand(slow_begin(ready=0), CALM)
+    assert found is not None
+    assert found.replicas > 1
 
 
 def test_rate_knows_nothing_before_the_first_answer():

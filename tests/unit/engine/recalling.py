@@ -18,7 +18,7 @@ from modelfleet.engine.memory import Memory
 from modelfleet.engine.tick import Ticker
 from modelfleet.facts.model import Key
 from modelfleet.facts.scaling import ScalingParams
-from modelfleet.facts.traffic import GatewaySample, ModelSample, VersionSample
+from modelfleet.facts.traffic import Answered, GatewaySample, ModelSample, VersionSample
 from modelfleet.kube.store import Store, own_key
 
 KEY = Key("team-a", "digits")
@@ -55,6 +55,9 @@ class Gateways:
 
     def held(self, key: str) -> int:
         return 0
+
+    def answered(self, key: str) -> Answered:
+        return Answered()
 
     def take_samples(self) -> list[GatewaySample]:
         taken_now, self.samples = self.samples, []

@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from modelfleet.core.capacity import Work
+from modelfleet.core.slots import Evidence
 from modelfleet.engine.ledger import Ledger, Seen
 from modelfleet.engine.tick import Ticker
 from modelfleet.facts.model import Key
 from modelfleet.facts.scaling import ScalingParams
-from modelfleet.facts.traffic import GatewaySample, ModelSample, VersionSample
+from modelfleet.facts.traffic import Answered, GatewaySample, ModelSample, VersionSample
 
 KEY = Key("team-a", "digits")
 PARAMS = ScalingParams(
@@ -26,12 +28,16 @@ class Gateways:
         self.samples: list[GatewaySample] = []
         self.alive = {"gw-0": True, "gw-1": True}
         self.parked = 0
+        self.remembered = Answered()
 
     def connected(self) -> dict[str, bool]:
         return self.alive
 
     def held(self, key: str) -> int:
         return self.parked
+
+    def answered(self, key: str) -> Answered:
+        return self.remembered
 
     def take_samples(self) -> list[GatewaySample]:
         taken, self.samples = self.samples, []
@@ -119,6 +125,85 @@ def test_new_leader_takes_nothing_away_before_it_has_watched():
     fleet = Fleet(granted=5)
     assert fleet.run(9, rate=4) == 5
     assert fleet.run(NEW_SECONDS, rate=4) < 5
+
+
+SHARED = replace(PARAMS, slots=4, min_replicas=1, latency_objective_seconds=0.2, learns_slots=True)
+
+
+def inherited(fleet: Fleet) -> None:
+    """A new leader finds one replica that serves."""
+    fleet.ledger.forget(KEY)
+    fleet.ticker.begin()
+    fleet.ledger.entry(KEY).look(Seen(SHARED, 1, 1, 0, 4.0))
+
+
+def of_new_leader(fleet: Fleet, seconds: int, rate: float, service_seconds: float) -> int:
+    """The highest grant while the model is served by what its grant says."""
+    most = 0
+    for _ in range(seconds):
+        fleet.now += 1.0
+        fleet.gateways.report(rate, service_seconds)
+        fleet.ticker.tick()
+        fleet.ledger.entry(KEY).look(Seen(SHARED, fleet.granted, fleet.granted, 0, 4.0))
+        most = max(most, fleet.granted)
+    return most
+
+
+@pytest.mark.parametrize("slow_seconds", [3, 9, 14])
+def test_answers_that_are_slow_with_the_leaders_own_start_buy_nothing(slow_seconds):
+    fleet = Fleet()
+    inherited(fleet)
+    assert of_new_leader(fleet, slow_seconds, 50, 0.16) == 1
+    assert of_new_leader(fleet, 200, 50, 0.008) == 1
+    assert fleet.ledger.entry(KEY).work.service_seconds == pytest.approx(0.008, rel=0.3)
+
+
+def test_what_is_known_of_a_model_is_not_forgotten_for_a_slow_start():
+    fleet = Fleet()
+    inherited(fleet)
+    fleet.ledger.entry(KEY).work = Work(0.08, 10.0, 0.08)
+    assert of_new_leader(fleet, 19, 50, 0.16) == 1
+    assert fleet.ledger.entry(KEY).work.service_seconds == pytest.approx(0.008)
+    assert fleet.ledger.entry(KEY).evidence == Evidence()
+
+
+@pytest.mark.parametrize("slow_seconds", [3, 9, 19])
+def test_new_leader_believes_the_memory_of_the_gateways_more_than_its_own_start(slow_seconds):
+    """31 requests under way, slower than promised: without that memory it buys replicas."""
+    fleet = Fleet()
+    inherited(fleet)
+    fleet.gateways.remembered = Answered(24.0, 3000.0)
+    assert of_new_leader(fleet, slow_seconds, 50, 0.62) == 1
+    assert fleet.ledger.entry(KEY).learned().service_seconds == pytest.approx(0.008)
+    assert of_new_leader(fleet, 200, 50, 0.008) == 1
+    blind = Fleet()
+    inherited(blind)
+    assert of_new_leader(blind, 9, 50, 0.62) > 1
+
+
+def test_memory_of_an_overload_does_not_count_its_waits():
+    """Requests of 80 ms that waited for 5 s: what the slots could do in that time is believed."""
+    fleet = Fleet()
+    inherited(fleet)
+    fleet.gateways.remembered = Answered(15_000.0, 3000.0)
+    of_new_leader(fleet, 5, 50, 5.0)
+    found = fleet.ledger.entry(KEY).learned().service_seconds
+    assert found is not None
+    assert found <= 4 / 50 * 10, "at most all slots of the replicas that it may have by now"
+
+
+def test_new_leader_adds_replicas_when_the_load_is_not_served_in_time():
+    fleet = Fleet()
+    inherited(fleet)
+    assert of_new_leader(fleet, 8, 100, 0.3) > 1, "30 under way, and 20 are answered in time"
+
+
+def test_slow_model_needs_its_replicas_after_the_begin_too():
+    """What the first seconds showed is doubted, not denied."""
+    fleet = Fleet()
+    inherited(fleet)
+    assert of_new_leader(fleet, 19, 50, 0.16) == 1
+    assert of_new_leader(fleet, 20, 50, 0.16) > 2
 
 
 def test_silent_gateway_holds_the_number_and_still_lets_it_grow():

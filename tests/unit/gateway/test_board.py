@@ -10,6 +10,7 @@ from modelfleet.facts.link import (
     Message,
     Probed,
     Rejected,
+    Remembered,
     Sampled,
     Synced,
     Unprobed,
@@ -17,6 +18,7 @@ from modelfleet.facts.link import (
     encode,
 )
 from modelfleet.facts.traffic import (
+    Answered,
     GatewaySample,
     ModelSample,
     ProbeResult,
@@ -48,6 +50,7 @@ SAMPLE = GatewaySample(
         Probed(ProbeResult("a/b", "b-v1", "10.0.0.1:80", passed=False, reason="NaN")),
         Unprobed("a/b", "10.0.0.1:80"),
         Held("a/b", 3),
+        Remembered("a/b", Answered(12.5, 250.0)),
         Synced(),
         Sampled(SAMPLE),
     ],
@@ -72,6 +75,7 @@ def test_a_reader_gets_the_state_and_then_news() -> None:
     board = Board("g", "1")
     board.acknowledge("a/b", ACK)
     board.hold("a/b", 2)
+    board.answered = {"a/b": Answered(12.5, 250.0)}
     reader = board.join()
     board.acknowledge("a/b", ACK)
     board.hold("a/b", 3)
@@ -80,6 +84,7 @@ def test_a_reader_gets_the_state_and_then_news() -> None:
         Hello("g", "1"),
         Acknowledged("a/b", ACK),
         Held("a/b", 2),
+        Remembered("a/b", Answered(12.5, 250.0)),
         Synced(),
         Held("a/b", 0),
     ]

@@ -1,5 +1,7 @@
 """Counting: buckets, histogram, in flight, drift, requests that kill."""
 
+import math
+
 import pytest
 
 from modelfleet.facts.traffic import LATENCY_BASE_MILLISECONDS, LATENCY_BUCKETS, LATENCY_GROWTH
@@ -102,3 +104,21 @@ def test_envoys_gauges_are_read() -> None:
         "http.cluster.downstream_rq_active: 4\nhttp.external.downstream_rq_active: 2\n"
     )
     assert parse_active(stats) == 6
+
+
+def test_what_answers_took_is_remembered_until_the_model_is_gone() -> None:
+    traffic = Traffic(lambda: 0.0)
+    for _ in range(600):
+        for _ in range(10):
+            traffic.counter(KEY, "churn-v1").complete("2xx", 0.1, 0.0)
+        traffic.counter(KEY, "churn-v2").complete("reset", None, 0.0)
+        traffic.take("g", 1.0, {})
+    found = traffic.answered[KEY]
+    assert found.seconds / found.answers == pytest.approx(0.1), "who got no answer does not count"
+    assert found.answers == pytest.approx(10 * 600 * (1 - math.exp(-1)), rel=0.01)
+    traffic.take("g", 3600.0, {})
+    assert traffic.answered[KEY] == found, "silence forgets nothing"
+    traffic.forget(KEY, frozenset({"churn-v1"}))
+    assert KEY in traffic.answered
+    traffic.forget(KEY)
+    assert KEY not in traffic.answered
