@@ -112,6 +112,13 @@ def test_extras_hold_what_their_images_need():
     assert not any("kopf" in line for line in (*extras["gateway"], *extras["server"]))
 
 
+def test_fits_of_the_operator_leave_the_node_to_who_serves():
+    parts = yaml.safe_load_all((ROOT / "manifests" / "base" / "operator.yaml").read_text())
+    pod = next(part for part in parts if part["kind"] == "Deployment")["spec"]["template"]
+    env = {one["name"]: one.get("value") for one in pod["spec"]["containers"][0]["env"]}
+    assert env["OPENBLAS_NUM_THREADS"] == "1"
+
+
 def test_settings_in_manifests_exist():
     known = {f"MODELFLEET_{name.upper()}" for name in Settings.model_fields}
     local = yaml.safe_load((ROOT / "manifests" / "local" / "kustomization.yaml").read_text())

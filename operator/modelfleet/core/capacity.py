@@ -4,11 +4,10 @@ Called by `engine.tick` with each bucket of a model. Time that requests spend wa
 replica must never count as work, or an overload would look like a slower model.
 """
 
-import math
 from dataclasses import dataclass
 
 from modelfleet.facts.scaling import Bucket
-from modelfleet.facts.traffic import SERVICE_MEMORY_SECONDS, Answered
+from modelfleet.facts.traffic import Answered, kept_share
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +20,14 @@ class Work:
 
     def after(self, bucket: Bucket, slots: float) -> "Work":
         """The sums with one more bucket, during which `slots` slots were ready."""
-        kept = math.exp(-bucket.seconds / SERVICE_MEMORY_SECONDS) if bucket.completions else 1.0
+        kept = kept_share(bucket.seconds, bucket.completions)
         return Work(
             kept * self.seconds + bucket.service_seconds,
             kept * self.answers + bucket.completions,
             kept * self.available + slots * bucket.seconds,
         )
 
-    def or_told(self, told: Answered) -> "Work":
+    def corrected(self, told: Answered) -> "Work":
         """What to begin with after a bad moment, from what gateways remember of the time before.
 
         Their memory counts waits inside a busy replica, and the answers of that moment were slow:

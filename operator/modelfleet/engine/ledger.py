@@ -96,7 +96,7 @@ class Entry:
 
     def learned(self) -> Work:
         """What a request costs a replica, as far as anything is known."""
-        return self.work if self.work.answers > 0 else self.first_work.or_told(self.answered)
+        return self.work if self.work.answers > 0 else self.first_work.corrected(self.answered)
 
     def note_causes(self, present: frozenset[str], now: float) -> None:
         """Keep since when each cause is there; one that went away is forgotten."""

@@ -105,7 +105,7 @@ class Ticker:
             if key not in active:
                 forecaster.quiet(key)
             # A forecast keeps what it has seen: nothing but what is sure goes into it.
-            is_unsure = self._is_inherited(entry, now) and not entry.answered.answers
+            is_unsure = self._is_taking_over(entry, now) and not entry.answered.answers
             service_seconds = (entry.work if is_unsure else entry.learned()).service_seconds
             if entry.seen is not None and service_seconds is not None:
                 pools[key] = _pool(entry, entry.seen, service_seconds, now)
@@ -154,8 +154,8 @@ class Ticker:
             self.forecaster.take(key, bucket if mends else replace(bucket, slow=0))
         return set(sums)
 
-    def _is_inherited(self, entry: Entry, now: float) -> bool:
-        """A silent gateway is no begin: it goes by the leader's own age."""
+    def _is_taking_over(self, entry: Entry, now: float) -> bool:
+        """Whether this leader has only just begun, by its own age: a silent gateway is no begin."""
         return entry.is_inherited and now - self._begun_at < BEGIN_SECONDS
 
     def _learn(self, key: Key, entry: Entry, seen: Seen, bucket: Bucket) -> None:
@@ -164,7 +164,7 @@ class Ticker:
         What is slow with this leader's own start is no news of either.
         """
         slots = seen.ready * _params(entry, seen).slots
-        if self._is_inherited(entry, bucket.at):
+        if self._is_taking_over(entry, bucket.at):
             entry.first_work = entry.first_work.after(bucket, slots)
             entry.answered = self._gateways.answered(str(key))
             return
@@ -231,7 +231,7 @@ class Ticker:
             is_complete=self._complete_since is not None,
             forecast=self.forecaster.forecast(key),
             readings=readings,
-            is_inherited=self._is_inherited(entry, now),
+            is_taking_over=self._is_taking_over(entry, now),
         )
         params = _params(entry, seen)
         found = demands(window, params)

@@ -64,7 +64,7 @@ class Window:
     """None until the policy has seen the model's first answers."""
     readings: tuple[Reading, ...] = ()
     """What is known of the model's signals, in the order of the spec."""
-    is_inherited: bool = False
+    is_taking_over: bool = False
     """Whether this leader has only just begun, and found replicas that served before."""
 
     @property

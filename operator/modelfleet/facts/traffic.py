@@ -18,6 +18,11 @@ SERVICE_MEMORY_SECONDS = 600.0
 """Time constant with which service times are forgotten, in seconds with answers."""
 
 
+def kept_share(length: float, answers: int) -> float:
+    """What is left of sums over service times after `length` seconds with so many answers."""
+    return math.exp(-length / SERVICE_MEMORY_SECONDS) if answers else 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
     """Answers of late and the seconds that they took, both forgetful sums."""
@@ -30,7 +35,7 @@ class Answered:
 
         Worked example: 10 answers of 0.1 s in each of 600 s: 3,800 are remembered, of 0.1 s.
         """
-        kept = math.exp(-length / SERVICE_MEMORY_SECONDS) if answers else 1.0
+        kept = kept_share(length, answers)
         return Answered(kept * self.seconds + seconds, kept * self.answers + answers)
 
     def plus(self, other: "Answered") -> "Answered":

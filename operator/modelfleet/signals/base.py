@@ -51,14 +51,13 @@ def under_way(window: Window) -> float:
     return sum(b.in_flight * b.seconds for b in recent) / seconds if seconds > 0 else 0.0
 
 
-def calmly(found: Demand, window: Window, params: ScalingParams) -> Demand:
-    """In its first seconds a leader adds no replica while the answers keep the promise.
+def capped_while_taking_over(found: Demand, window: Window, params: ScalingParams) -> Demand:
+    """What is asked for; no more than there is while a new leader sees the promise kept.
 
-    Its own start slows them down, for some seconds, and with them the requests pile up. Of a model
-    that it has seen start itself it knows better.
+    Its own start slows the answers down, for some seconds, and with them the requests pile up.
     """
     have = window.ready + window.starting
-    is_hurried = not window.is_inherited or window.ready == 0 or _is_late(window, params)
+    is_hurried = not window.is_taking_over or window.ready == 0 or _is_late(window, params)
     if is_hurried or found.replicas <= have:
         return found
     why = f"{found.why}; this leader has just begun, and nobody waits for long"

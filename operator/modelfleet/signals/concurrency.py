@@ -1,7 +1,7 @@
 """Signal `concurrency`: requests under way and on hold now."""
 
 from modelfleet.facts.scaling import Demand, ScalingParams, Window
-from modelfleet.signals.base import RECENT_SECONDS, calmly, under_way
+from modelfleet.signals.base import RECENT_SECONDS, capped_while_taking_over, under_way
 
 
 class ConcurrencySignal:
@@ -31,4 +31,4 @@ class ConcurrencySignal:
         backlog = held * per_request / max(window.startup_seconds, 1.0)
         replicas = (busy + backlog) / params.slots
         why = f"{busy:.2g} requests under way" + (f", {held} on hold" if held else "")
-        return calmly(Demand(max(replicas, 0.01), why), window, params)
+        return capped_while_taking_over(Demand(max(replicas, 0.01), why), window, params)

@@ -5,7 +5,7 @@ service time (Little's law), following their trend. Must never be read as the pr
 """
 
 from modelfleet.facts.scaling import Demand, ScalingParams, Window, keep_alive_seconds
-from modelfleet.signals.base import RECENT_SECONDS, calmly, staffed
+from modelfleet.signals.base import RECENT_SECONDS, capped_while_taking_over, staffed
 
 TREND_SECONDS = 15.0
 MOST_AHEAD_SECONDS = 120.0
@@ -23,7 +23,7 @@ class RateSignal:
         1 + 1.5 = 2.5 replicas.
         """
         found = self._demand(window, params)
-        return None if found is None else calmly(found, window, params)
+        return None if found is None else capped_while_taking_over(found, window, params)
 
     @staticmethod
     def _demand(window: Window, params: ScalingParams) -> Demand | None:

@@ -68,9 +68,9 @@ def test_doubt_adds_nothing_to_what_is_hardly_known():
 )
 def test_lower_of_what_was_seen_and_what_is_told(told, expected):
     slow = after(Work(), bucket(50, 0.08), 4, 20)
-    found = slow.or_told(told)
+    found = slow.corrected(told)
     assert (found.service_seconds, found.answers) == pytest.approx(expected)
 
 
 def test_what_is_told_waits_for_an_answer():
-    assert Work().or_told(Answered(24.0, 3000.0)).service_seconds is None
+    assert Work().corrected(Answered(24.0, 3000.0)).service_seconds is None

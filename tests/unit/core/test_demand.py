@@ -67,7 +67,9 @@ CALM = ScalingParams(0, 10, 4, 60.0, 300.0, latency_objective_seconds=0.2)
 
 def slow_begin(**changed: object) -> Window:
     """A new leader that sees 50 requests/s; each takes 80 ms, slow with the leader's own start."""
-    return window(50, **{"service_seconds": 0.08, "in_flight": 5, "is_inherited": True, **changed})
+    return window(
+        50, **{"service_seconds": 0.08, "in_flight": 5, "is_taking_over": True, **changed}
+    )
 
 
 @pytest.mark.parametrize(
@@ -88,7 +90,7 @@ def test_new_leader_adds_no_replica_where_nobody_waits_too_long(signal, forecast
 @pytest.mark.parametrize(
     "changed",
     [
-        {"is_inherited": False, "observed_seconds": 0.0},
+        {"is_taking_over": False, "observed_seconds": 0.0},
         {"in_flight": 11},
     ],
 )

@@ -127,7 +127,14 @@ def test_new_leader_takes_nothing_away_before_it_has_watched():
     assert fleet.run(NEW_SECONDS, rate=4) < 5
 
 
-SHARED = replace(PARAMS, slots=4, min_replicas=1, latency_objective_seconds=0.2, learns_slots=True)
+SHARED = replace(
+    PARAMS,
+    slots=4,
+    min_replicas=1,
+    latency_objective_seconds=0.2,
+    learns_slots=True,
+    is_hint=True,
+)
 
 
 def inherited(fleet: Fleet) -> None:
@@ -196,6 +203,17 @@ def test_new_leader_adds_replicas_when_the_load_is_not_served_in_time():
     fleet = Fleet()
     inherited(fleet)
     assert of_new_leader(fleet, 8, 100, 0.3) > 1, "30 under way, and 20 are answered in time"
+
+
+def test_silent_gateway_makes_no_leader_new_again():
+    fleet = Fleet()
+    inherited(fleet)
+    assert of_new_leader(fleet, 30, 50, 0.008) == 1
+    fleet.gateways.alive["gw-1"] = False
+    of_new_leader(fleet, 10, 50, 0.008)
+    fleet.gateways.alive["gw-1"] = True
+    # 16 are under way: with what is known of them by then they are answered in time.
+    assert of_new_leader(fleet, 15, 400, 0.04) > 1
 
 
 def test_slow_model_needs_its_replicas_after_the_begin_too():
