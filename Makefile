@@ -9,7 +9,15 @@ CLUSTER := $(PYTHON) -m tests.cluster
 
 .PHONY: help setup demo demo-down test unit gateway-tests e2e faults bench bench-autoscale bench-replay verify generate lint type \
 	layers format locks cluster-up cluster-down cluster-status cluster-build cluster-cycles images \
-	load clean
+	load slow-check clean
+
+# `make TARGET SLOW=0.5`: under a quota of half of all cores, with the cluster, its pods and the load.
+ifneq ($(SLOW),)
+.PHONY: slowly $(MAKECMDGOALS)
+$(or $(MAKECMDGOALS),help): slowly ;
+slowly:
+	@$(PYTHON) -m tests.slow run $(SLOW) -- $(MAKE) --no-print-directory SLOW= $(MAKECMDGOALS)
+else
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -105,3 +113,7 @@ load: ## Build the images and load them into the local Kubernetes
 
 clean: cluster-down ## Remove what was built (the caches outside stay)
 	@rm -rf build $(VENV)
+
+slow-check: $(STAMP) ## With SLOW=0.5: burn CPU in a pod and outside, say what they obtain
+	@$(CLUSTER) up && $(CLUSTER) load && $(BIN)/python -m tests.share
+endif

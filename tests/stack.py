@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests import speed
+
 ROOT = Path(__file__).parents[1]
 KUBECTL = ROOT / "build" / "bin" / "kubectl"
 KUBECONFIG = ROOT / "build" / "cluster" / "kubeconfig"
@@ -59,16 +61,30 @@ def items(kind: str, namespace: str, selector: str = "") -> list[Json]:
 
 
 def wait(what: str, found: Callable[[], Any], seconds: float, every: float = 0.25) -> Any:
-    """Ask until the answer is true; raises TimeoutError that says what was awaited."""
+    """Ask until the answer is true; raises TimeoutError that says what was awaited.
+
+    ``seconds`` are those of the reference machine: a slower one gets more (``patience``).
+    """
+    seconds = patience(seconds)
     deadline = time.monotonic() + seconds
     while True:
         value = found()
         if value:
             return value
         if time.monotonic() > deadline:
-            msg = f"waited {seconds} s for {what}"
+            msg = f"waited {seconds:.3g} s for {what}"
             raise TimeoutError(msg)
         time.sleep(every)
+
+
+def patience(seconds: float) -> float:
+    """A bound of time on this machine, never below ``seconds``."""
+    return speed.patience(seconds)
+
+
+def timeout(seconds: float) -> str:
+    """The same as an option of kubectl."""
+    return f"--timeout={patience(seconds):.0f}s"
 
 
 def condition(model: Json | None, kind: str) -> tuple[str, str, str]:
@@ -101,7 +117,7 @@ def install() -> None:
     for name in ("modelfleet-gateway", "modelfleet-operator"):
         kubectl("-n", SYSTEM, "rollout", "restart", f"deployment/{name}")
     for name in ("modelfleet-gateway", "modelfleet-operator"):
-        kubectl("-n", SYSTEM, "rollout", "status", f"deployment/{name}", "--timeout=240s")
+        kubectl("-n", SYSTEM, "rollout", "status", f"deployment/{name}", timeout(240))
 
 
 def writes(since: int, agent: str = "modelfleet-operator") -> list[Json]:

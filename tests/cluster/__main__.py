@@ -14,6 +14,8 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
+from tests import slow
+
 from . import kwok
 from .accelerators import RESOURCE, set_accelerators
 from .base import Cluster, ClusterError
@@ -28,6 +30,9 @@ Verb = Callable[[Cluster, argparse.Namespace], int]
 
 def up(cluster: Cluster, _: argparse.Namespace) -> int:
     """Start the cluster."""
+    if slow.group_of() and not isinstance(cluster, NativeCluster):
+        message = f"SLOW cannot bound the {cluster.name} cluster: its processes are not ours"
+        raise ClusterError(message)
     cluster.up()
     say(f"use it with: export KUBECONFIG={cluster.kubeconfig()}")
     return 0

@@ -30,6 +30,8 @@ PROGRAMS = (
     *("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler"),
 )
 PAUSE = "pause"
+# The linker drops debug information: without making it a seventh of the compiling is saved.
+NO_DEBUG = "-gcflags=all=-dwarf=false"
 KWOK_STAGES = (
     "node/fast/node-initialize.yaml",
     "node/heartbeat-with-lease/node-heartbeat-with-lease.yaml",
@@ -74,7 +76,7 @@ def _compile(target: Path) -> None:
     with _fresh(target) as fresh:
         run_long(
             [
-                *(_go(), "build", "-v", "-trimpath", "-ldflags", linker_flags(VERSION)),
+                *(_go(), "build", "-v", "-trimpath", NO_DEBUG, "-ldflags", linker_flags(VERSION)),
                 *("-o", str(fresh / "kubernetes"), "."),
             ],
             title=f"compiling Kubernetes {VERSION} (once; some minutes)",
@@ -83,7 +85,12 @@ def _compile(target: Path) -> None:
             cwd=SOURCE,
         )
         run_long(
-            [*(_go(), "build", "-trimpath", "-ldflags", "-s -w"), "-o", str(fresh), "./pause"],
+            [
+                *(_go(), "build", "-trimpath", NO_DEBUG, "-ldflags", "-s -w"),
+                "-o",
+                str(fresh),
+                "./pause",
+            ],
             title="compiling the pause program",
             describe=lambda _: "compiling",
             environment=_environment(),
@@ -115,7 +122,7 @@ def kwok() -> Path:
 def _compile_kwok(fresh: Path) -> None:
     run_long(
         [
-            *(_go(), "install", "-v", "-trimpath", "-ldflags", "-s -w"),
+            *(_go(), "install", "-v", "-trimpath", NO_DEBUG, "-ldflags", "-s -w"),
             f"sigs.k8s.io/kwok/cmd/kwok@v{KWOK_VERSION}",
         ],
         title=f"compiling KWOK {KWOK_VERSION} (once; a minute or two)",

@@ -16,7 +16,7 @@ from .layout import PKI
 def files(cni_plugins: str, cgroup: str) -> dict[str, str]:
     """Give every configuration file.
 
-    ``cni_plugins`` is the folder that holds the network plugins, ``cgroup`` the name of the
+    ``cni_plugins`` is the folder that holds the network plugins, ``cgroup`` the path of the
     control group that holds all pods.
     """
     return {
