@@ -13,10 +13,16 @@ PORT = 8000
 
 
 class ModelServer:
-    """One replica. `mode`: ok, reset (cuts each request off), or nan / empty / error probes."""
+    """One replica. `mode`: ok, reset (cuts each request off), or nan / empty / error probes.
 
-    def __init__(self, address: str, version: str, *, delay: float = 0.0, mode: str = "ok") -> None:
+    `slots` requests are worked on at once, each for `delay` seconds; others wait. 0: all at once.
+    """
+
+    def __init__(
+        self, address: str, version: str, *, delay: float = 0.0, mode: str = "ok", slots: int = 0
+    ) -> None:
         """Not listening yet."""
+        self._slots = asyncio.Semaphore(slots or 1_000_000)
         self.address, self.version, self.delay, self.mode = address, version, delay, mode
         self.served: Counter[str] = Counter()
         self.bytes = 0
@@ -61,7 +67,8 @@ class ModelServer:
             transport.abort()
             await asyncio.sleep(1)
         if self.delay:
-            await asyncio.sleep(self.delay)
+            async with self._slots:
+                await asyncio.sleep(self.delay)
         return web.json_response({"version": self.version, "bytes": len(body)})
 
     async def _metadata(self, request: web.Request) -> web.Response:

@@ -61,6 +61,7 @@ class Reason(StrEnum):
     STALE_SIGNAL = "StaleSignal"
     SCHEDULES_CONFLICT = "SchedulesConflict"
     OBJECTIVE_UNREACHABLE = "ObjectiveUnreachable"
+    OVERLOADED = "Overloaded"
     NOT_USED = "NotUsed"
     PASSING = "Passing"
     PROBE_FAILED = "ProbeFailed"
@@ -113,6 +114,7 @@ REASON_TEXT: Mapping[Reason, str] = {
     Reason.STALE_SIGNAL: "A signal was not read for too long; the last grant is held.",
     Reason.SCHEDULES_CONFLICT: "Two open windows contradict each other; the minimum wins.",
     Reason.OBJECTIVE_UNREACHABLE: "A request alone in a replica already misses the objective.",
+    Reason.OVERLOADED: "More requests come than the replicas can answer; the others get 503.",
     Reason.NOT_USED: "The feature is off for this model.",
     Reason.PASSING: "Every replica answered its admission probe correctly.",
     Reason.PROBE_FAILED: "A replica gave a wrong answer to its admission probe and is kept out.",

@@ -20,6 +20,13 @@ class Hold(ApiObject):
     """Most requests parked at once in each gateway; then 503 with Retry-After."""
 
 
+class Overload(ApiObject):
+    """What happens to requests that come faster than the replicas can answer them."""
+
+    max_wait_seconds: Annotated[int, Field(ge=1, le=600)] | None = None
+    """Longest wait behind others; beyond it 503 with Retry-After at once (see the concept page)."""
+
+
 class Signal(ApiObject):
     """A number in Prometheus that replicas follow; the largest demand of all signals counts."""
 
@@ -106,6 +113,8 @@ class Scaling(ApiObject):
     """Auto: replicas follow. Recommend: only `status.scaling.want` does. Off: neither."""
     hold: Hold = Hold()
     """Parking of requests."""
+    overload: Overload = Overload()
+    """Bounded waiting while the replicas are too few."""
     signals: (
         Annotated[
             list[Annotated[Signal, Field(json_schema_extra=validations(*SIGNAL_RULES))]],

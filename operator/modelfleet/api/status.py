@@ -29,6 +29,17 @@ class RouteHold(ApiObject):
     """Most requests on hold in each gateway."""
 
 
+class RouteOverload(ApiObject):
+    """Bounds on waiting behind other requests, from the spec."""
+
+    burst_wait_seconds: Annotated[int, Field(ge=1, le=600)]
+    """Longest wait in a burst."""
+    max_wait_seconds: Annotated[int, Field(ge=1, le=600)]
+    """Longest wait while an overload lasts."""
+    concurrency_per_replica: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Requests that one replica answers at once, copied from the spec."""
+
+
 class RouteStatus(ApiObject):
     """What the gateways do for this model; self-contained, written by the operator."""
 
@@ -42,6 +53,8 @@ class RouteStatus(ApiObject):
     """Longest time for one answer."""
     hold: RouteHold
     """Bounds on parking."""
+    overload: RouteOverload | None = None
+    """Bounds on waiting behind other requests."""
     idempotent: bool
     """Whether a cut-off request may be replayed."""
     max_replay_bytes: Annotated[int, Field(ge=1024, le=67_108_864)]

@@ -4,13 +4,18 @@ Called by `decide`. "In effect" always means acknowledged by every gateway that 
 traffic; a silent gateway is never assumed to agree.
 """
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.facts.model import ModelFacts, VersionFacts
 from modelfleet.facts.route import Route, RouteWeight
 
 HUNDRED = 100
+LEAST_WAIT_SECONDS = 5.0
+OBJECTIVES_OF_WAIT = 50.0
+"""While an overload lasts a request may wait so many times the latency that was promised."""
 
 
 def present(facts: ModelFacts) -> Route | None:
@@ -68,6 +73,7 @@ def next_route(
     The revision moves only when the content does.
     """
     before = present(facts)
+    burst, overload = longest_waits(spec)
     order = sorted(
         [*weights, *(name for name in others if name not in weights)],
         key=lambda name: (-weights.get(name, 0), name),
@@ -78,6 +84,9 @@ def next_route(
         request_timeout_seconds=spec.traffic.request_timeout_seconds,
         hold_max_seconds=spec.scaling.hold.max_seconds,
         hold_max_requests=spec.scaling.hold.max_requests,
+        burst_wait_seconds=burst,
+        overload_wait_seconds=overload,
+        concurrency=spec.scaling.concurrency_per_replica,
         idempotent=spec.traffic.idempotent,
         max_replay_bytes=spec.traffic.max_replay_bytes,
         exposure=spec.traffic.exposure
@@ -85,13 +94,21 @@ def next_route(
     )
     if before is None or candidate.same_content(before):
         return candidate
-    return Route(
-        revision=before.revision + 1,
-        weights=candidate.weights,
-        request_timeout_seconds=candidate.request_timeout_seconds,
-        hold_max_seconds=candidate.hold_max_seconds,
-        hold_max_requests=candidate.hold_max_requests,
-        idempotent=candidate.idempotent,
-        max_replay_bytes=candidate.max_replay_bytes,
-        exposure=candidate.exposure,
-    )
+    return replace(candidate, revision=before.revision + 1)
+
+
+def longest_waits(spec: MLModelSpec) -> tuple[int, int]:
+    """Seconds that a request may wait behind others: in a burst, and while an overload lasts.
+
+    A burst may be met by replicas that start, so it may wait as long as it may be held. Where no
+    replica helps, everybody would wait so long for ever: then the objective sets the bound.
+    Worked example: 100 ms promised, 50 s of hold: 50 s in a burst, then 5 s.
+    """
+    hold, said = spec.scaling.hold.max_seconds, spec.scaling.overload.max_wait_seconds
+    if said is not None:
+        return said, said
+    if spec.objective is None:
+        return hold, hold
+    objective_seconds = spec.objective.latency_milliseconds / 1000
+    patient = math.ceil(max(LEAST_WAIT_SECONDS, OBJECTIVES_OF_WAIT * objective_seconds))
+    return hold, min(hold, patient)

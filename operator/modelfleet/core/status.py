@@ -18,6 +18,7 @@ from modelfleet.api.status import (
     ScalingStatus,
     VersionSummary,
 )
+from modelfleet.core import overload
 from modelfleet.core.assign import Roles
 from modelfleet.core.faults import Obstacle
 from modelfleet.core.metrics import said_of, signals_of
@@ -138,7 +139,7 @@ def _claims(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> Iterable[
     yield _probes_passing(facts, picture)
     yield (C.DRIFT_SUSPECTED, False, Reason.NOT_USED, "")
     yield (C.BUDGET_LIMITED, False, Reason.NOT_USED, "")
-    yield _degraded(picture)
+    yield _degraded(facts, spec, picture)
 
 
 def _ready(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> Claim:
@@ -276,12 +277,13 @@ def _probes_passing(facts: ModelFacts, picture: Picture) -> Claim:
     return (C.PROBES_PASSING, True, Reason.PASSING, "every replica answered its probe")
 
 
-def _degraded(picture: Picture) -> Claim:
+def _degraded(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> Claim:
     obstacle = picture.obstacle
     stable = picture.roles.stable
     if obstacle is not None and stable is not None and obstacle.version == stable.name:
         return (C.DEGRADED, True, obstacle.reason, obstacle.message)
-    return (C.DEGRADED, False, Reason.HEALTHY, "")
+    text = overload.words(facts, spec, picture.course.grant, picture.course.allowed.high)
+    return (C.DEGRADED, bool(text), Reason.OVERLOADED if text else Reason.HEALTHY, text)
 
 
 def _route(facts: ModelFacts, picture: Picture) -> RouteStatus | None:

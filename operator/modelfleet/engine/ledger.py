@@ -73,6 +73,8 @@ class Entry:
     """Requests that a replica can work on at once within the objective, where that was learned."""
     floor_seconds: float | None = None
     """Latency of a request that is alone, where even that breaks the promise."""
+    overload: float | None = None
+    """How many times what the replicas can answer comes, 1 where they can; None: not known yet."""
     seen: Seen | None = None
     is_inherited: bool = False
     """Whether replicas served already when this leader saw the model first."""

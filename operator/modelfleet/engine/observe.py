@@ -101,7 +101,7 @@ class Observer:
             status=parsed.status,
             versions=self._versions(key, model["metadata"]["uid"]),
             orphans=self._orphans(key, model["metadata"]["uid"]),
-            service=self._service(key, model["metadata"]["uid"]),
+            service=child(self._sight.services.get(*key), model["metadata"]["uid"]),
             resolve=self._resolve(key),
             config_maps=config,
             taken=entry.still_taken(monotonic),
@@ -110,6 +110,7 @@ class Observer:
             grant=entry.grant,
             readings=entry.readings,
             floor_seconds=entry.floor_seconds,
+            overload=entry.overload,
             cause_seconds=entry.cause_seconds(monotonic),
             replicas_manager=model["metadata"].get("replicasManager"),
             metrics_fresh=self._fresh(gateways),
@@ -223,9 +224,6 @@ class Observer:
         # When it left is only needed for the deadline; a new leader starts that clock anew.
         since = self._drained.setdefault(facts.uid, self._utc_now())
         return replace(facts, drained_at=since)
-
-    def _service(self, key: Key, uid: str) -> ChildFacts | None:
-        return child(self._sight.services.get(key.namespace, key.name), uid)
 
     def _resolve(self, key: Key) -> ResolveFacts | None:
         for pod in self._sight.pods.of_model(key):

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from modelfleet.core import overload
 from modelfleet.core.allocate import allocate
 from modelfleet.core.demand import ask, demands
 from modelfleet.core.policy.prior import Priors
@@ -28,6 +29,7 @@ from modelfleet.facts.traffic import (
     GatewaySample,
     ModelSample,
 )
+from modelfleet.telemetry import metrics
 
 SILENT_SECONDS = 4.0
 BEGIN_SECONDS = 20.0
@@ -80,6 +82,8 @@ class Ticker:
         asks: dict[Key, Ask] = {}
         held: dict[Key, int] = {}
         for key, entry in self._ledger.items():
+            if key in active or (entry.overload or 0.0) > overload.NONE:
+                self._judge_overload(key, entry, now)
             if entry.seen is None or not (
                 key in active
                 or key in stepped
@@ -151,7 +155,11 @@ class Ticker:
                 self._learn(key, entry, entry.seen, bucket)
             # Latency that no size can mend is no reason to insure more.
             mends = entry.floor_seconds is None
-            self.forecaster.take(key, bucket if mends else replace(bucket, slow=0))
+            slow = bucket.slow if mends else 0
+            # A refusal ends a request, too, and breaks the promise that was made for it.
+            ended = bucket.completions + bucket.refused
+            lived = replace(bucket, completions=ended, slow=slow + bucket.refused)
+            self.forecaster.take(key, lived)
         return set(sums)
 
     def _is_taking_over(self, entry: Entry, now: float) -> bool:
@@ -197,6 +205,18 @@ class Ticker:
         entry.evidence, entry.slots = Evidence(), None
         if entry.floor_seconds is not None:
             entry.floor_seconds = None
+            self._wake(key)
+
+    def _judge_overload(self, key: Key, entry: Entry, now: float) -> None:
+        before = entry.overload
+        known = overload.NONE if before is None else before
+        found = overload.overload_factor(entry.buckets, now, known)
+        watched = 0.0 if self._complete_since is None else now - self._complete_since
+        if found == overload.NONE and before is None and watched < overload.CALM_SECONDS:
+            return
+        entry.overload = found
+        metrics.OVERLOAD.labels(key.namespace, key.name).set(found)
+        if found != before:
             self._wake(key)
 
     def _judge_completeness(self, now: float) -> None:
@@ -305,7 +325,7 @@ def _bucket(parts: list[tuple[str, float, ModelSample]], now: float, seen: Seen 
     seconds: dict[str, float] = defaultdict(float)
     flight: dict[str, int] = {}
     held: dict[str, int] = {}
-    arrivals = completions = slow = 0
+    arrivals = completions = slow = refused = 0
     service = 0.0
     limit = seen.params.latency_objective_seconds if seen else None
     for gateway, length, traffic in parts:
@@ -318,6 +338,7 @@ def _bucket(parts: list[tuple[str, float, ModelSample]], now: float, seen: Seen 
             completions += done
             service += version.service_seconds
             slow += _slower(version.latency, limit)
+            refused += version.refused
     return Bucket(
         at=now,
         seconds=max(seconds.values()),
@@ -327,6 +348,7 @@ def _bucket(parts: list[tuple[str, float, ModelSample]], now: float, seen: Seen 
         in_flight=sum(flight.values()),
         held=sum(held.values()),
         slow=slow,
+        refused=refused,
     )
 
 

@@ -168,6 +168,7 @@ def _version(told: Mapping[str, Any]) -> VersionSample:
         latency={int(bucket): number for bucket, number in told["latency"].items()},
         in_flight=told["in_flight"],
         failed_attempts=told["failed_attempts"],
+        refused=told.get("refused", 0),
     )
 
 

@@ -212,6 +212,9 @@ class ModelFacts:
     floor_seconds: float | None = None
     """Latency of a request that is alone in a replica, where even that breaks the objective."""
 
+    overload: float | None = None
+    """How many times what the replicas can answer comes, rounded; None: not watched yet."""
+
     def version(self, name: str | None) -> VersionFacts | None:
         """The version of that name, if it exists."""
         return next((v for v in self.versions if v.name == name), None)

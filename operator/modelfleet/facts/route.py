@@ -31,6 +31,12 @@ class Route:
     request_timeout_seconds: int = 60
     hold_max_seconds: int = 50
     hold_max_requests: int = 1000
+    burst_wait_seconds: int | None = None
+    """Longest wait behind other requests in a burst; None: as long as a request may be held."""
+    overload_wait_seconds: int | None = None
+    """The same once an overload has lasted longer than a burst; None: as in a burst."""
+    concurrency: int | None = None
+    """Requests that a replica answers at once, at most, where the user said it."""
     idempotent: bool = True
     max_replay_bytes: int = 4 * 1024 * 1024
     exposure: Exposure = "Cluster"
@@ -44,6 +50,17 @@ class Route:
         """Percent of the traffic that goes to `version`; 0 when it is not in the route."""
         return next((share.weight for share in self.weights if share.version == version), 0)
 
+    @property
+    def burst_seconds(self) -> int:
+        """Longest wait behind other requests in a burst."""
+        return self.hold_max_seconds if self.burst_wait_seconds is None else self.burst_wait_seconds
+
+    @property
+    def overload_seconds(self) -> int:
+        """Longest wait behind other requests while an overload lasts."""
+        known = self.overload_wait_seconds
+        return self.burst_seconds if known is None else known
+
     def to_status(self) -> dict[str, Any]:
         """The object stored under `MLModel.status.route`, without `confirmed`."""
         return {
@@ -53,15 +70,25 @@ class Route:
             ],
             "requestTimeoutSeconds": self.request_timeout_seconds,
             "hold": {"maxSeconds": self.hold_max_seconds, "maxRequests": self.hold_max_requests},
+            "overload": self._overload_status(),
             "idempotent": self.idempotent,
             "maxReplayBytes": self.max_replay_bytes,
             "exposure": self.exposure,
         }
 
+    def _overload_status(self) -> dict[str, int]:
+        bounds = {
+            "burstWaitSeconds": self.burst_seconds,
+            "maxWaitSeconds": self.overload_seconds,
+        }
+        said = {} if self.concurrency is None else {"concurrencyPerReplica": self.concurrency}
+        return bounds | said
+
     @classmethod
     def from_status(cls, status: Mapping[str, Any]) -> "Route":
         """Read back what `to_status` wrote; raises KeyError when a needed field is absent."""
         hold = status.get("hold", {})
+        overload = status.get("overload") or {}
         return cls(
             revision=status["revision"],
             weights=tuple(
@@ -70,6 +97,9 @@ class Route:
             request_timeout_seconds=status.get("requestTimeoutSeconds", 60),
             hold_max_seconds=hold.get("maxSeconds", 50),
             hold_max_requests=hold.get("maxRequests", 1000),
+            burst_wait_seconds=overload.get("burstWaitSeconds"),
+            overload_wait_seconds=overload.get("maxWaitSeconds"),
+            concurrency=overload.get("concurrencyPerReplica"),
             idempotent=status.get("idempotent", True),
             max_replay_bytes=status.get("maxReplayBytes", 4 * 1024 * 1024),
             exposure=status.get("exposure", "Cluster"),

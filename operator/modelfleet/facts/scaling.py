@@ -25,6 +25,8 @@ class Bucket:
     held: int
     slow: int = 0
     """Completions slower than the objective."""
+    refused: int = 0
+    """Arrivals that were refused: they would have waited too long."""
 
 
 @dataclass(frozen=True, slots=True)

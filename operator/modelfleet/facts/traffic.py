@@ -74,6 +74,8 @@ class VersionSample:
     """Requests begun and not ended at the end of the bucket, held ones excluded."""
     failed_attempts: int = 0
     """Attempts (by upstream host) that failed, also where a retry hid it from the client."""
+    refused: int = 0
+    """Requests answered with 503 because they would have waited too long; arrivals, too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ _ATTEMPT_ENDED: Final = accesslog_pb2.AccessLogType.Value("UpstreamEnd")
 _REQUEST_ENDED: Final = accesslog_pb2.AccessLogType.Value("DownstreamEnd")
 _CLASSES: Final = {1: "1xx", 2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
 _SERVER_ERROR: Final = 5
+_UNAVAILABLE: Final = 503
 FIRST: Final = "1"
 
 
@@ -100,13 +101,14 @@ class AccessLog:
             return
         headers = entry.request.request_headers
         flags = common.response_flags if common.HasField("response_flags") else None
+        is_refused = flags is not None and flags.upstream_overflow
         never_began = flags is not None and (
             flags.upstream_connection_failure or flags.no_healthy_upstream
         )
-        if never_began:
+        if never_began or is_refused:
             if headers.get(naming.HEADER_ATTEMPT, "") == FIRST:
                 counter.arrivals += 1
-            counter.failed_attempts += not is_held
+            counter.failed_attempts += never_began and not is_held
             return
         if is_held:
             return
@@ -126,6 +128,10 @@ class AccessLog:
         if counter is None:
             self._traffic.unknown += 1
             return
+        is_refused = common.response_flags.upstream_overflow
+        # The holder's own 503 reaches a client only when it did not (go on to) hold the request.
+        if is_refused or (is_held and entry.response.response_code.value == _UNAVAILABLE):
+            counter.refused += 1
         begun = _seconds(common.time_to_first_upstream_tx_byte)
         if is_held or not common.HasField("time_to_first_upstream_tx_byte"):
             counter.complete(_outcome(entry, common), None, _seconds(common.duration))

@@ -15,6 +15,8 @@ _ACTIVE = re.compile(r"^([^/:\s]+)/([^/:\s]+)/pods::(.+)::rq_active::([1-9]\d*)$
 _DOWNSTREAM = re.compile(r"downstream_rq_active: (\d+)$", re.MULTILINE)
 _CONNECTIONS = re.compile(r"downstream_cx_active: (\d+)")
 PATIENCE_SECONDS = 5.0
+PAIRS = 50
+"""Runtime keys in one call: its address must not become too long."""
 
 Place = tuple[str, str, str]
 """Namespace, version, `ip:port`."""
@@ -51,6 +53,15 @@ class EnvoyAdmin:
         """Connections that clients hold, idle ones too; None when Envoy is away."""
         text = await self._call("GET", "/stats?filter=^http\\..*downstream_cx_active$")
         return None if text is None else parse_active(text, _CONNECTIONS)
+
+    async def bound(self, changes: Mapping[str, int | None]) -> bool:
+        """Set runtime keys, or take them away (None); False when Envoy is away."""
+        pairs = [f"{key}={'' if value is None else value}" for key, value in changes.items()]
+        for begin in range(0, len(pairs), PAIRS):
+            path = "/runtime_modify?" + "&".join(pairs[begin : begin + PAIRS])
+            if await self._call("POST", path) is None:
+                return False
+        return True
 
     async def _call(self, method: str, path: str) -> str | None:
         timeout = aiohttp.ClientTimeout(total=PATIENCE_SECONDS)

@@ -18,6 +18,7 @@ import structlog
 from aiohttp import web
 
 from modelfleet.api import names
+from modelfleet.facts.traffic import GatewaySample
 from modelfleet.gateway import naming
 from modelfleet.gateway.accesslog import AccessLog
 from modelfleet.gateway.admin import EnvoyAdmin
@@ -28,6 +29,7 @@ from modelfleet.gateway.discovery import Discovery
 from modelfleet.gateway.fleet import Fleet, Name
 from modelfleet.gateway.health import Health, TrafficCollector
 from modelfleet.gateway.holder import Clocks, Holder
+from modelfleet.gateway.limits import Limits
 from modelfleet.gateway.link import LinkServer
 from modelfleet.gateway.order import PushOrder
 from modelfleet.gateway.probe import HttpProber
@@ -38,6 +40,8 @@ from modelfleet.gateway.wanted import Wanted
 log = structlog.get_logger()
 
 SAMPLE_SECONDS = 1.0
+MOST_SAMPLES = 10
+"""Samples that wait for an Envoy that does not answer; later ones are not needed then."""
 RECONCILE_SECONDS = 5.0
 DRAIN_LOOK_SECONDS = 0.2
 LISTEN_LOOK_SECONDS = 0.05
@@ -111,6 +115,7 @@ class Agent:
             self.board.hold,
             config.hold_max_bytes,
         )
+        self.limits = Limits(clock)
         self._log = AccessLog(self.traffic)
         self._discovery = Discovery(
             self.configuration.wanted, self.configuration, self._parts.new_order
@@ -119,6 +124,8 @@ class Agent:
         self._is_synced = False
         self._is_stopping = False
         self._listens = False
+        self._sampled: asyncio.Queue[GatewaySample] = asyncio.Queue(MOST_SAMPLES)
+        self.configuration.on_connected = self.limits.restart
         self.configuration.on_live = self.holder.wake
         self.configuration.on_gone = self._forget_traffic
         self.configuration.on_versions = self._forget_traffic
@@ -166,6 +173,7 @@ class Agent:
 
     def _forget_traffic(self, key: str, versions: frozenset[str] = frozenset()) -> None:
         self.traffic.forget(key, versions)
+        self.limits.forget(key, versions)
         self._log.forget()
 
     # -- life -------------------------------------------------------------------------------
@@ -196,6 +204,7 @@ class Agent:
                 for name, work in (
                     ("link", self._link().run()),
                     ("sample", self._sample()),
+                    ("bound", self._bound()),
                     ("reconcile", self._reconcile()),
                     ("listens", self._watch_listeners()),
                 )
@@ -262,7 +271,17 @@ class Agent:
             sample = self.traffic.take(self.config.gateway, now - before, self.holder.held)
             before = now
             self.board.sample(sample)
+            if not self._sampled.full():
+                self._sampled.put_nowait(sample)
             self.fleet.expire()
+
+    async def _bound(self) -> None:
+        """Have Envoy bound what is under way; apart from the sampler, which must not wait."""
+        while True:
+            sample = await self._sampled.get()
+            changes = self.limits.after(sample, self.configuration.serving)
+            if changes and not await self.admin.bound(changes):
+                self.limits.restart()
 
     async def _reconcile(self) -> None:
         while True:

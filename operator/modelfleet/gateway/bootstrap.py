@@ -58,6 +58,8 @@ def bootstrap(node_id: str, run_dir: str, listening: Listening | None = None) ->
             ],
         },
     }
+    # The agent bounds requests under way by runtime keys: no cluster is built anew for it.
+    content["layered_runtime"] = {"layers": [{"name": "agent", "admin_layer": {}}]}
     if at.heap_bytes:
         content["overload_manager"] = _overload(at.heap_bytes)
     return content
@@ -130,6 +132,7 @@ def _listener(routes: str, address: str, port: int) -> dict[str, Any]:
         "stream_idle_timeout": "0s",
         "request_headers_timeout": "30s",
         "rds": {"route_config_name": routes, "config_source": _ads()},
+        "local_reply_config": _refusal(),
         "access_log": [_access_log(naming.HEADER_VERSION)],
         "http_filters": [{"name": "envoy.filters.http.router", "typed_config": router}],
     }
@@ -146,6 +149,24 @@ def _listener(routes: str, address: str, port: int) -> dict[str, Any]:
                 ]
             }
         ],
+    }
+
+
+def _refusal() -> dict[str, Any]:
+    """The answer to a request above the bound of what may be under way (flag UO)."""
+    seconds = {"key": "retry-after", "value": str(naming.RETRY_AFTER_SECONDS)}
+    return {
+        "mappers": [
+            {
+                "filter": {"response_flag_filter": {"flags": ["UO"]}},
+                "headers_to_add": [
+                    {"header": seconds, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+                ],
+                "body_format_override": {
+                    "json_format": {"error": naming.OVERLOADED, "model": "%ROUTE_NAME%"}
+                },
+            }
+        ]
     }
 
 

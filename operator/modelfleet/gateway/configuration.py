@@ -16,6 +16,7 @@ from modelfleet.gateway import naming, project
 from modelfleet.gateway.admission import Admission
 from modelfleet.gateway.board import Board
 from modelfleet.gateway.fleet import Fleet, Name
+from modelfleet.gateway.limits import Serving
 from modelfleet.gateway.order import PushOrder
 from modelfleet.gateway.projector import Projection, Projector
 from modelfleet.gateway.resources import CLUSTER, ENDPOINTS, VIRTUAL_HOST, Resource
@@ -48,6 +49,7 @@ class Configuration:
         self._order: PushOrder | None = None
         self._is_settled = False
         self.on_live: Callable[[str], None] = lambda _: None
+        self.on_connected: Callable[[], None] = lambda: None
         self.on_gone: Callable[[str], None] = lambda _: None
         self.on_versions: Callable[[str, frozenset[str]], None] = lambda _key, _versions: None
         self.wanted.put(project.holder_cluster())
@@ -108,6 +110,7 @@ class Configuration:
         """A new discovery stream counts from now on; it has to be complete before it speaks."""
         self._order = order
         self._is_settled = False
+        self.on_connected()
 
     def accepted(self, order: PushOrder, push: Push) -> None:
         """Envoy took a response."""
@@ -151,6 +154,20 @@ class Configuration:
     def is_live(self, key: str, version: str) -> bool:
         """Whether a request that waits for `version` would find a replica in Envoy now."""
         return self._live.get((key, version), False)
+
+    def serving(self, key: str, version: str) -> Serving | None:
+        """How a version is served here; None when it is not."""
+        projection = self._projections.get(key)
+        if projection is None:
+            return None
+        namespace = key.partition("/")[0]
+        name = naming.pods_cluster(namespace, version)
+        fed = next((one for one in projection.endpoints if one.name == name), None)
+        if fed is None:
+            return None
+        starting = self._fleet.starting((namespace, version))
+        gateways = 1 + len(self._fleet.peers(self._site.gateway))
+        return Serving(projection.route, len(fed.addresses), starting, gateways)
 
     def _settle(self, key: str) -> None:
         order, projection = self._order, self._projections.get(key)

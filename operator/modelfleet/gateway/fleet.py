@@ -171,6 +171,10 @@ class Fleet:
             found.update(self._slices[name].ready)
         return found
 
+    def starting(self, version: Name) -> int:
+        """Endpoints of a version that are not ready yet."""
+        return sum(self._slices[name].starting for name in self._of_version.get(version, ()))
+
     @property
     def versions(self) -> tuple[Name, ...]:
         """All versions whose spec is known."""

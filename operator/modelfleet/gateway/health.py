@@ -55,6 +55,11 @@ class TrafficCollector(Collector):
             "Attempts at a replica that failed, also where a retry hid it.",
             labels=_VERSION,
         )
+        refused = CounterMetricFamily(
+            "modelfleet_gateway_refusals",
+            "Requests answered with 503 and Retry-After: they would have waited too long.",
+            labels=_VERSION,
+        )
         flight = GaugeMetricFamily(
             "modelfleet_gateway_requests_in_flight", "Requests at replicas now.", labels=_VERSION
         )
@@ -62,10 +67,11 @@ class TrafficCollector(Collector):
             labels = [*model.split("/", 1), version]
             arrived.add_metric(labels, totals.arrivals)
             failed.add_metric(labels, totals.failed_attempts)
+            refused.add_metric(labels, totals.refused)
             flight.add_metric(labels, now)
             for outcome, number in sorted(totals.completions.items()):
                 done.add_metric([*labels, outcome], number)
-        yield from (done, arrived, failed, flight)
+        yield from (done, arrived, failed, refused, flight)
 
     def _of_models(self) -> Iterator[Metric]:
         held = GaugeMetricFamily(

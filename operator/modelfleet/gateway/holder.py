@@ -29,7 +29,6 @@ EASY_ATTEMPTS = 3
 SYNC_SECONDS = 10.0
 """How long a request waits for an agent that has just started to know the models."""
 DEADLY_RESETS = 2
-RETRY_AFTER_SECONDS = 5
 TOO_LARGE = "the request is too large to wait"
 
 
@@ -234,7 +233,7 @@ class Holder:
     def _refuse(self, key: str, reason: str) -> web.Response:
         self._traffic.refused[key, reason] += 1
         response = _answer(503, reason)
-        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        response.headers["Retry-After"] = str(naming.RETRY_AFTER_SECONDS)
         return response
 
 

@@ -15,6 +15,12 @@ HEADER_ATTEMPT: Final = "x-envoy-attempt-count"
 HEADER_RETRY: Final = "x-modelfleet-retry"
 """On an answer of the holder: Envoy sends the request again. Never seen by a client."""
 
+RETRY_AFTER_SECONDS: Final = 5
+OVERLOADED: Final = (
+    "the model is overloaded: this request would have waited longer than scaling.overload allows;"
+    " try again later"
+)
+
 ROUTES_CLUSTER: Final = "cluster"
 ROUTES_EXTERNAL: Final = "external"
 HOLDER_CLUSTER: Final = "holder"

@@ -21,11 +21,15 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Ready endpoints of one EndpointSlice: `ip:port` to the pod behind it."""
+    """Ready endpoints of one EndpointSlice: `ip:port` to the pod behind it.
+
+    `starting` is the number of endpoints that are not ready yet.
+    """
 
     model: str
     version: str
     ready: Mapping[str, str]
+    starting: int = 0
 
 
 def read_slice(obj: Json) -> Slice | None:
@@ -35,7 +39,12 @@ def read_slice(obj: Json) -> Slice | None:
     model = labels.get(names.LABEL_MODEL)
     if not version or not model:
         return None
-    return Slice(model, version, ready_endpoints(obj))
+    return Slice(model, version, ready_endpoints(obj), _starting(obj))
+
+
+def _starting(obj: Json) -> int:
+    states = [endpoint.get("conditions") or {} for endpoint in obj.get("endpoints") or []]
+    return sum(state.get("ready") is False and not state.get("terminating") for state in states)
 
 
 def ready_endpoints(obj: Json) -> dict[str, str]:
@@ -92,6 +101,8 @@ def is_servable(route: Route) -> bool:
         and len(set(route.versions)) == len(weights)
         and route.request_timeout_seconds > 0
         and route.hold_max_seconds >= 0
+        and route.burst_seconds > 0
+        and route.overload_seconds > 0
         and route.max_replay_bytes >= 0
     )
 

@@ -43,6 +43,7 @@ class Totals:
     """Since the agent began."""
 
     arrivals: int = 0
+    refused: int = 0
     completions: dict[str, int] = field(default_factory=dict)
     failed_attempts: int = 0
     service_seconds: float = 0.0
@@ -54,6 +55,7 @@ class Counter:
     """One version's current bucket, and its totals."""
 
     arrivals: int = 0
+    refused: int = 0
     failed_attempts: int = 0
     service_seconds: float = 0.0
     hold_seconds: float = 0.0
@@ -99,9 +101,10 @@ class Counter:
             latency=self.latency,
             in_flight=in_flight,
             failed_attempts=self.failed_attempts,
+            refused=self.refused,
         )
         self._carry_over()
-        self.arrivals = self.failed_attempts = 0
+        self.arrivals = self.refused = self.failed_attempts = 0
         self.service_seconds = self.hold_seconds = 0.0
         self.completions, self.latency = {}, {}
         return sample
@@ -115,6 +118,7 @@ class Counter:
     def _carry_over(self) -> None:
         totals = self.totals
         totals.arrivals += self.arrivals
+        totals.refused += self.refused
         totals.failed_attempts += self.failed_attempts
         totals.service_seconds += self.service_seconds
         totals.hold_seconds += self.hold_seconds

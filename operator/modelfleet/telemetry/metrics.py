@@ -66,6 +66,11 @@ SERVICE_SECONDS = Gauge(
     "Learned time of a slot that one request needs.",
     ["namespace", "model"],
 )
+OVERLOAD = Gauge(
+    "modelfleet_model_overload_ratio",
+    "Requests that come over those that are not refused, rounded; 1 without an overload.",
+    ["namespace", "model"],
+)
 SIGNALS_SECONDS = Histogram(
     "modelfleet_signals_read_duration_seconds",
     "Duration of one reading of all signals from Prometheus.",
@@ -88,9 +93,9 @@ GATEWAY_SILENT = Gauge("modelfleet_gateways_silent", "Gateways without a live st
 
 OF_MODELS = (
     *(SCALING_SLOTS, SCALING_REPLICAS, SCALING_AIM, SCALING_RISK),
-    *(SERVICE_SECONDS, REPLICA_SLOTS),
+    *(SERVICE_SECONDS, REPLICA_SLOTS, OVERLOAD),
 )
-"""15 series for each model with traffic, all others together less than 200."""
+"""16 series for each model with traffic, all others together less than 200."""
 
 
 def forget_model(namespace: str, name: str) -> None:

@@ -1,0 +1,163 @@
+"""More requests than the replicas can answer: refused at once, and who is accepted is served.
+
+The replicas need time, not the machine: 2 of them with 2 slots of 50 ms answer 80 requests/s on
+any machine that can carry 400.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from modelfleet.gateway.limits import Limits
+from tests.gateway.rig import Rig
+
+pytestmark = pytest.mark.asyncio
+
+CAPACITY = 80
+WAIT_SECONDS = 2
+BEFORE, DURING, AFTER = 3, 11, 8
+KNOWN = 5
+"""After so many seconds of overload the pace of the replicas is known."""
+
+
+@dataclass
+class Seen:
+    """One request: when it was sent, by whom, and how it ended."""
+
+    at: float
+    client: str
+    code: int
+    seconds: float
+    error: str
+    retry_after: str
+
+
+class Crowd:
+    """Open-loop clients that never retry."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+        self._began = time.monotonic()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.seen: list[Seen] = []
+
+    async def send(self, rate: float, seconds: float, client: str = "") -> None:
+        """So many requests a second."""
+        began, sent = time.monotonic(), 0
+        while (passed := time.monotonic() - began) < seconds:
+            while sent < passed * rate:
+                self._tasks.append(asyncio.create_task(self._one(client, sent)))
+                sent += 1
+            await asyncio.sleep(0.005)
+
+    async def _one(self, client: str, number: int) -> None:
+        at = time.monotonic() - self._began
+        gateway = number % len(self._rig.gateways)
+        answer = await self._rig.ask(gateway=gateway, headers={"x-client": client})
+        self.seen.append(
+            Seen(
+                at,
+                client,
+                answer.code,
+                answer.seconds,
+                str(answer.body.get("error", "")),
+                answer.headers.get("Retry-After", ""),
+            )
+        )
+
+    async def end(self) -> None:
+        await asyncio.gather(*self._tasks)
+
+    def between(self, begin: float, end: float, code: int) -> list[Seen]:
+        return [one for one in self.seen if begin <= one.at < end and one.code == code]
+
+
+async def overloaded(rig: Rig, factor: float, gateways: int = 1) -> Crowd:
+    """Half of what the replicas can do, then `factor` times as much, then half of it again."""
+    for host in (1, 2):
+        await rig.replica(host, delay=0.05, slots=2)
+    rig.version(1)
+    rig.endpoints(1, 1, 2)
+    rig.route({1: 100}, burst_wait_seconds=WAIT_SECONDS, overload_wait_seconds=WAIT_SECONDS)
+    for _ in range(gateways):
+        await rig.gateway()
+    await rig.acknowledged()
+    crowd = Crowd(rig)
+    await crowd.send(CAPACITY / 2, BEFORE)
+    await crowd.send(CAPACITY * factor, DURING)
+    await crowd.send(CAPACITY / 2, AFTER)
+    await crowd.end()
+    return crowd
+
+
+@pytest.mark.parametrize("gateways", [1, 2])
+async def test_overload_is_refused_at_once_and_the_replicas_work_on(
+    rig: Rig, gateways: int
+) -> None:
+    crowd = await overloaded(rig, 3, gateways)
+    assert not crowd.between(0, BEFORE, 503), "below the capacity nobody is refused"
+    begin, end = BEFORE + KNOWN, BEFORE + DURING
+    answered, refused = crowd.between(begin, end, 200), crowd.between(begin, end, 503)
+    goodput = len(answered) / (end - begin)
+    print(f"{goodput:.0f} of {CAPACITY}/s answered, {len(refused)} refused")
+    assert goodput >= 0.8 * CAPACITY
+    assert {one.code for one in crowd.seen} == {200, 503}
+    waits = sorted(one.seconds for one in answered)
+    assert waits[len(waits) // 2] <= WAIT_SECONDS
+    assert waits[-1] <= 1.5 * WAIT_SECONDS
+    assert sorted(one.seconds for one in refused)[len(refused) // 2] < WAIT_SECONDS / 4
+    assert {one.retry_after for one in refused} == {"5"}
+    assert "overloaded" in refused[0].error
+    # Half of the capacity is left over to work the queue off: twice the wait, and a second or two.
+    quiet = [one for one in crowd.seen if one.at >= end + 2 * WAIT_SECONDS + 2]
+    assert quiet
+    assert {one.code for one in quiet} == {200}
+    assert sorted(one.seconds for one in quiet)[len(quiet) // 2] < WAIT_SECONDS / 2
+    # Refusals are arrivals, too, and counted apart.
+    await asyncio.sleep(1.3)
+    traffics = [gateway.agent.traffic for gateway in rig.gateways]
+    totals = [one.counter("team-a/churn", "churn-v1").totals for one in traffics]
+    assert sum(one.refused for one in totals) == sum(one.code == 503 for one in crowd.seen)
+    assert sum(one.arrivals for one in totals) == len(crowd.seen)
+
+
+async def test_without_the_bound_everybody_waits(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The negative control."""
+    monkeypatch.setattr(Limits, "after", lambda *_: {})
+    crowd = await overloaded(rig, 3)
+    assert not [one for one in crowd.seen if one.code == 503]
+    assert max(one.seconds for one in crowd.seen) > 4 * WAIT_SECONDS
+
+
+async def test_requests_that_were_parked_are_accepted_whatever_the_bound_is(rig: Rig) -> None:
+    """A model wakes with more parked than its bound would let in: they were accepted before."""
+    await rig.replica(1, delay=0.02, slots=2)
+    rig.version(1)
+    rig.endpoints(1)
+    rig.route({1: 100}, hold_max_requests=300, concurrency=2, burst_wait_seconds=1)
+    await rig.gateway()
+    await rig.acknowledged()
+    asked = [asyncio.create_task(rig.ask()) for _ in range(250)]
+    await asyncio.sleep(1.5)
+    rig.endpoints(1, 1)
+    answers = await asyncio.gather(*asked)
+    assert {answer.code for answer in answers} == {200}
+
+
+async def test_a_killed_replica_loses_none_of_what_was_accepted(rig: Rig) -> None:
+    for host in (1, 2):
+        await rig.replica(host, delay=0.05, slots=2)
+    rig.version(1)
+    rig.endpoints(1, 1, 2)
+    rig.route({1: 100})
+    await rig.gateway()
+    await rig.acknowledged()
+    crowd = Crowd(rig)
+    await crowd.send(60, 4)
+    await rig.servers[f"{rig.network}.1.1"].kill()
+    rig.endpoints(1, 2)
+    await crowd.send(30, 3)
+    await crowd.end()
+    assert {one.code for one in crowd.seen} == {200}
