@@ -5,9 +5,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+UNIT := tests/unit tests/properties tests/sequences tests/house tests/crds -n auto --maxprocesses 8 --dist worksteal
 CLUSTER := $(PYTHON) -m tests.cluster
 
-.PHONY: help setup demo demo-down test unit gateway-tests e2e faults bench bench-autoscale bench-replay verify generate lint type \
+.PHONY: help setup demo demo-down test unit unit-long gateway-tests e2e faults bench bench-autoscale bench-replay verify generate lint type \
 	layers format locks cluster-up cluster-down cluster-status cluster-build cluster-cycles images \
 	load slow-check clean
 
@@ -41,7 +42,10 @@ test: $(STAMP) ## Set everything up and run every test
 	@$(BIN)/python -m tests.run
 
 unit: $(STAMP) ## Tests without a cluster (about a minute)
-	@$(BIN)/pytest tests/unit tests/properties tests/sequences tests/house tests/crds
+	@$(BIN)/pytest -m "not long" $(UNIT)
+
+unit-long: $(STAMP) ## Those that compute for long: fits, simulations, whole commands (two minutes)
+	@$(BIN)/pytest -m long $(UNIT)
 
 gateway-tests: $(STAMP) ## The gateway against the real Envoy, on loopback
 	@$(BIN)/pytest tests/gateway
@@ -52,7 +56,7 @@ e2e: $(STAMP) ## Behaviour on the real Kubernetes (starts it if needed)
 faults: $(STAMP) ## Kill campaigns on the real Kubernetes
 	@$(BIN)/python -m tests.run faults
 
-bench: $(STAMP) ## Benchmarks (minutes; prints ratios, asserts nothing)
+bench: $(STAMP) ## All benchmarks on a cluster that stays up (hours; prints ratios, asserts nothing)
 	@$(BIN)/python -m tests.bench
 
 bench-autoscale: $(STAMP) ## The autoscaler against its peers on the shipped traces (hours)

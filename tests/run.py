@@ -1,6 +1,6 @@
 """`make test`: everything from nothing to the last test, with progress.
 
-`python -m tests.run [e2e|faults]`. Brings the local Kubernetes and the images up in the
+`python -m tests.run [e2e|faults|FILE]...`. Brings the local Kubernetes and the images up in the
 background while the tests without a cluster run, installs the product, runs the rest, and ends
 what it started. A cluster that was up before stays up. What may run side by side does, in as many
 lanes as two cores can bear; the rest runs alone.
@@ -12,8 +12,9 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
-from tests import lanes, stack
+from tests import ground, lanes, stack
 
 NO_CLUSTER = (
     "tests/unit",
@@ -24,6 +25,8 @@ NO_CLUSTER = (
 )
 ON_LOOPBACK = "tests/gateway"
 ON_CLUSTER = ("e2e", "faults")
+EACH_CORE = ("-n", "auto", "--maxprocesses", "8", "--dist", "worksteal")
+"""Tests without a cluster compute, and share nothing."""
 LOOPBACK_LANES, CLUSTER_LANES = 2, 3
 """Tests on the cluster mostly wait for it; those on loopback drive real load."""
 
@@ -33,50 +36,68 @@ class Ground(threading.Thread):
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
-        self.error = ""
+        self.error: ground.GroundError | None = None
 
     def run(self) -> None:
-        for verb in ("up", "load"):
-            done = subprocess.run(
-                [sys.executable, "-m", "tests.cluster", verb], cwd=stack.ROOT, check=False
-            )
-            if done.returncode != 0:
-                self.error = f"`python3 -m tests.cluster {verb}` failed"
-                return
+        try:
+            for verb in ("up", "load"):
+                ground.verb(verb)
+        except ground.GroundError as error:
+            self.error = error
+
+    def settled(self) -> None:
+        """Wait for it; raises what it ended with."""
+        self.join()
+        if self.error is not None:
+            raise self.error
 
 
 def main(chosen: list[str]) -> int:
     """Run the tests; returns the exit code."""
     began = time.monotonic()
-    was_up = is_up()
-    ground = Ground()
-    ground.start()
+    files = chosen_files(chosen or list(ON_CLUSTER))
+    if not files:
+        say(f"choose among {', '.join(ON_CLUSTER)} and the files in their folders: {chosen}")
+        return 2
+    was_up = ground.is_up()
+    rising = Ground()
+    rising.start()
     codes = []
     try:
         if not chosen:
-            codes.append(pytest("tests without a cluster", *NO_CLUSTER))
+            codes.append(pytest("tests without a cluster", *NO_CLUSTER, *EACH_CORE))
             say("the gateway against the real Envoy, on loopback")
             codes.append(lanes.Lanes(lanes.files(ON_LOOPBACK)).run(LOOPBACK_LANES))
-        ground.join()
-        if ground.error:
-            say(ground.error)
-            return 1
+        rising.settled()
         say("installing modelfleet: kubectl apply -k manifests/local")
-        stack.install()
-        codes += on_cluster(chosen or list(ON_CLUSTER))
+        ground.install()
+        codes += on_cluster(files)
+    except ground.GroundError as error:
+        say(str(error))
+        return 1
     finally:
         if not was_up:
-            subprocess.run(
-                [sys.executable, "-m", "tests.cluster", "down"], cwd=stack.ROOT, check=False
-            )
+            ground.down()
     bad = [code for code in codes if code != 0]
     say(f"{'FAILED' if bad else 'all tests passed'} in {time.monotonic() - began:.0f} s")
     return 1 if bad else 0
 
 
-def on_cluster(folders: list[str]) -> list[int]:
+def chosen_files(chosen: list[str]) -> list[Path]:
+    """Test files of the folders and files that were named; none where a name is wrong."""
+    found = []
+    for name in chosen:
+        file = stack.ROOT / name
+        of_cluster = file.is_file() and file.parent.name in ON_CLUSTER
+        more = lanes.files(f"tests/{name}") if name in ON_CLUSTER else [file] * of_cluster
+        if not more:
+            return []
+        found += more
+    return found
+
+
+def on_cluster(found: list[Path]) -> list[int]:
     """First what may share the cluster, then what must have it alone."""
-    found = [path for name in folders for path in lanes.files(f"tests/{name}")]
     shared = [path for path in found if not lanes.is_alone(path)]
     alone = [str(path) for path in found if lanes.is_alone(path)]
     codes = []
@@ -86,18 +107,6 @@ def on_cluster(folders: list[str]) -> list[int]:
     if alone:
         codes.append(pytest("the real Kubernetes, one alone", *alone, "-s", "--timeout", "900"))
     return codes
-
-
-def is_up() -> bool:
-    """Whether a local cluster runs already."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.cluster", "status"],
-        cwd=stack.ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.returncode == 0
 
 
 def pytest(title: str, *arguments: str) -> int:

@@ -7,6 +7,7 @@ never smooth, fill or leave out a point.
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ TIMELINE = ROOT / "build" / "demo-timeline.json"
 PICTURE = ROOT / "docs" / "pictures" / "demo.png"
 
 
-def main() -> None:
-    """Draw."""
+def main() -> int:
+    """Draw; returns the exit code."""
+    if not TIMELINE.exists():
+        print("no run of the demo to draw: run `make demo` first", file=sys.stderr)
+        return 2
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -53,7 +57,8 @@ def main() -> None:
     figure.subplots_adjust(left=0.08, right=0.98, top=0.82, bottom=0.09, hspace=0.12)
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(PICTURE, dpi=110)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

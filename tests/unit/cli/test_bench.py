@@ -42,6 +42,7 @@ def fleet(tmp_path):
     return path
 
 
+@pytest.mark.long
 def test_bench_writes_json_and_picture(trace, tmp_path, capsys):
     where = ["--json", str(tmp_path / "o.json"), "--plot", str(tmp_path / "o.png")]
     wanted = ["--policies", "static,always-70%", "--seeds", "2"]
@@ -53,6 +54,7 @@ def test_bench_writes_json_and_picture(trace, tmp_path, capsys):
     assert "static" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_policies_side_by_side_say_the_same(trace, tmp_path):
     """Also that peers can be sent to another process."""
     found = []
@@ -64,6 +66,7 @@ def test_policies_side_by_side_say_the_same(trace, tmp_path):
     assert found[0] == found[1]
 
 
+@pytest.mark.long
 def test_floor_holds_for_our_policy_as_for_the_peers(trace, tmp_path):
     options = ["--policies", "modelfleet", "--seeds", "1", "--least-replicas", "9"]
     options += ["--json", str(tmp_path / "o.json")]
@@ -73,6 +76,7 @@ def test_floor_holds_for_our_policy_as_for_the_peers(trace, tmp_path):
     assert ours["replica_hours"] >= 9 * (1800 - 225 - 60) / 3600
 
 
+@pytest.mark.long
 def test_bench_of_a_fleet(fleet, tmp_path):
     where = ["--json", str(tmp_path / "o.json"), "--seeds", "1", "--aim-percent", "60"]
     wanted = ["--policies", "keda-rate"]
@@ -192,6 +196,7 @@ def test_what_is_done_in_silence_is_said(tmp_path, monkeypatch, capsys):
     assert "a row is 60 s long" in told
 
 
+@pytest.mark.long
 def test_service_time_of_the_file_wins_and_that_is_said(fleet, tmp_path, capsys):
     where = ["--policies", "always-70%", "--seeds", "1"]
     assert bench(["autoscale", "--fleet", str(fleet), *SERVICE, *where]) == 0
@@ -203,6 +208,7 @@ def test_bench_needs_its_second_word(capsys):
     assert "bench autoscale" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_simulate_shows_what_modelfleet_would_have_done(trace, tmp_path, capsys):
     where = ["--json", str(tmp_path / "o.json"), "--plot", str(tmp_path / "o.png")]
     assert simulate(["--trace", str(trace), *SERVICE, *where]) == 0
@@ -225,6 +231,7 @@ def ran_by(group: int) -> list[int]:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("verb", ["bench autoscale", "simulate"])
 def test_interrupted_run_says_so_and_leaves_nobody(tmp_path, verb):
     path = tmp_path / "long.csv"

@@ -82,6 +82,7 @@ def _of(name: str, extra: str) -> Iterable[str]:
             yield str(need)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("extras", "code", "options"),
     [

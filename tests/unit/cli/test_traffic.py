@@ -25,6 +25,7 @@ def one(of=wave):
     return lambda _query: [({}, of)]
 
 
+@pytest.mark.long
 def test_report_is_made_of_what_the_query_gives(tmp_path, capsys):
     where = ["--json", str(tmp_path / "o.json"), "--plot", str(tmp_path / "o.png")]
     with prometheus(one()) as server:

@@ -13,6 +13,8 @@ from modelfleet.engine.filler import ASKED_AT, LONGEST_REST_SECONDS, LOOK_SECOND
 from modelfleet.facts.past import Told, Unanswered
 from tests.unit.engine.recalling import DAY, KEY, PERIOD, World, arrivals
 
+pytestmark = pytest.mark.long
+
 STEP_BINS = 12
 BEFORE = 100
 CLOCK = DAY + 2 * PERIOD - BEFORE

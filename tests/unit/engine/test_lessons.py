@@ -72,6 +72,7 @@ class Cluster:
         return self.versions.get(KEY.namespace, "digits-v1")["status"]["learned"]
 
 
+@pytest.mark.long
 async def test_first_lesson_is_written_once_and_steady_traffic_writes_nothing():
     cluster = Cluster()
     assert await cluster.lessons.look() == 1

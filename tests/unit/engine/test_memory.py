@@ -49,6 +49,7 @@ async def replicas_after_restart(folder, *, keeps: bool) -> np.ndarray:
     return np.array(world.run(END - world.clock))
 
 
+@pytest.mark.long
 async def test_restart_in_the_middle_of_a_season_changes_no_number_of_replicas(tmp_path):
     world = await lived(None)
     world.run(24)

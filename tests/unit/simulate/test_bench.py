@@ -21,6 +21,8 @@ from modelfleet.simulate.generate import idle_fleet, seasons
 from modelfleet.simulate.service import Service
 from modelfleet.simulate.trace import Trace
 
+pytestmark = pytest.mark.long
+
 SERVICE = Service(60, 5, 8, 4)
 KEDA = next(p for p in PEERS if p.name == "keda-rate")
 

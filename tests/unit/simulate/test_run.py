@@ -7,6 +7,8 @@ from modelfleet.simulate.baselines.static import Static
 from modelfleet.simulate.run import follow, run, run_fleet
 from tests.unit.simulate.given import a_world
 
+pytestmark = pytest.mark.long
+
 
 class Recorder:
     """Keeps what it saw; wants what it was told."""

@@ -10,6 +10,8 @@ from modelfleet.simulate.service import Batch, Service, batch_service
 from modelfleet.simulate.world import World
 from tests.unit.simulate.given import a_world
 
+pytestmark = pytest.mark.long
+
 SECONDS = 40_000.0
 
 

@@ -1,6 +1,7 @@
 """A past that is told later gives the row that watching would have given."""
 
 import numpy as np
+import pytest
 
 from modelfleet.core.policy.backfill import (
     JUDGED_BINS,
@@ -83,6 +84,7 @@ def lived_a_day(recalled: int = -1) -> Fleet:
     return recollect(arrivals, SERVICE, uninformed(), CLOCK, recalled=recalled)
 
 
+@pytest.mark.long
 def test_no_bold_candidate_is_followed_before_the_queues_have_seen_a_day():
     block = lived_a_day()
     cautious = int(block.bank.cautious(np.array([0.9 * SERVICE.aim]))[0])
@@ -95,6 +97,7 @@ def test_no_bold_candidate_is_followed_before_the_queues_have_seen_a_day():
     assert int(lived_a_day(recalled=40).choice.chosen[0]) == 40
 
 
+@pytest.mark.long
 def test_without_the_wait_the_boldest_would_be_followed():
     """The negative control: an hour without a violation says nothing."""
     block = lived_a_day()
@@ -103,6 +106,7 @@ def test_without_the_wait_the_boldest_would_be_followed():
     assert block.bank.risk[wanted.candidate[0]] > 0.1
 
 
+@pytest.mark.long
 def test_day_that_was_watched_stands_for_the_days_before():
     block = lived_a_day()
     age = int(block.present.age[0])
@@ -116,6 +120,7 @@ def test_day_that_was_watched_stands_for_the_days_before():
     assert np.isclose(block.choice.cost[0, 3], 50 * factor, rtol=1e-6)
 
 
+@pytest.mark.long
 def test_filled_past_knows_the_daily_peak():
     day = np.full(DAY_BINS, 10.0, dtype=np.float32)
     day[3 * HOUR_BINS : 4 * HOUR_BINS] = 200.0
