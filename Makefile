@@ -63,7 +63,6 @@ bench-autoscale: $(STAMP) ## The autoscaler against its peers on the shipped tra
 	@BENCH_POLICIES=all $(BIN)/python -m tests.bench autoscale
 
 bench-replay: $(STAMP) ## A public trace on the real cluster (it stays up) and in the simulator (15 minutes)
-	@$(CLUSTER) up && $(CLUSTER) load && $(BIN)/python -c 'from tests import stack; stack.install()'
 	@$(BIN)/python -m tests.bench replay
 
 verify: $(STAMP) generate lint type layers ## Regenerate, lint, type-check, check layers; fail on a dirty tree
