@@ -277,11 +277,12 @@ class Rig:
         port: int = CLUSTER_PORT,
         data: Any = b"x",
         headers: Mapping[str, str] | None = None,
+        session: aiohttp.ClientSession | None = None,
     ) -> Answer:
         """One request of a client."""
         begin = time.monotonic()
         url = f"http://{self.gateways[gateway].address}:{port}/predict"
-        async with self.session.post(
+        async with (session or self.session).post(
             url, data=data, headers={"Host": host, **(headers or {})}
         ) as response:
             text = await response.read()

@@ -8,8 +8,10 @@ import asyncio
 import time
 from dataclasses import dataclass
 
+import aiohttp
 import pytest
 
+from modelfleet.gateway.fairness import Shares
 from modelfleet.gateway.limits import Limits
 from tests.gateway.rig import Rig
 
@@ -41,21 +43,26 @@ class Crowd:
         self._rig = rig
         self._began = time.monotonic()
         self._tasks: list[asyncio.Task[None]] = []
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
         self.seen: list[Seen] = []
 
     async def send(self, rate: float, seconds: float, client: str = "") -> None:
-        """So many requests a second."""
+        """So many requests a second, from the client's own address where one is given."""
         began, sent = time.monotonic(), 0
+        session = None
+        if client:
+            connector = aiohttp.TCPConnector(local_addr=(client, 0), limit=0)
+            session = self._sessions[client] = aiohttp.ClientSession(connector=connector)
         while (passed := time.monotonic() - began) < seconds:
             while sent < passed * rate:
-                self._tasks.append(asyncio.create_task(self._one(client, sent)))
+                self._tasks.append(asyncio.create_task(self._one(client, sent, session)))
                 sent += 1
             await asyncio.sleep(0.005)
 
-    async def _one(self, client: str, number: int) -> None:
+    async def _one(self, client: str, number: int, session: aiohttp.ClientSession | None) -> None:
         at = time.monotonic() - self._began
         gateway = number % len(self._rig.gateways)
-        answer = await self._rig.ask(gateway=gateway, headers={"x-client": client})
+        answer = await self._rig.ask(gateway=gateway, session=session)
         self.seen.append(
             Seen(
                 at,
@@ -69,6 +76,8 @@ class Crowd:
 
     async def end(self) -> None:
         await asyncio.gather(*self._tasks)
+        for session in self._sessions.values():
+            await session.close()
 
     def between(self, begin: float, end: float, code: int) -> list[Seen]:
         return [one for one in self.seen if begin <= one.at < end and one.code == code]
@@ -161,3 +170,31 @@ async def test_a_killed_replica_loses_none_of_what_was_accepted(rig: Rig) -> Non
     await crowd.send(30, 3)
     await crowd.end()
     assert {one.code for one in crowd.seen} == {200}
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+async def test_a_client_that_asks_for_little_gets_all_of_it(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, *, is_shared: bool
+) -> None:
+    """With the negative control: without shares the heavy client takes nearly everything."""
+    if not is_shared:
+        monkeypatch.setattr(Shares, "after", lambda *_: [])
+    for host in (1, 2):
+        await rig.replica(host, delay=0.05, slots=2)
+    rig.version(1)
+    rig.endpoints(1, 1, 2)
+    rig.route({1: 100}, burst_wait_seconds=WAIT_SECONDS, overload_wait_seconds=WAIT_SECONDS)
+    await rig.gateway()
+    await rig.acknowledged()
+    crowd = Crowd(rig)
+    light, heavy = f"{rig.network}.7.1", f"{rig.network}.7.2"
+    await crowd.send(CAPACITY / 2, 2)
+    await asyncio.gather(crowd.send(10, 14, light), crowd.send(3 * CAPACITY, 14, heavy))
+    await crowd.end()
+    late = [one for one in crowd.seen if one.at >= 2 + 8]
+    of_light = [one.code == 200 for one in late if one.client == light]
+    of_heavy = [one.code == 200 for one in late if one.client == heavy]
+    share = sum(of_light) / len(of_light)
+    print(f"light {share:.0%} of 10/s, heavy {sum(of_heavy) / len(of_heavy):.0%} of 240/s")
+    assert (share > 0.9) is is_shared
+    assert sum(of_heavy) / 6 > 0.7 * (CAPACITY - 10)

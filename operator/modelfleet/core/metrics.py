@@ -7,8 +7,9 @@ while nothing changes: each new text is a write to the API server.
 from collections.abc import Sequence
 
 from modelfleet.api.base import amount
-from modelfleet.api.conditions import Condition, Reason
+from modelfleet.api.conditions import Condition, ConditionType, Reason
 from modelfleet.api.mlmodel import MLModelSpec
+from modelfleet.facts.model import ModelFacts
 from modelfleet.facts.signal import Reading, SignalSpec
 
 SIGNAL_REASONS = frozenset(
@@ -51,3 +52,23 @@ def said_of(
     if wanted and not is_all_known and before is not None and before.reason in SIGNAL_REASONS:
         return before.status == "True", Reason(before.reason), before.message
     return None
+
+
+def available(facts: ModelFacts, spec: MLModelSpec) -> Said:
+    """Whether everything that the replicas follow has a value now."""
+    signals = signals_of(spec)
+    if not facts.gateways.is_used and signals:
+        text = "scaling.signals are followed only where the operator's MODELFLEET_GATEWAY is On"
+        return (False, Reason.NOT_USED, text)
+    if not facts.gateways.is_used:
+        return (True, Reason.NOT_USED, "no gateway measures traffic")
+    before = next(
+        (c for c in facts.status.conditions if c.type == ConditionType.METRICS_AVAILABLE), None
+    )
+    # What a new leader has not heard yet it does not claim: the last one's word stands.
+    was_silent = before is not None and before.reason == Reason.NO_SAMPLES
+    if facts.metrics_fresh is False or (facts.metrics_fresh is None and was_silent):
+        text = "a gateway does not report; the last number of replicas is kept"
+        return (False, Reason.NO_SAMPLES, text)
+    said = said_of(signals, facts.readings, before)
+    return (True, Reason.SAMPLED, "every gateway reports") if said is None else said

@@ -31,9 +31,7 @@ def overload_factor(buckets: Iterable[Bucket], now: float, before: float) -> flo
     recent = [b for b in calm if now - b.at <= RECENT_SECONDS and b.refused]
     refused = sum(b.refused for b in recent)
     arrivals = max(sum(b.arrivals for b in recent), refused)
-    is_sure = len(recent) >= LEAST_BUCKETS and refused >= max(
-        LEAST_REFUSED, LEAST_SHARE * arrivals
-    )
+    is_sure = len(recent) >= LEAST_BUCKETS and refused >= max(LEAST_REFUSED, LEAST_SHARE * arrivals)
     if not is_sure:
         is_over = before <= NONE or not any(b.refused for b in calm)
         return NONE if is_over else before

@@ -21,7 +21,7 @@ from modelfleet.api.status import (
 from modelfleet.core import overload
 from modelfleet.core.assign import Roles
 from modelfleet.core.faults import Obstacle
-from modelfleet.core.metrics import said_of, signals_of
+from modelfleet.core.metrics import available
 from modelfleet.core.schedule import Bounds
 from modelfleet.facts.model import ModelFacts, VersionFacts
 from modelfleet.facts.route import Route
@@ -135,7 +135,7 @@ def _claims(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> Iterable[
     yield _stalled(picture)
     yield _rolled_out(picture)
     yield _scaling_active(facts, spec, picture.course.allowed)
-    yield _metrics_available(facts, spec)
+    yield (C.METRICS_AVAILABLE, *available(facts, spec))
     yield _probes_passing(facts, picture)
     yield (C.DRIFT_SUSPECTED, False, Reason.NOT_USED, "")
     yield (C.BUDGET_LIMITED, False, Reason.NOT_USED, "")
@@ -247,23 +247,6 @@ def _objective(facts: ModelFacts, spec: MLModelSpec) -> Claim:
 def _about(seconds: float) -> str:
     """Two digits: what is measured moves, and each other text is a write."""
     return f"{float(f'{seconds * 1000:.2g}'):g} ms"
-
-
-def _metrics_available(facts: ModelFacts, spec: MLModelSpec) -> Claim:
-    signals = signals_of(spec)
-    if not facts.gateways.is_used and signals:
-        text = "scaling.signals are followed only where the operator's MODELFLEET_GATEWAY is On"
-        return (C.METRICS_AVAILABLE, False, Reason.NOT_USED, text)
-    if not facts.gateways.is_used:
-        return (C.METRICS_AVAILABLE, True, Reason.NOT_USED, "no gateway measures traffic")
-    if facts.metrics_fresh is False:
-        text = "a gateway does not report; the last number of replicas is kept"
-        return (C.METRICS_AVAILABLE, False, Reason.NO_SAMPLES, text)
-    before = next((c for c in facts.status.conditions if c.type == C.METRICS_AVAILABLE), None)
-    said = said_of(signals, facts.readings, before)
-    if said is not None:
-        return (C.METRICS_AVAILABLE, *said)
-    return (C.METRICS_AVAILABLE, True, Reason.SAMPLED, "every gateway reports")
 
 
 def _probes_passing(facts: ModelFacts, picture: Picture) -> Claim:

@@ -78,6 +78,8 @@ class Entry:
     seen: Seen | None = None
     is_inherited: bool = False
     """Whether replicas served already when this leader saw the model first."""
+    is_as_before: bool = False
+    """Whether its answers have been as quick again as before this leader."""
     ask: Ask | None = None
     grant: Grant | None = None
     causes: dict[str, float] = field(default_factory=dict)

@@ -73,7 +73,7 @@ class Observer:
         self._specs: dict[str, tuple[str, MLModelVersionSpec]] = {}
         self._drained: dict[str, datetime] = {}
         self._parsed: dict[str, _Parsed] = {}
-        self.silent_seconds: Callable[[], float] = lambda: 0.0
+        self.silent_seconds: Callable[[], float | None] = lambda: 0.0
 
     def facts(
         self,
@@ -144,9 +144,8 @@ class Observer:
         return any(item["spec"]["source"] == source for item in self._sight.versions.of_model(key))
 
     def _fresh(self, gateways: GatewayFacts) -> bool | None:
-        if not gateways.is_used:
-            return None
-        return self.silent_seconds() < STALE_METRICS_SECONDS
+        silent = self.silent_seconds() if gateways.is_used else None
+        return None if silent is None else silent < STALE_METRICS_SECONDS
 
     def _versions(self, key: Key, uid: str) -> tuple[VersionFacts, ...]:
         sight = self._sight

@@ -16,6 +16,7 @@ from modelfleet.core.policy.prior import Priors
 from modelfleet.core.policy.service import Service
 from modelfleet.core.policy.tuning import SHIPPED
 from modelfleet.core.slots import Evidence, floor_seconds, learned_slots
+from modelfleet.engine import takeover
 from modelfleet.engine.forecaster import Forecaster
 from modelfleet.engine.ledger import Entry, Ledger, Seen
 from modelfleet.engine.ports import Readings, Samples
@@ -32,8 +33,8 @@ from modelfleet.facts.traffic import (
 from modelfleet.telemetry import metrics
 
 SILENT_SECONDS = 4.0
-BEGIN_SECONDS = 20.0
-"""So long after it began the answers that a leader sees are slow with its own start."""
+FIRST_REPORT_SECONDS = 60.0
+"""So long a new leader waits for the first reports before it calls the gateways silent."""
 TOLD = 0.25
 """A latency that is told is told again when it moved by this share."""
 
@@ -63,15 +64,23 @@ class Ticker:
         self._complete_since: float | None = None
         self._incomplete_since: float | None = monotonic()
         self._begun_at = monotonic()
+        self._is_deaf = True
 
-    def silent_seconds(self) -> float:
-        """How long not every gateway has reported; 0 while all do."""
-        return 0.0 if self._incomplete_since is None else self._monotonic() - self._incomplete_since
+    def silent_seconds(self) -> float | None:
+        """How long not every gateway has reported; 0 while all do.
+
+        None for a leader that has not heard them all yet: what it does not know it does not claim.
+        """
+        if self._incomplete_since is None:
+            return 0.0
+        seconds = self._monotonic() - self._incomplete_since
+        return None if self._is_deaf and seconds < FIRST_REPORT_SECONDS else seconds
 
     def begin(self) -> None:
         """Leading begins: what came before is not of this moment."""
         self._gateways.take_samples()
         self._incomplete_since = self._begun_at = self._monotonic()
+        self._is_deaf = True
 
     def tick(self) -> None:
         """Take the samples, decide for all models with traffic, wake those that change."""
@@ -154,7 +163,7 @@ class Ticker:
             if entry.seen is not None:
                 self._learn(key, entry, entry.seen, bucket)
             # Latency that no size can mend is no reason to insure more.
-            mends = entry.floor_seconds is None
+            mends = entry.floor_seconds is None and not self._is_taking_over(entry, now)
             slow = bucket.slow if mends else 0
             # A refusal ends a request, too, and breaks the promise that was made for it.
             ended = bucket.completions + bucket.refused
@@ -163,8 +172,7 @@ class Ticker:
         return set(sums)
 
     def _is_taking_over(self, entry: Entry, now: float) -> bool:
-        """Whether this leader has only just begun, by its own age: a silent gateway is no begin."""
-        return entry.is_inherited and now - self._begun_at < BEGIN_SECONDS
+        return takeover.is_under_way(entry, now - self._begun_at)
 
     def _learn(self, key: Key, entry: Entry, seen: Seen, bucket: Bucket) -> None:
         """What a request costs a replica, and how many it can work on at once.
@@ -174,7 +182,10 @@ class Ticker:
         slots = seen.ready * _params(entry, seen).slots
         if self._is_taking_over(entry, bucket.at):
             entry.first_work = entry.first_work.after(bucket, slots)
-            entry.answered = self._gateways.answered(str(key))
+            if entry.answered.answers <= 0:
+                # Told once: what gateways remember later has these slow answers in it.
+                entry.answered = self._gateways.answered(str(key))
+            entry.is_as_before = takeover.is_over(entry, slots, bucket.at)
             return
         entry.work = entry.learned().after(bucket, slots)
         if seen.params.learns_slots:
@@ -230,7 +241,7 @@ class Ticker:
             if self._incomplete_since is None:
                 self._incomplete_since = now
             return
-        self._incomplete_since = None
+        self._incomplete_since, self._is_deaf = None, False
         if self._complete_since is None:
             self._complete_since = now
 
@@ -252,6 +263,7 @@ class Ticker:
             forecast=self.forecaster.forecast(key),
             readings=readings,
             is_taking_over=self._is_taking_over(entry, now),
+            remembered_seconds=entry.answered.service_seconds,
         )
         params = _params(entry, seen)
         found = demands(window, params)

@@ -205,7 +205,7 @@ class ModelFacts:
     replicas_manager: str | None = None
     """Field manager that set `spec.replicas`, such as `kubectl` or an autoscaler's name."""
     metrics_fresh: bool | None = None
-    """Whether every gateway reported within the last seconds; None without gateways."""
+    """Whether every gateway reported within the last seconds; None: none is used, or not known."""
 
     readings: tuple[Reading, ...] = ()
     """What the last tick of this leader knew of the model's signals."""

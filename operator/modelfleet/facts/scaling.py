@@ -68,6 +68,8 @@ class Window:
     """What is known of the model's signals, in the order of the spec."""
     is_taking_over: bool = False
     """Whether this leader has only just begun, and found replicas that served before."""
+    remembered_seconds: float | None = None
+    """Mean time of an answer before this leader, as the gateways remember it; None: they do not."""
 
     @property
     def missing(self) -> str | None:

@@ -38,6 +38,11 @@ class Answered:
         kept = kept_share(length, answers)
         return Answered(kept * self.seconds + seconds, kept * self.answers + answers)
 
+    @property
+    def service_seconds(self) -> float | None:
+        """Mean time of an answer; None before the first."""
+        return self.seconds / self.answers if self.answers > 0 else None
+
     def plus(self, other: "Answered") -> "Answered":
         """Both together."""
         return Answered(self.seconds + other.seconds, self.answers + other.answers)

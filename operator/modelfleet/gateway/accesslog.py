@@ -124,6 +124,12 @@ class AccessLog:
         if not common.route_name or common.route_name == naming.UNKNOWN:
             self._traffic.unknown += 1
             return
+        self._traffic.asked(
+            common.route_name, common.downstream_remote_address.socket_address.address
+        )
+        if common.response_flags.rate_limited:
+            self._traffic.turned_away(common.route_name)
+            return
         counter, is_held = self._counter(entry, common)
         if counter is None:
             self._traffic.unknown += 1

@@ -26,6 +26,7 @@ from modelfleet.gateway.admission import Admission, Prober
 from modelfleet.gateway.board import Board
 from modelfleet.gateway.configuration import Configuration
 from modelfleet.gateway.discovery import Discovery
+from modelfleet.gateway.fairness import Shares
 from modelfleet.gateway.fleet import Fleet, Name
 from modelfleet.gateway.health import Health, TrafficCollector
 from modelfleet.gateway.holder import Clocks, Holder
@@ -115,7 +116,7 @@ class Agent:
             self.board.hold,
             config.hold_max_bytes,
         )
-        self.limits = Limits(clock)
+        self.limits, self.shares = Limits(clock), Shares(clock)
         self._log = AccessLog(self.traffic)
         self._discovery = Discovery(
             self.configuration.wanted, self.configuration, self._parts.new_order
@@ -125,6 +126,7 @@ class Agent:
         self._is_stopping = False
         self._listens = False
         self._sampled: asyncio.Queue[GatewaySample] = asyncio.Queue(MOST_SAMPLES)
+        self.configuration.share_of = self.shares.share
         self.configuration.on_connected = self.limits.restart
         self.configuration.on_live = self.holder.wake
         self.configuration.on_gone = self._forget_traffic
@@ -174,6 +176,8 @@ class Agent:
     def _forget_traffic(self, key: str, versions: frozenset[str] = frozenset()) -> None:
         self.traffic.forget(key, versions)
         self.limits.forget(key, versions)
+        if not versions:
+            self.shares.forget(key)
         self._log.forget()
 
     # -- life -------------------------------------------------------------------------------
@@ -282,6 +286,10 @@ class Agent:
             changes = self.limits.after(sample, self.configuration.serving)
             if changes and not await self.admin.bound(changes):
                 self.limits.restart()
+            clients = self.traffic.watch_clients(self.shares.watched)
+            for key in self.shares.after(sample, clients, self.limits.capacity):
+                namespace, _, name = key.partition("/")
+                self.configuration.refresh((namespace, name))
 
     async def _reconcile(self) -> None:
         while True:

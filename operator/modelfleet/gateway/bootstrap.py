@@ -134,7 +134,11 @@ def _listener(routes: str, address: str, port: int) -> dict[str, Any]:
         "rds": {"route_config_name": routes, "config_source": _ads()},
         "local_reply_config": _refusal(),
         "access_log": [_access_log(naming.HEADER_VERSION)],
-        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": router}],
+        "http_filters": [
+            # Without a bucket of a virtual host it lets everything pass.
+            {"name": naming.SHARE_FILTER, "typed_config": _sharing()},
+            {"name": "envoy.filters.http.router", "typed_config": router},
+        ],
     }
     return {
         "name": routes,
@@ -152,13 +156,17 @@ def _listener(routes: str, address: str, port: int) -> dict[str, Any]:
     }
 
 
+def _sharing() -> dict[str, Any]:
+    return {"@type": _T + naming.SHARE_TYPE, "stat_prefix": "share"}
+
+
 def _refusal() -> dict[str, Any]:
-    """The answer to a request above the bound of what may be under way (flag UO)."""
+    """The answer to a request above the bound of what may be under way (UO) or a share (RL)."""
     seconds = {"key": "retry-after", "value": str(naming.RETRY_AFTER_SECONDS)}
     return {
         "mappers": [
             {
-                "filter": {"response_flag_filter": {"flags": ["UO"]}},
+                "filter": {"response_flag_filter": {"flags": ["UO", "RL"]}},
                 "headers_to_add": [
                     {"header": seconds, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
                 ],

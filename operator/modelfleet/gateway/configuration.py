@@ -6,6 +6,7 @@ known state stands, since it serves on. Must never wait.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 from google.protobuf.json_format import ParseError
@@ -49,6 +50,7 @@ class Configuration:
         self._order: PushOrder | None = None
         self._is_settled = False
         self.on_live: Callable[[str], None] = lambda _: None
+        self.share_of: Callable[[str], float | None] = lambda _: None
         self.on_connected: Callable[[], None] = lambda: None
         self.on_gone: Callable[[str], None] = lambda _: None
         self.on_versions: Callable[[str, frozenset[str]], None] = lambda _key, _versions: None
@@ -78,7 +80,7 @@ class Configuration:
             return
         old = self._projections.get(key)
         try:
-            new = self._projector.project(view)
+            new = self._projector.project(replace(view, share=self.share_of(key)))
         except (ParseError, ValueError) as error:
             # A number that fits no Envoy field: quarantined like a refusal, the rest goes on.
             self._board.reject(key, str(error)[:REASON_CHARACTERS])

@@ -81,10 +81,14 @@ class Limits:
         for known in self._known.values():
             known.sent = None
 
-    def wait_seconds(self, model: str, version: str) -> float:
-        """How long answers of late had to wait for others."""
-        known = self._known.get((model, version))
-        return 0.0 if known is None or not known.pace.is_queued else known.pace.wait_seconds
+    def capacity(self, model: str) -> tuple[float, bool] | None:
+        """What a model's replicas answer a second through this gateway, and whether requests wait.
+
+        None while that was not seen.
+        """
+        paces = [known for place, known in self._known.items() if place[0] == model]
+        rates = [one.pace.rate * one.replicas.value for one in paces if one.pace.rate is not None]
+        return (sum(rates), any(one.pace.is_queued for one in paces)) if rates else None
 
     def after(
         self, sample: GatewaySample, serving: Callable[[str, str], Serving | None]

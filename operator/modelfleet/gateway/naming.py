@@ -21,6 +21,9 @@ OVERLOADED: Final = (
     " try again later"
 )
 
+SHARE_FILTER: Final = "envoy.filters.http.local_ratelimit"
+SHARE_TYPE: Final = "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit"
+
 ROUTES_CLUSTER: Final = "cluster"
 ROUTES_EXTERNAL: Final = "external"
 HOLDER_CLUSTER: Final = "holder"

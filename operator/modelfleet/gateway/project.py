@@ -40,6 +40,11 @@ UPSTREAM_IDLE: Final = "1.5s"
 OWN_WEIGHT, OTHER_WEIGHT = 10_000, 1
 """By weight in one priority, not by two priorities: `previous_priorities` would send a request that
 failed at a replica and at the own holder to the other gateways for ever."""
+MOST_FILLS_SECONDS: Final = 0.05
+"""Envoy fills no bucket more often."""
+LEAST_SHARE: Final = 0.01
+MOST_BUCKETS: Final = 10_000
+"""Clients of one model with a bucket of their own; the one that asked least lately loses it."""
 _RETRY_ON = "connect-failure,refused-stream,reset-before-request,retriable-headers"
 _ADS: Final = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
 _TYPED = "@type"
@@ -233,11 +238,49 @@ def virtual_host(view: ModelView, routes: str, site: GatewaySite) -> Resource:
             {"name": view.key, "match": {"prefix": "/"}, "route": _action(view, view.route)}
         ],
     }
+    if view.share is not None:
+        content = {**content, "typed_per_filter_config": {naming.SHARE_FILTER: sharing(view.share)}}
     sent = [share.version for share in view.route.weights if share.weight > 0]
     pods = frozenset(naming.pods_cluster(view.namespace, version) for version in sent)
     fronts = frozenset(naming.version_cluster(view.namespace, version) for version in sent)
     fed = pods | {naming.HOLDER_CLUSTER}
     return encode(VIRTUAL_HOST, name, content, owner=view.key, needs=fronts | fed, fed=fed)
+
+
+def sharing(requests_per_second: float) -> dict[str, Any]:
+    """A token bucket for each client address; a client may use what it saved in a second.
+
+    Buckets take whole tokens, so a slow one is filled with one token at a longer interval.
+    """
+    tokens = max(1, round(requests_per_second))
+    seconds = max(MOST_FILLS_SECONDS, tokens / max(requests_per_second, LEAST_SHARE))
+    always = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
+    return {
+        _TYPED: TYPE_PREFIX + naming.SHARE_TYPE,
+        "stat_prefix": "share",
+        "status": {"code": 503},
+        "filter_enabled": always,
+        "filter_enforced": always,
+        # Of all clients together nothing is asked here: their number under way is bounded.
+        "token_bucket": {
+            "max_tokens": UNBOUNDED,
+            "tokens_per_fill": UNBOUNDED,
+            "fill_interval": f"{MOST_FILLS_SECONDS}s",
+        },
+        "rate_limits": [{"actions": [{"remote_address": {}}]}],
+        "descriptors": [
+            {
+                # An empty value stands for each address that comes.
+                "entries": [{"key": "remote_address"}],
+                "token_bucket": {
+                    "max_tokens": tokens + 1,
+                    "tokens_per_fill": tokens,
+                    "fill_interval": f"{seconds:.3f}s",
+                },
+            }
+        ],
+        "max_dynamic_descriptors": MOST_BUCKETS,
+    }
 
 
 def hosts(view: ModelView, routes: str, site: GatewaySite) -> tuple[str, ...]:

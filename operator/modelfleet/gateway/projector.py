@@ -99,6 +99,6 @@ class Projector:
     def _host(self, view: ModelView, routes: str, parts: _Parts) -> Resource:
         return parts.part(
             ("host", routes),
-            (view.route.content_hash, view.has_dashed_host),
+            (view.route.content_hash, view.has_dashed_host, view.share),
             lambda: project.virtual_host(view, routes, self.site),
         )

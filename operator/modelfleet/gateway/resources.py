@@ -14,6 +14,7 @@ from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.config.route.v3 import route_components_pb2, route_pb2
 from envoy.extensions.clusters.aggregate.v3 import cluster_pb2 as _aggregate
+from envoy.extensions.filters.http.local_ratelimit.v3 import local_rate_limit_pb2 as _sharing
 from envoy.extensions.retry.host.previous_hosts.v3 import previous_hosts_pb2 as _previous_hosts
 from envoy.extensions.retry.priority.previous_priorities.v3 import (
     previous_priorities_config_pb2 as _previous_priorities,
@@ -21,7 +22,7 @@ from envoy.extensions.retry.priority.previous_priorities.v3 import (
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as _protocol
 from google.protobuf import any_pb2, json_format
 
-REGISTERED = (_aggregate, _previous_hosts, _previous_priorities, _protocol)
+REGISTERED = (_aggregate, _sharing, _previous_hosts, _previous_priorities, _protocol)
 
 TYPE_PREFIX: Final = "type.googleapis.com/"
 CLUSTER: Final = TYPE_PREFIX + "envoy.config.cluster.v3.Cluster"

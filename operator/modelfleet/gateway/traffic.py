@@ -6,6 +6,7 @@ stay cheap: it runs for every request.
 """
 
 import math
+from collections import Counter as Counts
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from modelfleet.facts.traffic import (
     ModelSample,
     VersionSample,
 )
+from modelfleet.gateway.fairness import MOST_CLIENTS
 
 _LOG_GROWTH = math.log(LATENCY_GROWTH)
 _REMEMBERED = 20_000
@@ -142,6 +144,34 @@ class Traffic:
         self.unknown = 0
         self.deadly: dict[str, int] = defaultdict(int)
         self.refused: dict[tuple[str, str], int] = defaultdict(int)
+        self._clients: dict[str, Counts[str]] = {}
+        """By watched model: requests of this second by client."""
+
+    def watch_clients(self, models: Collection[str]) -> dict[str, Mapping[str, int]]:
+        """Requests by client since the last call, of the models that were watched.
+
+        `models` are watched from now on.
+        """
+        taken: dict[str, Mapping[str, int]] = {**self._clients}
+        self._clients = {model: Counts() for model in models}
+        return taken
+
+    def asked(self, model: str, client: str) -> None:
+        """A request of a client ended; counted where the model's clients are watched."""
+        counts = self._clients.get(model)
+        if counts is not None and (client in counts or len(counts) < MOST_CLIENTS):
+            counts[client] += 1
+
+    def turned_away(self, model: str) -> None:
+        """A request was refused before a version was chosen for it."""
+        of_model = [found for name, found in self._counters.items() if name[0] == model]
+        if not of_model:
+            self.unknown += 1
+            return
+        counter = max(of_model, key=lambda one: (one.arrivals, one.totals.arrivals))
+        counter.arrivals += 1
+        counter.refused += 1
+        counter.complete("5xx", None, 0.0)
 
     def counter(self, model: str, version: str) -> Counter:
         """The counter of a version, made when first needed."""

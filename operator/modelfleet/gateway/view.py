@@ -52,6 +52,8 @@ class ModelView:
     versions: Mapping[str, VersionView]
     lingering: tuple[str, ...] = ()
     has_dashed_host: bool = True
+    share: float | None = None
+    """Requests per second that one client may take while the model is overloaded; None: any."""
 
     @property
     def key(self) -> str:

@@ -12,6 +12,8 @@ from typing import Protocol
 from modelfleet.facts.scaling import Demand, ScalingParams, Window
 
 RECENT_SECONDS = 5.0
+ARRIVALS_SECONDS = 15.0
+"""What comes late because of a stall comes all at once: arrivals are read over a longer time."""
 LEAST_BUCKETS = 3
 """Where replicas serve: a number of requests under way is of one moment, and one is no load."""
 
@@ -52,23 +54,44 @@ def under_way(window: Window) -> float:
 
 
 def capped_while_taking_over(found: Demand, window: Window, params: ScalingParams) -> Demand:
-    """What is asked for; no more than there is while a new leader sees the promise kept.
+    """What is asked for; no more than what comes needs, while a new leader takes over.
 
-    Its own start slows the answers down, for some seconds, and with them the requests pile up.
+    Its own start slows the answers down, and with them the requests pile up: neither is demand.
+    Arrivals are, at what an answer took before. Where the gateways remember nothing of that, the
+    replicas that are there are enough while what is under way can be answered in time.
     """
     have = window.ready + window.starting
-    is_hurried = not window.is_taking_over or window.ready == 0 or _is_late(window, params)
-    if is_hurried or found.replicas <= have:
+    if not window.is_taking_over or window.ready == 0 or found.replicas <= have:
         return found
-    why = f"{found.why}; this leader has just begun, and nobody waits for long"
-    return replace(found, replicas=have, why=why)
+    if window.remembered_seconds is not None:
+        most = max(float(have), _needed(window, window.remembered_seconds, params.slots))
+        why = "answers that are slow while this leader takes over are no demand"
+    elif _is_late(window, params):
+        return found
+    else:
+        most, why = float(have), "this leader has just begun, and nobody waits for long"
+    if found.replicas <= most:
+        return found
+    return replace(found, replicas=most, why=f"{found.why}; {why}")
+
+
+def _needed(window: Window, service_seconds: float, slots: int) -> float:
+    """Replicas for the arrivals of late; none before they were watched for some seconds.
+
+    Worked example: 400 requests/s of 8 ms with 4 slots: (3.2 + 1.5 * sqrt(3.2)) / 4 = 1.5.
+    """
+    recent = [b for b in window.buckets if window.now - b.at < ARRIVALS_SECONDS]
+    if len(recent) < LEAST_BUCKETS:
+        return 0.0
+    rate = sum(b.arrivals for b in recent) / sum(b.seconds for b in recent)
+    return staffed(rate * service_seconds, slots)
 
 
 def _is_late(window: Window, params: ScalingParams) -> bool:
     """Whether more is under way than can be answered within the latency that is promised.
 
-    Worked example: 4 slots, 80 ms a request, 200 ms promised: 4 * 200 / 80 = 10 are in time, and
-    100 of them where the gateways remember 8 ms; 3 do not wait, however slow they are.
+    Worked example: 4 slots, 80 ms a request, 200 ms promised: 4 * 200 / 80 = 10 are in time; 3 do
+    not wait, however slow they are.
     """
     busy, slots = under_way(window), window.ready * params.slots
     service = window.service_seconds

@@ -6,6 +6,7 @@ import pytest
 
 from modelfleet.core.capacity import Work
 from modelfleet.core.slots import Evidence
+from modelfleet.engine import takeover
 from modelfleet.engine.ledger import Ledger, Seen
 from modelfleet.engine.tick import Ticker
 from modelfleet.facts.model import Key
@@ -188,6 +189,67 @@ def test_new_leader_believes_the_memory_of_the_gateways_more_than_its_own_start(
     assert of_new_leader(blind, 9, 50, 0.62) > 1
 
 
+@pytest.mark.parametrize("starved_seconds", [30, 60, 120])
+def test_a_node_that_is_starved_for_longer_than_a_begin_buys_nothing(starved_seconds):
+    """60 under way where 0.4 were: as many requests come as before, so as many are needed."""
+    fleet = Fleet()
+    inherited(fleet)
+    fleet.gateways.remembered = Answered(24.0, 3000.0)
+    assert of_new_leader(fleet, starved_seconds, 50, 1.2) == 1
+    assert of_new_leader(fleet, 200, 50, 0.008) == 1
+    assert fleet.ledger.entry(KEY).learned().service_seconds == pytest.approx(0.008, rel=0.3)
+
+
+def test_what_the_gateways_remember_later_has_the_slow_answers_in_it():
+    fleet = Fleet()
+    inherited(fleet)
+    fleet.gateways.remembered = Answered(24.0, 3000.0)
+    of_new_leader(fleet, 5, 50, 1.2)
+    fleet.gateways.remembered = Answered(2400.0, 3000.0)
+    assert of_new_leader(fleet, 60, 50, 1.2) == 1
+
+
+@pytest.mark.parametrize("begin_seconds", [3, 30, 60])
+def test_more_requests_are_demand_also_while_a_leader_takes_over(begin_seconds):
+    fleet = Fleet()
+    inherited(fleet)
+    fleet.gateways.remembered = Answered(24.0, 3000.0)
+    assert of_new_leader(fleet, begin_seconds, 50, 0.62) == 1
+    assert of_new_leader(fleet, 20, 1000, 0.62) >= 2, "8 busy slots at what an answer took before"
+
+
+def test_answers_as_quick_as_before_end_the_taking_over():
+    fleet = Fleet()
+    inherited(fleet)
+    fleet.gateways.remembered = Answered(24.0, 3000.0)
+    of_new_leader(fleet, 30, 50, 0.62)
+    assert takeover.is_under_way(fleet.ledger.entry(KEY), 30.0)
+    of_new_leader(fleet, 7, 50, 0.008)
+    assert not takeover.is_under_way(fleet.ledger.entry(KEY), 37.0)
+    assert of_new_leader(fleet, 300, 50, 0.62) > 1, "slow for another reason now"
+
+
+def test_a_model_that_stays_slow_is_believed_in_the_end():
+    fleet = Fleet()
+    inherited(fleet)
+    fleet.gateways.remembered = Answered(24.0, 3000.0)
+    assert of_new_leader(fleet, int(takeover.LONGEST_SECONDS) - 1, 50, 0.62) == 1
+    assert of_new_leader(fleet, 300, 50, 0.62) > 1
+
+
+def test_a_new_leader_does_not_call_gateways_silent_before_they_could_report():
+    fleet = Fleet()
+    fleet.ticker.begin()
+    fleet.gateways.alive["gw-1"] = False
+    of_new_leader(fleet, 30, 50, 0.008)
+    assert fleet.ticker.silent_seconds() is None
+    of_new_leader(fleet, 40, 50, 0.008)
+    assert (fleet.ticker.silent_seconds() or 0.0) > 60
+    fleet.gateways.alive["gw-1"] = True
+    of_new_leader(fleet, 3, 50, 0.008)
+    assert fleet.ticker.silent_seconds() == 0.0
+
+
 def test_memory_of_an_overload_does_not_count_its_waits():
     """Requests of 80 ms that waited for 5 s: what the slots could do in that time is believed."""
     fleet = Fleet()
@@ -229,7 +291,7 @@ def test_silent_gateway_holds_the_number_and_still_lets_it_grow():
     high = fleet.run(NEW_SECONDS, rate=100)
     fleet.gateways.alive["gw-1"] = False
     assert fleet.run(60, rate=4) == high
-    assert fleet.ticker.silent_seconds() > 50
+    assert (fleet.ticker.silent_seconds() or 0.0) > 50
     fleet.gateways.alive["gw-1"] = True
     assert fleet.run(40, rate=4) < high
     fleet.gateways.alive["gw-1"] = False
