@@ -85,6 +85,7 @@ async def test_first_lesson_is_written_once_and_steady_traffic_writes_nothing():
     assert await cluster.lessons.look() == 0, "the same traffic, fitted again, is no news"
 
 
+@pytest.mark.long
 async def test_news_waits_for_six_hours():
     cluster = Cluster()
     await cluster.lessons.look()

@@ -65,6 +65,7 @@ async def test_restart_in_the_middle_of_a_season_changes_no_number_of_replicas(t
     assert (np.abs(lost - never) > allowed).mean() > 0.2, "the test can see a loss"
 
 
+@pytest.mark.long
 async def test_restored_leader_knows_the_service_time_and_counts_on(tmp_path):
     world = await lived(tmp_path)
     age = int(world.forecaster.fleet.present.age[0])

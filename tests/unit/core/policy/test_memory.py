@@ -56,6 +56,7 @@ def carried(one: Fleet, rows: list[int], size: int, places: list[int]) -> Fleet:
     return other
 
 
+@pytest.mark.long
 @settings(max_examples=15)
 @given(st.integers(0, 10**6), st.integers(1, 150), st.permutations([0, 2, 5]), st.booleans())
 def test_restored_rows_step_as_those_that_never_stopped(seed, before, places, is_fitted):

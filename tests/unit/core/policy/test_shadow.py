@@ -103,6 +103,7 @@ def steady(rate: float, replicas: float, figures: tuple[float, ...], tuning: Tun
     return violated / float(counts.sum())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("replicas", "least", "most"), [(4, 0.02, 0.06), (5, 0.001, 0.005)])
 def test_short_waits_are_broken_by_chance(replicas, least, most):
     figures = (60, 0.1, 4, 2)

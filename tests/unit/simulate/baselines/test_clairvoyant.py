@@ -9,6 +9,8 @@ from modelfleet.simulate.baselines.clairvoyant import BETAS, Schedule, cheapest,
 from modelfleet.simulate.run import follow
 from tests.unit.simulate.given import a_world, arrivals
 
+pytestmark = pytest.mark.long
+
 DEMAND = np.array([1.0, 0, 0, 0, 2])
 
 
