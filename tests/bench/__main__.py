@@ -11,8 +11,8 @@ import sys
 
 from tests import ground, stack
 
-ON_CLUSTER = ("fleet", "latency", "replay")
-ALL = (*ON_CLUSTER, "autoscale", "ablation")
+ON_CLUSTER = ("fleet", "latency", "replay", "restarts")
+ALL = (*ON_CLUSTER, "overload", "autoscale", "ablation")
 """Each is a module of this folder with a function `run`."""
 
 

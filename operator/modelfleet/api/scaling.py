@@ -24,7 +24,7 @@ class Overload(ApiObject):
     """What happens to requests that come faster than the replicas can answer them."""
 
     max_wait_seconds: Annotated[int, Field(ge=1, le=600)] | None = None
-    """Longest wait behind others; beyond it 503 with Retry-After at once (see the concept page)."""
+    """Longest wait behind others; beyond it 503 with Retry-After (docs/concepts/overload.md)."""
 
 
 class Signal(ApiObject):

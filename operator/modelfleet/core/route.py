@@ -13,9 +13,11 @@ from modelfleet.facts.model import ModelFacts, VersionFacts
 from modelfleet.facts.route import Route, RouteWeight
 
 HUNDRED = 100
-LEAST_WAIT_SECONDS = 5.0
-OBJECTIVES_OF_WAIT = 50.0
+LEAST_WAIT_SECONDS = 5
+OBJECTIVES_OF_WAIT = 10
 """While an overload lasts a request may wait so many times the latency that was promised."""
+UNPROMISED_WAIT_SECONDS = 10
+"""The same where no latency was promised."""
 
 
 def present(facts: ModelFacts) -> Route | None:
@@ -107,8 +109,8 @@ def longest_waits(spec: MLModelSpec) -> tuple[int, int]:
     hold, said = spec.scaling.hold.max_seconds, spec.scaling.overload.max_wait_seconds
     if said is not None:
         return said, said
-    if spec.objective is None:
-        return hold, hold
-    objective_seconds = spec.objective.latency_milliseconds / 1000
-    patient = math.ceil(max(LEAST_WAIT_SECONDS, OBJECTIVES_OF_WAIT * objective_seconds))
-    return hold, min(hold, patient)
+    lasting = UNPROMISED_WAIT_SECONDS
+    if spec.objective is not None:
+        of_objective = OBJECTIVES_OF_WAIT * spec.objective.latency_milliseconds / 1000
+        lasting = max(LEAST_WAIT_SECONDS, math.ceil(of_objective))
+    return hold, min(hold, lasting)

@@ -14,6 +14,8 @@ from modelfleet.facts.traffic import GatewaySample, ModelSample, VersionSample
 from modelfleet.gateway import naming
 from modelfleet.gateway.pace import MOST, Pace, Replicas, Second, Waits
 
+UNKNOWN_PACE = 1000
+"""Requests under way per replica while nothing tells how fast it answers."""
 CHANGED = 0.05
 """A bound is sent again when it moved by this share."""
 ACCEPTED_SECONDS = 5.0
@@ -128,7 +130,7 @@ class Limits:
             Replicas(replicas, one.starting, one.route.concurrency, one.gateways),
         )
         if found is None:
-            found = one.route.hold_max_requests * replicas
+            found = UNKNOWN_PACE * replicas
         return min(MOST, found + parked)
 
 

@@ -44,9 +44,10 @@ def test_factor(seconds, before, factor):
 @pytest.mark.parametrize(
     ("fields", "waits"),
     [
-        ({}, (50, 50)),
+        ({}, (50, 10)),
+        ({"scaling": {"hold": {"maxSeconds": 8}}}, (8, 8)),
         ({"objective": {"latencyMilliseconds": 100}}, (50, 5)),
-        ({"objective": {"latencyMilliseconds": 400}}, (50, 20)),
+        ({"objective": {"latencyMilliseconds": 2000}}, (50, 20)),
         ({"objective": {"latencyMilliseconds": 60_000}}, (50, 50)),
         (
             {"objective": {"latencyMilliseconds": 100}, "scaling": {"hold": {"maxSeconds": 2}}},

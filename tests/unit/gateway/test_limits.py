@@ -34,7 +34,7 @@ class World:
         return self.limits.after(GatewaySample("g", 1.0, models), self.serving)
 
 
-def test_unknown_pace_is_bounded_by_the_requests_that_may_be_parked():
+def test_unknown_pace_is_bounded_by_a_number_per_replica():
     world = World()
     assert world.second(80, 0.1) == {KEY: 2000}
     assert world.second(80, 0.1) == {}, "sent once"
