@@ -124,9 +124,9 @@ class AccessLog:
         if not common.route_name or common.route_name == naming.UNKNOWN:
             self._traffic.unknown += 1
             return
-        self._traffic.asked(
-            common.route_name, common.downstream_remote_address.socket_address.address
-        )
+        if common.route_name in self._traffic.watched:
+            client = common.downstream_remote_address.socket_address.address
+            self._traffic.asked(common.route_name, client)
         if common.response_flags.rate_limited:
             self._traffic.turned_away(common.route_name)
             return

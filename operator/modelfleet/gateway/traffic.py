@@ -144,22 +144,22 @@ class Traffic:
         self.unknown = 0
         self.deadly: dict[str, int] = defaultdict(int)
         self.refused: dict[tuple[str, str], int] = defaultdict(int)
-        self._clients: dict[str, Counts[str]] = {}
-        """By watched model: requests of this second by client."""
+        self.watched: dict[str, Counts[str]] = {}
+        """By model whose clients are counted: requests of this second by client."""
 
     def watch_clients(self, models: Collection[str]) -> dict[str, Mapping[str, int]]:
         """Requests by client since the last call, of the models that were watched.
 
         `models` are watched from now on.
         """
-        taken: dict[str, Mapping[str, int]] = {**self._clients}
-        self._clients = {model: Counts() for model in models}
+        taken: dict[str, Mapping[str, int]] = {**self.watched}
+        self.watched = {model: Counts() for model in models}
         return taken
 
     def asked(self, model: str, client: str) -> None:
-        """A request of a client ended; counted where the model's clients are watched."""
-        counts = self._clients.get(model)
-        if counts is not None and (client in counts or len(counts) < MOST_CLIENTS):
+        """A request of a client of a watched model ended."""
+        counts = self.watched[model]
+        if client in counts or len(counts) < MOST_CLIENTS:
             counts[client] += 1
 
     def turned_away(self, model: str) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from modelfleet.facts.traffic import LATENCY_BASE_MILLISECONDS, LATENCY_BUCKETS, LATENCY_GROWTH
 from modelfleet.gateway.admin import parse_active, parse_in_flight
+from modelfleet.gateway.fairness import MOST_CLIENTS
 from modelfleet.gateway.traffic import Traffic, latency_bucket
 
 KEY = "team-a/churn"
@@ -122,3 +123,33 @@ def test_what_answers_took_is_remembered_until_the_model_is_gone() -> None:
     assert KEY in traffic.answered
     traffic.forget(KEY)
     assert KEY not in traffic.answered
+
+
+def test_clients_are_counted_of_watched_models_only() -> None:
+    traffic = Traffic(lambda: 0.0)
+    assert traffic.watch_clients([KEY]) == {}
+    traffic.asked(KEY, "10.0.0.1")
+    traffic.asked(KEY, "10.0.0.1")
+    traffic.asked(KEY, "10.0.0.2")
+    assert traffic.watch_clients([]) == {KEY: {"10.0.0.1": 2, "10.0.0.2": 1}}
+    assert KEY not in traffic.watched
+
+
+def test_clients_of_a_model_are_bounded() -> None:
+    traffic = Traffic(lambda: 0.0)
+    traffic.watch_clients([KEY])
+    for number in range(2 * MOST_CLIENTS):
+        traffic.asked(KEY, f"10.0.{number}")
+    assert len(traffic.watched[KEY]) == MOST_CLIENTS
+
+
+def test_a_request_beyond_a_share_is_an_arrival_of_the_busiest_version() -> None:
+    traffic = Traffic(lambda: 0.0)
+    traffic.turned_away(KEY)
+    assert traffic.unknown == 1, "no version is known"
+    traffic.counter(KEY, "churn-v1").arrivals = 1
+    traffic.counter(KEY, "churn-v2").arrivals = 9
+    traffic.turned_away(KEY)
+    seen = traffic.take("g", 1.0, {}).models[KEY].versions
+    assert (seen["churn-v2"].arrivals, seen["churn-v2"].refused) == (10, 1)
+    assert seen["churn-v1"].refused == 0
