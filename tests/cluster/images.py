@@ -61,6 +61,8 @@ PYTHON_SETTINGS = {
         "HOME=/tmp",
     ],
 }
+PACED = ROOT / "tests" / "cluster" / "paced_server.py"
+PACED_SETTINGS = {**PYTHON_SETTINGS, "Entrypoint": ["python3", f"/app/{PACED.name}"]}
 ENVOY_SETTINGS = {
     "User": f"{USER}:{USER}",
     "Entrypoint": ["/usr/local/bin/envoy"],
@@ -89,7 +91,10 @@ class Workshop:
         for recipe in PYTHON_IMAGES:
             path = self._requirements / recipe.requirements
             if path.exists():
-                archives.append(self._python(base, recipe.name, path))
+                layers = self._python(base, recipe.name, path)
+                archives.append(self._image(recipe.name, layers, PYTHON_SETTINGS))
+                if recipe.name == "server":
+                    archives.append(self._paced(layers))
             else:
                 say(f"image {recipe.name} skipped: {path} is not there")
         self._prune()
@@ -103,7 +108,7 @@ class Workshop:
         layer = self._layer("envoy", _hash(REQUIREMENT.read_bytes()), fill)
         return self._image("envoy", (base, layer), ENVOY_SETTINGS)
 
-    def _python(self, base: Layer, name: str, requirements: Path) -> Archive:
+    def _python(self, base: Layer, name: str, requirements: Path) -> tuple[Layer, ...]:
         def fill_packages(folder: Path) -> Mapping[str, Path]:
             _install(requirements, folder / "packages")
             return {"app/packages": folder / "packages"}
@@ -116,7 +121,16 @@ class Workshop:
 
         packages = self._layer(name, _hash(requirements.read_bytes()), fill_packages)
         code = self._layer("code", _hash_tree(CODE), fill_code)
-        return self._image(name, (base, packages, code), PYTHON_SETTINGS)
+        return base, packages, code
+
+    def _paced(self, server: tuple[Layer, ...]) -> Archive:
+        """Tests only: the server's layers, and one file that waits in each inference."""
+
+        def fill(_: Path) -> Mapping[str, Path]:
+            return {f"app/{PACED.name}": PACED}
+
+        layer = self._layer("paced", _hash(PACED.read_bytes()), fill)
+        return self._image("paced", (*server, layer), PACED_SETTINGS)
 
     def _layer(self, name: str, key: str, fill: Callable[[Path], Mapping[str, Path]]) -> Layer:
         target = self._layers / f"{name}-{key}.tar"

@@ -15,6 +15,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from tests import stack
 from tests.cluster.choose import provider
 from tests.cluster.paths import BIN, ROOT
 
@@ -52,7 +53,7 @@ class Kubernetes:
                 input=stdin or b"",
                 capture_output=True,
                 check=False,
-                timeout=SECONDS,
+                timeout=stack.patience(SECONDS),
                 cwd=ROOT,
                 env={**os.environ, "KUBECONFIG": str(self.kubeconfig)},
             )

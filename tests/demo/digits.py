@@ -21,7 +21,9 @@ TREES = 500
 SAMPLES = 1400
 BATCHES = 64
 BATCH = 96
-"""Images of a request: enough to keep a replica busy, few enough for a machine of two cores."""
+"""Images of a request that keeps a replica busy."""
+LIGHT = 8
+"""Images of a request of the demo: its replicas take time, and their machine's cores are few."""
 LEAST_MARGIN = 0.01
 """Votes of five trees: sums in another order give the same label."""
 MOST_BLENDS = 4_000
@@ -39,7 +41,7 @@ class Digits:
     questions: Path
 
 
-def make(folder: Path) -> Digits:
+def make(folder: Path, batch: int = BATCH) -> Digits:
     """Train both versions and write everything into ``folder``; about 8 CPU seconds."""
     from sklearn.datasets import load_digits  # type: ignore[import-untyped]
 
@@ -55,7 +57,7 @@ def make(folder: Path) -> Digits:
     for kind, content in artifacts.items():
         (folder / FILES[kind]).write_bytes(content)
     path = folder / "questions.json"
-    path.write_text(json.dumps(ask(artifacts, images[SAMPLES:])), encoding="utf-8")
+    path.write_text(json.dumps(ask(artifacts, images[SAMPLES:], batch)), encoding="utf-8")
     return Digits(artifacts, path)
 
 
@@ -70,8 +72,8 @@ def train(images: Images, labels: Any, seed: int) -> bytes:
     return content
 
 
-def ask(artifacts: dict[str, bytes], images: Images) -> list[dict[str, Any]]:
-    """Questions of ``BATCH`` images each, all of which the versions answer differently."""
+def ask(artifacts: dict[str, bytes], images: Images, batch: int = BATCH) -> list[dict[str, Any]]:
+    """Questions of ``batch`` images each, all of which the versions answer differently."""
     chance = np.random.default_rng(0)
     images = np.concatenate([images, blend(images, chance)])
     answers = {kind: answer(content, images) for kind, content in artifacts.items()}
@@ -84,7 +86,7 @@ def ask(artifacts: dict[str, bytes], images: Images) -> list[dict[str, Any]]:
     questions = []
     for _ in range(BATCHES):
         some = chance.choice(telling, min(3, telling.size), replace=False)
-        rest = chance.choice(plain, BATCH - some.size, replace=False)
+        rest = chance.choice(plain, batch - some.size, replace=False)
         chosen = chance.permutation(np.concatenate([some, rest]))
         questions.append(
             {
@@ -127,4 +129,4 @@ def body(images: Images) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    make(Path(sys.argv[1]))
+    make(Path(sys.argv[1]), LIGHT)

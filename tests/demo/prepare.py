@@ -18,11 +18,13 @@ from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
+from tests import stack
 from tests.cluster.console import say
 from tests.cluster.paths import BUILD, ROOT
 
 from . import digits
 from .cluster import DemoError, Kubernetes, folder
+from .remaining import FIRST_TIME, Remaining
 
 SYSTEM = "modelfleet-system"
 DEPLOYMENTS = {"modelfleet-operator": ("operator",), "modelfleet-gateway": ("agent", "envoy")}
@@ -34,8 +36,9 @@ MUTE = ("use it with:",)
 class Job:
     """One process; its standard error is shown line by line, its output kept."""
 
-    def __init__(self, name: str, arguments: Sequence[str]) -> None:
+    def __init__(self, name: str, arguments: Sequence[str], remaining: Remaining) -> None:
         self.name = name
+        self._remaining = remaining
         self.lines: list[str] = []
         self._kept: list[str] = []
         self._started = time.monotonic()
@@ -59,7 +62,9 @@ class Job:
         for line in self.process.stderr or ():
             self.lines.append(line)
             if not line.startswith(MUTE):
-                say(f"{self.name:>8} | {line.rstrip()}")
+                told = self.name == "cluster" and self._remaining.hears(line)
+                whole = f" (demo: {self._remaining.said()})" if told else ""
+                say(f"{self.name:>8} | {line.rstrip()}{whole}")
 
     def _keep(self) -> None:
         self._kept.extend(self.process.stdout or ())
@@ -72,13 +77,18 @@ class Job:
         if code:
             msg = f"{self.name} ended with code {code}:\n{''.join(self.lines[-10:]).rstrip()}"
             raise DemoError(msg)
-        say(f"{self.name:>8} | done in {time.monotonic() - self._started:.0f} s")
+        self._remaining.ended(self.name)
+        if self.name == "cluster":
+            for part in FIRST_TIME:
+                self._remaining.ended(part)
+        took = time.monotonic() - self._started
+        say(f"{self.name:>8} | done in {took:.0f} s; {self._remaining.said()}")
         return "".join(self._kept)
 
 
-def together(jobs: Mapping[str, Sequence[str]]) -> dict[str, str]:
+def together(jobs: Mapping[str, Sequence[str]], remaining: Remaining) -> dict[str, str]:
     """Run all at once; gives their outputs, or raises DemoError for the first that failed."""
-    running = [Job(name, arguments) for name, arguments in jobs.items()]
+    running = [Job(name, arguments, remaining) for name, arguments in jobs.items()]
     outputs: dict[str, str] = {}
     try:
         waiting = list(running)
@@ -103,7 +113,7 @@ def end(processes: Iterable[subprocess.Popen[str]]) -> None:
         process.kill()
 
 
-def prepare(*, install: bool) -> tuple[Kubernetes, Path]:
+def prepare(*, install: bool, remaining: Remaining) -> tuple[Kubernetes, Path]:
     """Cluster, images, models; then the operator and the gateways, ready. Gives models' folder."""
     models = BUILD / "digits"
     jobs = {"cluster": ("tests.cluster", "up")}
@@ -112,12 +122,13 @@ def prepare(*, install: bool) -> tuple[Kubernetes, Path]:
     if not is_trained(models):
         say("  digits | training two versions of the classifier")
         jobs["digits"] = ("tests.demo.digits", str(models))
-    outputs = together(jobs)
+    outputs = together(jobs, remaining)
     stamp(models)
     kubernetes = Kubernetes()
     if install:
-        together({"load": ("tests.cluster", "load")})
+        together({"load": ("tests.cluster", "load")}, remaining)
         install_operator(kubernetes, digests(outputs["images"]))
+    remaining.ended("install")
     return kubernetes, models
 
 
@@ -157,7 +168,7 @@ def install_operator(kubernetes: Kubernetes, images: Mapping[str, str]) -> None:
     kubernetes.kubectl("apply", "-k", str(target))
     for name in DEPLOYMENTS:
         kubernetes.kubectl(
-            "-n", SYSTEM, "rollout", "status", f"deployment/{name}", "--timeout=110s"
+            "-n", SYSTEM, "rollout", "status", f"deployment/{name}", stack.timeout(110)
         )
     say(" install | operator and two gateways are ready")
 

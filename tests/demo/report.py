@@ -1,8 +1,8 @@
 """The outcome of a run: the numbers, the phases that happened, and the verdict. Pure.
 
 Filled by ``story``, printed and written by ``__main__``. A number that was not measured is null,
-never 0. The run passed only if every phase happened, no request failed, and the gateways counted
-what the generator sent.
+never 0. The run passed only if every phase happened, no request failed, the gateways counted what
+the generator sent, and the objective was kept.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ PHASES = (
     "wake",
     "in the cluster",
 )
+NOT_PROMISED = ("", "first answer", "wake")
+"""Phases in which a request waits for the first replica, as it must."""
+LEAST_WITHIN = 0.9
+"""Share of the answers that must be within the objective."""
 
 
 @dataclass
@@ -44,6 +48,8 @@ class Report:
     """The generator's own report."""
     others_requests: int = 0
     """Requests through the gateways that were not the generator's."""
+    rates: Mapping[str, Any] = field(default_factory=dict)
+    """What was measured of the machine, and the traffic that was chosen."""
     gateways: Mapping[str, int] = field(default_factory=dict)
     """Completed requests by class, as the gateways counted."""
     error: str | None = None
@@ -67,7 +73,43 @@ class Report:
                 f"{total['sent']} + {self.others_requests} were sent"
                 " (a gateway that ends takes its last counts with it)"
             )
-        return found
+        return found + self._lateness()
+
+    def kept(self) -> dict[str, tuple[int, int]]:
+        """Answers within the objective and requests, by phase in which it was promised."""
+        return {
+            name: (phase["within_objective"] or 0, phase["sent"])
+            for name, phase in self.load.get("phases", {}).items()
+            if name not in NOT_PROMISED and phase["sent"]
+        }
+
+    def within(self) -> float | None:
+        """Share of the answers within the objective, outside the first start and the wake."""
+        found = self.kept().values()
+        sent = sum(number for _, number in found)
+        return sum(within for within, _ in found) / sent if sent else None
+
+    def _lateness(self) -> list[str]:
+        share = self.within()
+        if share is None or share >= LEAST_WITHIN:
+            return []
+        phases = [
+            f"{name} {within} of {sent} (p95 {self._p95(name)})"
+            for name, (within, sent) in self.kept().items()
+            if within < LEAST_WITHIN * sent
+        ]
+        late = self.load.get("total", {}).get("late_ms", {}).get("p95")
+        objective = self.rates.get("objective_milliseconds")
+        text = (
+            f"only {share:.1%} of the answers were within the objective of {objective} ms "
+            f"({LEAST_WITHIN:.0%} must be): {', '.join(phases)}; "
+            f"the generator itself was {late} ms late (p95)"
+        )
+        return [text]
+
+    def _p95(self, phase: str) -> str:
+        times = self.load["phases"][phase].get("latency_ms", {})
+        return f"{times['p95']:.0f} ms" if "p95" in times else "unknown"
 
     @property
     def envoy_requests(self) -> int:
@@ -92,6 +134,11 @@ class Report:
             "wake_ready_to_first_byte_seconds": rounded(self.wake_ready_to_first_byte_seconds),
             "pod_start_seconds": rounded(median(self.pod_starts) if self.pod_starts else None),
             "pods_started": len(self.pod_starts),
+            "rates": dict(self.rates),
+            "within_objective": rounded(self.within()),
+            "within_objective_by_phase": {
+                name: rounded(within / sent) for name, (within, sent) in self.kept().items()
+            },
             "versions": {
                 name: {"model": label, "answers": total.get("versions", {}).get(name, 0)}
                 for name, label in self.versions.items()
@@ -111,7 +158,12 @@ class Report:
         times = value["latency_ms"] or {}
         late = value["generator_late_ms"] or {}
         answers = [f"{n} ({v['model']}): {v['answers']}" for n, v in value["versions"].items()]
+        within = value["within_objective"]
+        by_phase = value["within_objective_by_phase"].items()
         named = {
+            "machine can do / traffic": traffic(self.rates),
+            "within the objective": None if within is None else f"{within:.1%}",
+            "  by phase": ", ".join(f"{name} {share:.1%}" for name, share in by_phase) or None,
             "requests sent": value["requests"],
             "failed": value["failed"],
             "counted by the gateways": f"{value['envoy_requests']}"
@@ -127,6 +179,17 @@ class Report:
             "start of a replica (median)": seconds(value["pod_start_seconds"]),
         }
         return [(name, "unknown" if each is None else str(each)) for name, each in named.items()]
+
+
+def traffic(rates: Mapping[str, Any]) -> str | None:
+    """What was measured, and what followed."""
+    if not rates:
+        return None
+    return (
+        f"{rates['machine']:.0f} requests/s / {rates['low']:.0f} to {rates['high']:.0f}, one "
+        f"replica carries {rates['one_replica']:.0f}; "
+        f"objective {rates['objective_milliseconds']} ms"
+    )
 
 
 def rounded(value: float | None) -> float | None:

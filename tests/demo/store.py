@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 
+from tests import stack
+
 from .cluster import DemoError, Kubernetes
 
 NAME = "artifacts"
@@ -52,7 +54,7 @@ class ArtifactStore:
         """Make it, or leave it where it runs; returns when it is ready."""
         for each in (self._deployment(), self._service()):
             self._kubernetes.apply(json.dumps(each))
-        self._run("rollout", "status", f"deployment/{NAME}", "--timeout=60s")
+        self._run("rollout", "status", f"deployment/{NAME}", stack.timeout(60))
 
     def stop(self) -> None:
         """Remove it."""

@@ -19,14 +19,15 @@ from . import specs
 from .board import Board
 from .cluster import DemoError, Kubernetes
 from .digits import FILES
-from .report import Report
+from .measure import Rates
+from .remaining import PHASES, Remaining
+from .report import NOT_PROMISED, Report
 from .specs import MODEL
 from .store import ArtifactStore
 from .traffic import Traffic
 from .watch import Seen, condition, is_confirmed, weights
 
-LOW, HIGH = 5.0, 100.0
-RAMP_SECONDS, HOLD_SECONDS = 20.0, 8.0
+HOLD_SECONDS = 8.0
 LONG = 90.0
 FOREVER = 600.0
 """Length of a step that lasts until the next command."""
@@ -44,29 +45,57 @@ class Stage:
     board: Board
     store: ArtifactStore
     report: Report
+    rates: Rates
+    factor: float = 1.0
+    """How much longer than on the reference machine a wait may take."""
+
+    def __post_init__(self) -> None:
+        """All phases are still to come."""
+        self._remaining = Remaining(PHASES)
 
     @contextmanager
     def phase(self, name: str, text: str) -> Iterator[None]:
         """Time a phase; it counts only when it ends without an error."""
         self.board.phase = f"{name}: {text}"
-        self.board.say(f"{name}: {text}", style="bold")
+        self.board.say(f"{name}: {text} ({self._remaining.said()})", style="bold")
         self.traffic.tell(phase=name)
         started = time.monotonic()
         yield
         self.report.phases[name] = time.monotonic() - started
+        self._remaining.ended(name)
+        if name not in NOT_PROMISED:
+            self._say_kept(name)
+
+    def _say_kept(self, name: str) -> None:
+        within, answered = self.traffic.kept(name)
+        if answered:
+            self.board.say(
+                f"  {within / answered:.1%} of {answered} answers within the objective of "
+                f"{self.rates.objective_milliseconds} ms"
+            )
 
     def wait(self, what: str, holds: Callable[[], bool], seconds: float = LONG) -> float:
         """Wait for something of the model."""
-        return self.seen.wait(what, holds, seconds, MODEL)
+        return self.seen.wait(what, holds, seconds * self.factor, MODEL)
 
     def status(self) -> dict[str, object]:
         """The model's status."""
         found: dict[str, object] = self.seen.model(MODEL).get("status", {})
         return found
 
-    def hold(self, rate: float) -> None:
-        """Keep a rate until the next command."""
-        self.traffic.tell(steps=[[FOREVER, rate, rate]])
+    def ask(self, number: int) -> list[dict[str, object]]:
+        """Send requests now; their answers."""
+        return self.traffic.ask(number, LONG * self.factor)
+
+    def model(self, version: str) -> str:
+        """The ten lines for one state of the model."""
+        return specs.digits(
+            self.namespace,
+            self.store.url(FILES[version]),
+            version,
+            pace=self.rates.pace,
+            objective_milliseconds=self.rates.objective_milliseconds,
+        )
 
 
 def tell(stage: Stage) -> None:
@@ -89,7 +118,7 @@ def serves(stage: Stage, version: str) -> bool:
 
 def first_answer(stage: Stage) -> None:
     """From nothing to an answer."""
-    text = specs.digits(stage.namespace, stage.store.url(FILES["one"]), "one")
+    text = stage.model("one")
     with stage.phase("first answer", "ten lines, applied with kubectl"):
         stage.board.show(text)
         started = time.monotonic()
@@ -97,7 +126,7 @@ def first_answer(stage: Stage) -> None:
         stage.wait("the first version's route in every gateway", lambda: _first(stage) != "")
         version = _first(stage)
         stage.traffic.tell(allow={version: "one"})
-        answer = correct(stage.traffic.ask(1, LONG)[0])
+        answer = correct(stage.ask(1)[0])
         stage.report.first_answer_seconds = time.monotonic() - started
         stage.report.versions[version] = "one"
         stage.board.say(
@@ -122,16 +151,14 @@ def correct(answer: dict[str, object]) -> dict[str, object]:
 
 def scale_up(stage: Stage) -> None:
     """Replicas follow the traffic."""
-    with stage.phase(
-        "scale up", f"from {LOW:.0f} to {HIGH:.0f} requests/s in {RAMP_SECONDS:.0f} s"
-    ):
-        ramp = [[RAMP_SECONDS, LOW, HIGH], [FOREVER, HIGH, HIGH]]
-        stage.traffic.tell(steps=ramp)
+    low, high, ramp = stage.rates.low, stage.rates.high, stage.rates.ramp_seconds
+    with stage.phase("scale up", f"from {low:.0f} to {high:.0f} requests/s in {ramp:.0f} s"):
+        stage.traffic.tell(steps=[[ramp, low, high], [FOREVER, high, high]])
         started = time.monotonic()
-        stage.wait("at least two ready replicas", lambda: stage.seen.most_ready >= 2)
+        stage.wait("at least two ready replicas", lambda: stage.seen.most_ready >= 2, ramp + LONG)
         took = time.monotonic() - started
         stage.board.say(f"  second replica ready {took:.1f} s after the start of the ramp")
-        pause(stage, started + RAMP_SECONDS + HOLD_SECONDS)
+        pause(stage, started + ramp + HOLD_SECONDS)
 
 
 def pause(stage: Stage, until: float) -> None:
@@ -145,8 +172,8 @@ def roll_out(stage: Stage) -> None:
     old = str(stage.status()["stable"])
     number = int(str(stage.status()["lastVersion"])) + 1
     new = f"{MODEL}-v{number}"
-    text = specs.digits(stage.namespace, stage.store.url(FILES["two"]), "two")
-    with stage.phase("roll out", f"{new} replaces {old} under {HIGH:.0f} requests/s"):
+    text = stage.model("two")
+    with stage.phase("roll out", f"{new} replaces {old} under {stage.rates.high:.0f} requests/s"):
         stage.traffic.tell(allow={old: "one", new: "two"})
         started = time.monotonic()
         stage.kubernetes.apply(text)
@@ -162,8 +189,9 @@ def scale_down(stage: Stage) -> None:
     """The load goes, and replicas leave after it."""
     version = str(stage.status()["stable"])
     before = stage.seen.ready(version)
-    with stage.phase("scale down", f"from {HIGH:.0f} requests/s to none"):
-        stage.traffic.tell(steps=[[4, HIGH, LOW], [4, LOW, LOW]])
+    low, high = stage.rates.low, stage.rates.high
+    with stage.phase("scale down", f"from {high:.0f} requests/s to none"):
+        stage.traffic.tell(steps=[[4, high, low], [4, low, low]])
         mistakes(stage)
         took = stage.wait("fewer ready replicas", lambda: stage.seen.ready(version) < before)
         after = stage.seen.ready(version)
@@ -199,7 +227,7 @@ def explained(stage: Stage, text: str) -> None:
     stage.seen.wait(
         "a condition that names the unknown runtime",
         lambda: _stalled(stage).get("status") == "True",
-        30,
+        30 * stage.factor,
         specs.UNKNOWN,
     )
     found = _stalled(stage)
@@ -227,7 +255,7 @@ def _is_idle(stage: Stage) -> bool:
 def wake(stage: Stage) -> None:
     """The first request waits for its replica, and is answered."""
     with stage.phase("wake", "one request to a model without a pod"):
-        answer = correct(stage.traffic.ask(1, LONG)[0])
+        answer = correct(stage.ask(1)[0])
         stage.report.wake_seconds = float(str(answer["seconds"]))
         stage.wait("the Ready event of its pod", lambda: stage.seen.ready() > 0)
         ready_at = min(p.ready_at for p in stage.seen.pods.values() if p.ready_at is not None)
@@ -237,7 +265,7 @@ def wake(stage: Stage) -> None:
             f"  held, then answered after {stage.report.wake_seconds:.2f} s, "
             f"{(first_byte - ready_at) * 1000:.0f} ms after the pod's Ready event"
         )
-        for each in stage.traffic.ask(20, LONG):
+        for each in stage.ask(20):
             correct(each)
 
 

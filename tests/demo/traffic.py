@@ -41,6 +41,8 @@ class Traffic:
             start_new_session=True,
         )
         self.last: dict[str, Any] = {}
+        self._kept: dict[str, list[int]] = {}
+        self._phase = ""
         self.answers: list[dict[str, Any]] = []
         self._changed = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -51,6 +53,7 @@ class Traffic:
         if self._process.poll() is not None or self._process.stdin is None:
             msg = f"the load generator ended by itself with code {self._process.returncode}"
             raise DemoError(msg)
+        self._phase = command.get("phase", self._phase)
         self._process.stdin.write(json.dumps(command) + "\n")
         self._process.stdin.flush()
 
@@ -75,6 +78,11 @@ class Traffic:
     def failed(self) -> int:
         """All failures so far, as of the last line."""
         return int(self.last.get("totals", {}).get("failed", 0))
+
+    def kept(self, phase: str) -> tuple[int, int]:
+        """Answers within the objective and all, as of the last line of the phase; for people."""
+        within, answered = self._kept.get(phase, [0, 0])
+        return within, answered
 
     def end(self) -> dict[str, Any]:
         """Stop sending, wait for what is under way, give the report; empty when it has none."""
@@ -102,6 +110,9 @@ class Traffic:
             with self._changed:
                 if value["event"] == "second":
                     self.last = value
+                    kept = self._kept.setdefault(self._phase, [0, 0])
+                    kept[0] += value.get("within_objective") or 0
+                    kept[1] += value["ok"]
                 elif value["event"] == "answer":
                     self.answers.append(value)
                 self._changed.notify_all()

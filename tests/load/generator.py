@@ -48,10 +48,13 @@ class Generator:
         self._arrivals = Arrivals(plan.steps, 0.0, drawer(plan.pacing, plan.seed))
         self._allowed = Allowed()
         self._allowed.set(self._began, plan.allow or {})
-        self.total = Tally()
-        self.second = Tally()
-        self.phases: dict[str, Tally] = {"": Tally()}
+        self.total = self._tally()
+        self.second = self._tally()
+        self.phases: dict[str, Tally] = {"": self._tally()}
         self._phase = ""
+
+    def _tally(self) -> Tally:
+        return Tally(self._plan.objective_seconds)
 
     @property
     def in_flight(self) -> int:
@@ -65,7 +68,7 @@ class Generator:
 
     def take_second(self) -> Tally:
         """What happened since the last call."""
-        taken, self.second = self.second, Tally()
+        taken, self.second = self.second, self._tally()
         return taken
 
     def apply(self, command: Command) -> None:
@@ -75,7 +78,7 @@ class Generator:
             self._allowed.set(now, command.allow)
         if command.phase is not None:
             self._phase = command.phase
-            self.phases.setdefault(command.phase, Tally())
+            self.phases.setdefault(command.phase, self._tally())
         if command.steps is not None:
             self._arrivals.steer(now - self._began, command.steps)
         for _ in range(command.once):

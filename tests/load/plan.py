@@ -3,7 +3,8 @@
 The plan is a JSON file: ``url``, ``host``, ``questions`` (file made by ``tests.demo.digits`` or by
 a test), and optionally ``steps``, ``allow``, ``pacing``, ``seed``, ``fresh_share``,
 ``timeout_seconds``, ``most_requests``, ``most_seconds``, ``most_in_flight``, ``stay``,
-``vouched``. It must refuse every address outside this machine or the cluster's own network.
+``vouched``, ``objective_seconds``. It must refuse every address outside this machine or the
+cluster's own network.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ class Plan:
     most_in_flight: int = 5_000
     stay: bool = False
     vouched: bool = False
+    objective_seconds: float | None = None
+    """Correct answers that are as quick are counted apart."""
 
 
 def read_plan(path: Path) -> Plan:

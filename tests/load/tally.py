@@ -29,10 +29,12 @@ class Outcome:
 
 @dataclass(slots=True)
 class Tally:
-    """Sums over some time."""
+    """Sums over some time. ``objective_seconds``: correct answers as quick as that are counted."""
 
+    objective_seconds: float | None = None
     sent: int = 0
     ok: int = 0
+    within: int = 0
     failed: int = 0
     latencies: list[float] = field(default_factory=list)
     lateness: list[float] = field(default_factory=list)
@@ -52,6 +54,8 @@ class Tally:
         if not outcome.reason:
             self.ok += 1
             self.latencies.append(outcome.latency_seconds)
+            if self.objective_seconds is not None:
+                self.within += outcome.latency_seconds <= self.objective_seconds
             return
         self.failed += 1
         self.reasons[outcome.reason] += 1
@@ -71,6 +75,7 @@ class Tally:
             "sent": self.sent,
             "ok": self.ok,
             "failed": self.failed,
+            "within_objective": None if self.objective_seconds is None else self.within,
             "latency_ms": milliseconds(self.latencies),
             "late_ms": milliseconds(self.lateness),
             "versions": dict(sorted(self.versions.items())),

@@ -8,11 +8,13 @@ that was interrupted leaves no result, and the next one goes on from Go's own ca
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import platform
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +34,12 @@ PROGRAMS = (
 PAUSE = "pause"
 # The linker drops debug information: without making it a seventh of the compiling is saved.
 NO_DEBUG = "-gcflags=all=-dwarf=false"
+PASSED = (
+    *((0.0, 0.0), (0.078, 0.041), (0.19, 0.12), (0.23, 0.21), (0.32, 0.29), (0.45, 0.37)),
+    *((0.55, 0.45), (0.63, 0.54), (0.75, 0.62), (0.86, 0.7), (0.91, 0.74), (1.0, 1.0)),
+)
+"""Share of the packages that are compiled, share of the time: the largest come last."""
+LEAST_PASSED = 0.05
 KWOK_STAGES = (
     "node/fast/node-initialize.yaml",
     "node/heartbeat-with-lease/node-heartbeat-with-lease.yaml",
@@ -61,9 +69,18 @@ def source_key() -> str:
     return state.hexdigest()[:12]
 
 
+def is_there() -> bool:
+    """Say whether the programs were compiled before."""
+    return _target().is_dir()
+
+
+def _target() -> Path:
+    return cache() / f"kubernetes-{VERSION}-{platform.machine()}-{source_key()}"
+
+
 def kubernetes() -> Path:
     """Give the folder with all programs, compiling them where they are not there yet."""
-    target = cache() / f"kubernetes-{VERSION}-{platform.machine()}-{source_key()}"
+    target = _target()
     with exclusive(_lock_file(target)):
         if not target.is_dir():
             _compile(target)
@@ -71,7 +88,24 @@ def kubernetes() -> Path:
     return target
 
 
+def seconds_left(done: float, elapsed: float) -> float | None:
+    """Estimate from the share of the packages that are done; None while it would be a guess."""
+    for (share, passed), (next_share, next_passed) in itertools.pairwise(PASSED):
+        if share <= done <= next_share:
+            part = (done - share) / (next_share - share)
+            now = passed + part * (next_passed - passed)
+            return None if now < LEAST_PASSED else elapsed * (1 - now) / now
+    return None
+
+
 def _compile(target: Path) -> None:
+    began = time.monotonic()
+
+    def describe(count: int) -> str:
+        left = seconds_left(count / packages, time.monotonic() - began)
+        text = f"{count} of at most {packages} packages compiled"
+        return text if left is None else f"{text}, about {left:.0f} s left"
+
     packages = run([_go(), "list", "-deps", "."], cwd=SOURCE).count("\n")
     with _fresh(target) as fresh:
         run_long(
@@ -80,7 +114,7 @@ def _compile(target: Path) -> None:
                 *("-o", str(fresh / "kubernetes"), "."),
             ],
             title=f"compiling Kubernetes {VERSION} (once; some minutes)",
-            describe=lambda count: f"{count} of at most {packages} packages compiled",
+            describe=describe,
             environment=_environment(),
             cwd=SOURCE,
         )

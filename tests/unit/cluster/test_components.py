@@ -84,3 +84,15 @@ def test_linker_flags_carry_the_version():
     flags = build.linker_flags("1.34.4")
     assert "-X k8s.io/component-base/version.gitVersion=v1.34.4" in flags
     assert "-X k8s.io/client-go/pkg/version.gitMinor=34" in flags
+
+
+def test_time_left_is_not_guessed_at_the_start_and_is_nothing_at_the_end():
+    assert build.seconds_left(0.01, 3) is None
+    assert build.seconds_left(1.0, 360) == 0
+    assert build.seconds_left(0.0, 0.0) is None
+
+
+def test_the_largest_packages_come_last():
+    left = build.seconds_left(0.91, 270)
+    assert left is not None
+    assert 80 < left < 110

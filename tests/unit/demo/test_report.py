@@ -60,3 +60,44 @@ def test_the_keys_that_were_promised_are_there():
     assert found["rollout_seconds"] == 12.346
     assert found["pod_start_seconds"] == 2.0
     assert found["versions"] == {"digits-v1": {"model": "one", "answers": 100}}
+
+
+def loaded(**phases):
+    total = {"sent": 100, "failed": 0, "reasons": {}, "versions": {}, "late_ms": {"p95": 2.0}}
+    return {
+        "total": total,
+        "phases": {
+            name.replace("_", " "): {
+                "sent": sent,
+                "within_objective": within,
+                "latency_ms": {"p95": 250.0},
+            }
+            for name, (within, sent) in phases.items()
+        },
+    }
+
+
+def test_late_answers_fail_the_run_and_the_phase_is_named():
+    late = whole(
+        load=loaded(scale_up=(95, 100), roll_out=(60, 100)), rates={"objective_milliseconds": 100}
+    )
+    assert late.within() == 0.775
+    (fault,) = late.faults()
+    assert fault == (
+        "only 77.5% of the answers were within the objective of 100 ms (90% must be): "
+        "roll out 60 of 100 (p95 250 ms); the generator itself was 2.0 ms late (p95)"
+    )
+
+
+def test_nine_of_ten_in_time_are_enough():
+    assert whole(load=loaded(scale_up=(90, 100))).faults() == []
+
+
+def test_the_first_start_and_the_wake_are_not_promised():
+    load = loaded(first_answer=(0, 50), wake=(0, 50), roll_out=(99, 100))
+    assert whole(load=load).faults() == []
+    assert whole(load=load).to_json()["within_objective_by_phase"] == {"roll out": 0.99}
+
+
+def test_a_request_that_failed_was_not_in_time():
+    assert whole(load=loaded(roll_out=(0, 10))).within() == 0

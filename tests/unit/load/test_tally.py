@@ -42,3 +42,14 @@ def test_percentile_of_one_to_twenty(percent, expected):
 
 def test_no_values_give_no_percentiles():
     assert milliseconds([]) == {}
+
+
+def test_correct_answers_within_the_objective_are_counted_apart():
+    tally = Tally(objective_seconds=0.1)
+    for each in (outcome(latency=0.1), outcome(latency=0.11), outcome("broken", latency=0.01)):
+        tally.ended(each)
+    assert tally.summary()["within_objective"] == 1
+
+
+def test_without_an_objective_nothing_is_said_of_it():
+    assert Tally().summary()["within_objective"] is None
