@@ -14,7 +14,7 @@ import threading
 import time
 from pathlib import Path
 
-from tests import ground, lanes, stack
+from tests import ground, lanes, speed, stack
 
 NO_CLUSTER = (
     "tests/unit",
@@ -59,6 +59,7 @@ def main(chosen: list[str]) -> int:
     if not files:
         say(f"choose among {', '.join(ON_CLUSTER)} and the files in their folders: {chosen}")
         return 2
+    say(speed.said())
     was_up = ground.is_up()
     rising = Ground()
     rising.start()

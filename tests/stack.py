@@ -103,7 +103,12 @@ def enter(command: Sequence[str]) -> list[str]:
 def inside(*command: str, seconds: float = 60) -> str:
     """Run a command in the cluster's network; returns what it prints."""
     done = subprocess.run(
-        enter(command), cwd=ROOT, capture_output=True, text=True, check=False, timeout=seconds
+        enter(command),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=patience(seconds),
     )
     if done.returncode != 0:
         msg = f"{' '.join(command)}: {done.stderr.strip()[-500:]}"

@@ -16,11 +16,12 @@ from typing import Any
 
 import pytest
 
-from tests import stack
+from tests import capacity, speed, stack
 from tests.demo import digits
 from tests.stack import Json
 
 SERVER = "modelfleet/server:dev"
+FOLLOWS = pytest.StashKey[bool]()
 STORE = """
 import functools, http.server, os, signal, socketserver
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
@@ -29,6 +30,23 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 handler = functools.partial(Quiet, directory="/files")
 http.server.ThreadingHTTPServer(("0.0.0.0", 8000), handler).serve_forever()
 """
+
+
+def pytest_report_header() -> str:
+    """What was measured of this machine."""
+    return f"machine: {speed.said()}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Bounds of whole tests follow the machine, as those of single waits do."""
+    for item in items:
+        on_cluster = {"e2e", "faults"} & set(item.path.relative_to(stack.ROOT).parts)
+        if on_cluster and item.stash.get(FOLLOWS, None) is None:
+            item.stash[FOLLOWS] = True
+            marker = item.get_closest_marker("timeout")
+            given = config.getoption("timeout") or config.getini("timeout")
+            seconds = marker.args[0] if marker else float(given)
+            item.add_marker(pytest.mark.timeout(stack.patience(seconds)), append=False)
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +108,7 @@ def store(artifacts) -> Iterator[str]:
         "spec": {"selector": {"app": "store"}, "ports": [{"port": 80, "targetPort": 8000}]},
     }
     stack.apply(pod, service)
-    stack.kubectl("-n", namespace, "wait", "pod/store", "--for=condition=Ready", "--timeout=60s")
+    stack.kubectl("-n", namespace, "wait", "pod/store", "--for=condition=Ready", stack.timeout(60))
     files = {
         "digits-1.onnx": artifacts.artifacts["one"],
         "digits-2.onnx": artifacts.artifacts["two"],
@@ -185,6 +203,34 @@ def claims(namespace: str, kind: str, status: str, name: str = "digits", seconds
     return stack.wait(f"{kind}={status} of {name}", found, seconds)
 
 
+def paced(milliseconds: int) -> Json:
+    """`spec.runtime`: the shipped server, whose inferences take so much more time and no CPU."""
+    pace = {"name": "PACE_MILLISECONDS", "value": str(milliseconds)}
+    return {"image": capacity.PACED_IMAGE, "env": [pace]}
+
+
+@pytest.fixture
+def machine(folder, artifacts, store, namespace) -> float:
+    """Requests/s that this machine can do in all, through one replica that takes no time itself."""
+    name = "yardstick"
+    bounds = {"minReplicas": 1, "maxReplicas": 1}
+    stack.apply(model(namespace, f"{store}/digits-1.onnx", name, runtime=paced(0), scaling=bounds))
+    ready(namespace, name)
+    found = capacity.measure(
+        {
+            "url": f"http://127.0.0.1:8080/v2/models/{name}/infer",
+            "host": f"{name}.{namespace}.localhost",
+            "questions": str(artifacts.questions),
+            "allow": {f"{name}-v1": "one"},
+        },
+        folder,
+    )
+    stack.kubectl("-n", namespace, "delete", "mlmodel", name)
+    stack.wait("the yardstick to go", lambda: not stack.items("pods", namespace), 60)
+    print(f"\nthis machine: {speed.said()}; in a closed loop: {found}")
+    return float(found["requests_per_second"])
+
+
 class Load:
     """The open-loop generator in its own process, steered through its standard input."""
 
@@ -243,7 +289,7 @@ class Load:
     def end(self) -> Json:
         """Stop sending, wait for the last answers; returns the report."""
         self.say(stop=True)
-        self._process.wait(timeout=130)
+        self._process.wait(timeout=stack.patience(130))
         report: Json = json.loads(self.report_path.read_text())
         return report
 

@@ -86,14 +86,14 @@ class MetricsApi:
         stack.apply(self._secret(certificate, key), self._pod(), self._service())
         stack.kubectl(
             *("-n", self._namespace, "wait", f"pod/{NAME}"),
-            *("--for=condition=Ready", "--timeout=90s"),
+            *("--for=condition=Ready", stack.timeout(90)),
         )
         self.set(0)
         # Only now: an APIService without a server disturbs everybody's discovery.
         stack.apply(self._registration(certificate))
         stack.kubectl(
             *("wait", f"apiservice/{VERSION}.{GROUP}", "--for=condition=Available"),
-            "--timeout=60s",
+            stack.timeout(60),
         )
 
     def set(self, value: int) -> None:

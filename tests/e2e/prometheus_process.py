@@ -135,5 +135,5 @@ def configure_operator(**settings: str | None) -> None:
     )
     name = "deployment/modelfleet-operator"
     stack.kubectl("-n", stack.SYSTEM, "rollout", "restart", name)
-    stack.kubectl("-n", stack.SYSTEM, "rollout", "status", name, "--timeout=120s")
+    stack.kubectl("-n", stack.SYSTEM, "rollout", "status", name, stack.timeout(120))
     time.sleep(2)

@@ -97,7 +97,7 @@ class Operator:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(timeout=20)
+                self.process.wait(timeout=stack.patience(20))
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -205,7 +205,7 @@ def live_and_die(operator: Operator, is_done: Callable[[], bool]) -> None:
     """Start, wait for the death, again; until a life reaches the aim."""
     while True:
         operator.start()
-        deadline = time.monotonic() + LIFE_SECONDS
+        deadline = time.monotonic() + stack.patience(LIFE_SECONDS)
         while not operator.is_dead() and time.monotonic() < deadline:
             time.sleep(0.1)
             if is_done():
