@@ -133,6 +133,16 @@ async def test_gateway_starts_from_the_manifests_and_carries_requests(pod: Pod) 
         assert (await pod.ask(port, host))["version"] == f"{MODEL}-v1"
 
 
+async def test_ports_of_the_manifests_are_those_that_the_agent_opens() -> None:
+    ports = {name: shipped.port("agent", name) for name in ("link", "holder", "agent-health")}
+    opened = AgentConfig(NAME, GATEWAYS)
+    assert ports == {
+        "link": opened.link_port,
+        "holder": opened.holder_port,
+        "agent-health": opened.health_port,
+    }
+
+
 async def test_the_wheel_is_the_envoy_that_the_manifests_name(envoy_binary: str) -> None:
     said = subprocess.run([envoy_binary, "--version"], capture_output=True, text=True, check=True)  # noqa: ASYNC221 - ends at once
     assert f"/{version(REQUIREMENT.read_text())}/" in said.stdout

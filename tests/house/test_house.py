@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from modelfleet import __version__
 from modelfleet.api.conditions import REASON_TEXT, Reason
 from modelfleet.cli.reference import pages
 from modelfleet.settings import Settings
@@ -117,6 +118,15 @@ def test_fits_of_the_operator_leave_the_node_to_who_serves():
     pod = next(part for part in parts if part["kind"] == "Deployment")["spec"]["template"]
     env = {one["name"]: one.get("value") for one in pod["spec"]["containers"][0]["env"]}
     assert env["OPENBLAS_NUM_THREADS"] == "1"
+
+
+def test_all_images_are_of_this_version():
+    base = yaml.safe_load((ROOT / "manifests" / "base" / "kustomization.yaml").read_text())
+    tags = {one["name"]: one["newTag"] for one in base["images"]}
+    name, _, tag = str(Settings.model_fields["server_image"].default).partition(":")
+    for image in ("modelfleet/operator", "modelfleet/agent", name):
+        assert {**tags, name: tag}[image] == __version__
+        assert f"/{image}:{__version__} " in (ROOT / "README.md").read_text()
 
 
 def test_settings_in_manifests_exist():
