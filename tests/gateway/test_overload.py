@@ -21,7 +21,7 @@ CAPACITY = 80
 WAIT_SECONDS = 2
 BEFORE, DURING, AFTER = 3, 11, 8
 KNOWN = 5
-"""After so many seconds of overload the pace of the replicas is known."""
+"""After so many seconds of overload the throughput of the replicas is known."""
 
 
 @dataclass

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from modelfleet.facts.route import Route
 from modelfleet.facts.traffic import GatewaySample, ModelSample, VersionSample
 from modelfleet.gateway import naming
-from modelfleet.gateway.pace import MOST, Pace, Replicas, Second, Waits
+from modelfleet.gateway.throughput import MOST, Replicas, Second, Throughput, Waits
 
-UNKNOWN_PACE = 1000
+UNKNOWN_THROUGHPUT = 1000
 """Requests under way per replica while nothing tells how fast it answers."""
 CHANGED = 0.05
 """A bound is sent again when it moved by this share."""
@@ -53,7 +53,7 @@ class _Peak:
 
 @dataclass(slots=True)
 class _Known:
-    pace: Pace = field(default_factory=Pace)
+    throughput: Throughput = field(default_factory=Throughput)
     parked: _Peak = field(default_factory=_Peak)
     replicas: _Peak = field(default_factory=_Peak)
     sent: int | None = None
@@ -88,9 +88,13 @@ class Limits:
 
         None while that was not seen.
         """
-        paces = [known for place, known in self._known.items() if place[0] == model]
-        rates = [one.pace.rate * one.replicas.value for one in paces if one.pace.rate is not None]
-        return (sum(rates), any(one.pace.is_queued for one in paces)) if rates else None
+        versions = [known for place, known in self._known.items() if place[0] == model]
+        rates = [
+            one.throughput.rate * one.replicas.value
+            for one in versions
+            if one.throughput.rate is not None
+        ]
+        return (sum(rates), any(one.throughput.is_queued for one in versions)) if rates else None
 
     def after(
         self, sample: GatewaySample, serving: Callable[[str, str], Serving | None]
@@ -111,7 +115,7 @@ class Limits:
                 continue
             model = sample.models.get(place[0])
             known = self._known.setdefault(place, _Known())
-            known.pace.after(_second(sample, model, place[1], one), one.waits, now)
+            known.throughput.after(_second(sample, model, place[1], one), one.waits, now)
             number = self._number(known, one, 0 if model is None else model.held, now)
             if _is_other(known.sent, number):
                 known.sent = number
@@ -124,13 +128,13 @@ class Limits:
         replicas = known.replicas.after(one.replicas, now)
         if one.replicas == 0:
             return MOST
-        found = known.pace.most(
+        found = known.throughput.most(
             one.waits,
             now,
             Replicas(replicas, one.starting, one.route.concurrency, one.gateways),
         )
         if found is None:
-            found = UNKNOWN_PACE * replicas
+            found = UNKNOWN_THROUGHPUT * replicas
         return min(MOST, found + parked)
 
 

@@ -3,7 +3,7 @@
 from modelfleet.facts.route import Route, RouteWeight
 from modelfleet.facts.traffic import GatewaySample, ModelSample, VersionSample
 from modelfleet.gateway.limits import ACCEPTED_SECONDS, Limits, Serving
-from modelfleet.gateway.pace import MOST
+from modelfleet.gateway.throughput import MOST
 
 MODEL, VERSION = "team-a/churn", "churn-v1"
 KEY = "circuit_breakers.team-a/churn-v1/pods.default.max_requests"

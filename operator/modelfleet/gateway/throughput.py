@@ -9,14 +9,14 @@ from collections import deque
 from dataclasses import dataclass, field
 
 LEAST_ANSWERS = 20
-"""Answers in the window from which the pace is read; a slow model gets a longer window."""
+"""Answers in the window from which the throughput is read; a slow model gets a longer window."""
 LEAST_SECONDS, MOST_SECONDS = 2.0, 120.0
 QUEUED = 2.0
 """Answers that take so many times what a request alone takes have waited for others."""
 EVIDENT_SHARE = 0.25
 """Waits of this share of the bound are evidence that the replicas answer as fast as they can."""
 KNOWN_SECONDS = 600.0
-"""How long a pace that was seen under a queue is believed."""
+"""How long a throughput that was seen under a queue is believed."""
 ALONE_HALF_LIFE_SECONDS = 600.0
 """In this time the least latency of late doubles: a model may become slower for good."""
 SHARE = 0.9
@@ -63,7 +63,7 @@ class Replicas:
 
 
 @dataclass(slots=True)
-class Pace:
+class Throughput:
     """What is known of one version at this gateway."""
 
     recent: deque[Second] = field(default_factory=deque)
