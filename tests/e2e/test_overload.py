@@ -19,7 +19,7 @@ CAPACITY = SLOTS / SECONDS
 WAIT_SECONDS = 3
 BELOW, DURING, AFTER = 10, 30, 20
 KNOWN = 12
-"""After so many seconds of overload the pace of the replica is known."""
+"""After so many seconds of overload the throughput of the replica is known."""
 
 
 @dataclass
