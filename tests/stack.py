@@ -6,7 +6,9 @@ kubectl, as a user would. Must never touch a namespace that it did not make.
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests import speed
+from tests.cluster import base, choose
 
 ROOT = Path(__file__).parents[1]
 KUBECTL = ROOT / "build" / "bin" / "kubectl"
@@ -123,6 +126,16 @@ def install() -> None:
         kubectl("-n", SYSTEM, "rollout", "restart", f"deployment/{name}")
     for name in ("modelfleet-gateway", "modelfleet-operator"):
         kubectl("-n", SYSTEM, "rollout", "status", f"deployment/{name}", timeout(240))
+
+
+@functools.cache
+def gateway_url() -> str:
+    """Where this machine reaches the gateways from outside.
+
+    Another cluster may have the usual port: whoever asks there would test that one.
+    """
+    place = base.GATEWAY_NAMESPACE, base.GATEWAY_SERVICE, base.GATEWAY_PORT
+    return f"http://{choose.provider(os.environ).service_address(*place)}"
 
 
 def writes(since: int, agent: str = "modelfleet-operator") -> list[Json]:

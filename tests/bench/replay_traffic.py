@@ -24,7 +24,7 @@ from tests.load.generator import Generator
 from tests.load.plan import Plan, read_plan, read_questions
 from tests.load.schedule import Arrivals, drawer, read_steps
 from tests.load.tally import Outcome, Tally
-from tests.stack import ROOT
+from tests.stack import ROOT, gateway_url
 
 TRACE = ROOT / "tests" / "traces" / "azure_llm_2023_conv_1s.csv"
 FASTER = 6
@@ -69,7 +69,7 @@ def foreseen(plan: Plan, work: list[float]) -> tuple[np.ndarray, np.ndarray]:
 def plan_of(host: str, questions: Path, allowed: dict[str, str]) -> dict[str, Any]:
     """The generator's plan."""
     return {
-        "url": "http://127.0.0.1:8080/v2/models/digits/infer",
+        "url": f"{gateway_url()}/v2/models/digits/infer",
         "host": host,
         "questions": str(questions),
         "allow": allowed,

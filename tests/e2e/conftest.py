@@ -218,7 +218,7 @@ def machine(folder, artifacts, store, namespace) -> float:
     ready(namespace, name)
     found = capacity.measure(
         {
-            "url": f"http://127.0.0.1:8080/v2/models/{name}/infer",
+            "url": f"{stack.gateway_url()}/v2/models/{name}/infer",
             "host": f"{name}.{namespace}.localhost",
             "questions": str(artifacts.questions),
             "allow": {f"{name}-v1": "one"},
@@ -240,7 +240,7 @@ class Load:
         plan.write_text(
             json.dumps(
                 {
-                    "url": "http://127.0.0.1:8080/v2/models/digits/infer",
+                    "url": f"{stack.gateway_url()}/v2/models/digits/infer",
                     "host": host,
                     "questions": str(artifacts.questions),
                     "stay": True,

@@ -36,7 +36,7 @@ async def send(host: str, rates: list[tuple[float, float]]) -> list[Seen]:
     """Open-loop traffic by (requests per second, seconds); nobody tries again."""
     seen: list[Seen] = []
     began = time.monotonic()
-    url, headers = "http://127.0.0.1:8080/", {"Host": host}
+    url, headers = f"{stack.gateway_url()}/", {"Host": host}
     timeout = aiohttp.ClientTimeout(total=60)
     async with aiohttp.ClientSession(timeout=timeout) as session:
 
