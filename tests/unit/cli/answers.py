@@ -55,7 +55,8 @@ def prometheus(answer: Callable[[str], Series | None]) -> Iterator[ThreadingHTTP
     server.asked, server.answer = [], answer
     server.daemon_threads = True
     server.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    # It looks for its end every half second by default, and each test would wait for that.
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield server
     finally:

@@ -43,7 +43,8 @@ def web():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.asked, server.tokens, server.answer = [], [], lambda _: (200, VECTOR, 0)
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    # It looks for its end every half second by default, and each test would wait for that.
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield server
     server.shutdown()
     server.server_close()
