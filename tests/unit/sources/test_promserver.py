@@ -93,6 +93,13 @@ def test_nobody_listens():
         PrometheusServer("http://127.0.0.1:1", 0.2).ask("up")
 
 
+@pytest.fixture
+def short_grace(monkeypatch):
+    """A client waits for a second longer than its limit; here, for a tenth."""
+    monkeypatch.setattr("modelfleet.sources.promserver._GRACE_SECONDS", 0.1)
+
+
+@pytest.mark.usefixtures("short_grace")
 def test_query_that_takes_too_long_is_told_from_a_server_that_hangs(web):
     web.answer = lambda query: (200, VECTOR, 3 if query == "heavy" else 0)
     with pytest.raises(QueryRejected, match=r"longer than 0\.2 s"):
@@ -151,6 +158,7 @@ def test_range_query_goes_with_its_times(web):
     }
 
 
+@pytest.mark.usefixtures("short_grace")
 def test_range_query_that_takes_too_long(web):
     web.answer = lambda query: (200, VECTOR, 3 if query == "heavy" else 0)
     server = PrometheusServer(f"http://127.0.0.1:{web.server_port}/", 0.2)
