@@ -25,7 +25,7 @@ SHARE_OF_REPLICAS = 0.6
 """Of what all replicas carry: below it waits are short."""
 MORE_THAN_ONE = 1.3
 """Times what one replica carries, so that a second one is needed."""
-WORKERS, SECONDS = 8, 5.0
+WORKERS, SECONDS = 8, 4.0
 
 
 class TooSlowError(Exception):
