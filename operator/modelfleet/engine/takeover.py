@@ -1,8 +1,8 @@
 """When a new leader may believe what it sees of a model that an earlier one left to it.
 
 Called by `tick`. The start of a leader keeps its node busy, so that answers are slow and requests
-pile up. Must never end by time alone while the answers are slow: how long a start weighs on a node
-is the node's affair. Nothing here holds a model that this leader has seen start itself.
+pile up. A takeover ends when the answers are quick again, since a node may need long for a start;
+by time only after five minutes. Must never hold a model that this leader has seen start itself.
 """
 
 from modelfleet.engine.ledger import Entry
