@@ -103,7 +103,9 @@ async def last_replica_dies(rig: Rig) -> Load:
     return seen
 
 
-async def one_replica_cuts_off(rig: Rig, requests: int = 60) -> Load:
+async def one_replica_cuts_off(
+    rig: Rig, requests: int = 60, *, ends_with_a_loss: bool = False
+) -> Load:
     """Of two replicas one resets every request; one client after the other."""
     await rig.replica(1, mode="reset")
     await rig.replica(2)
@@ -118,6 +120,8 @@ async def one_replica_cuts_off(rig: Rig, requests: int = 60) -> Load:
             seen.answers[answer.body["version"]] += 1
         else:
             seen.failures[f"{answer.code} {answer.body}"] += 1
+            if ends_with_a_loss:
+                break
     return seen
 
 
