@@ -7,12 +7,13 @@ bear, nor promise a latency that one inference alone would use up.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tests import capacity, stack
+from tests import capacity, slow, stack
 from tests.cluster.console import say
 
 from . import specs
@@ -22,14 +23,36 @@ MOST = 100.0
 """Requests/s: more would show nothing more."""
 LEAST = 12.0
 LOW_SHARE = 0.05
-BUSY = 1.2
-"""Replicas' worth of work in the high traffic: one is too few, and those that start cost CPU."""
+RESERVED_CORES = 0.6
+"""For the control plane, and for pods that start: in a rollout as many as serve."""
+SHARE_OF_REST = 0.35
+"""For the traffic: who serves gets no more CPU than who starts beside it."""
+BUSY = 1.3
+"""Replicas' worth of work in the high traffic: one is too few, and three or four do it well."""
+LEAST_PACE = 5
 OBJECTIVE_MILLISECONDS = 100
 INFERENCES = 5
 """A promised latency holds as many inferences: the own one and those that may be waited for."""
 STARTS = 10.0
 """The ramp lasts as many starts of a replica: then those that start are there in time."""
 LEAST_RAMP_SECONDS, MOST_RAMP_SECONDS = 40.0, 90.0
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was measured: requests/s, of everything together and of the generator alone."""
+
+    machine: float
+    generator: float
+    alone_ms: float
+    start_seconds: float
+    cores: float
+
+    @property
+    def bearable(self) -> float:
+        """Requests/s that leave enough of the machine to everything else."""
+        rest = max(0.0, 1 - RESERVED_CORES / self.cores)
+        return min(SHARE_OF_REST * rest * self.machine, capacity.SHARE_OF_MACHINE * self.generator)
 
 
 @dataclass(frozen=True)
@@ -40,36 +63,40 @@ class Rates:
     low: float
     high: float
     pace: int
+    alone_ms: float
+    """A request alone, without the pace."""
     objective_milliseconds: int
     ramp_seconds: float
 
     @property
     def one(self) -> float:
-        """Requests/s that one replica carries, its own CPU time left out."""
-        return 1000 / self.pace
+        """Requests/s that one replica carries."""
+        return 1000 / (self.pace + self.alone_ms)
 
     def to_json(self) -> dict[str, Any]:
         """For the report."""
         return {**asdict(self), "one_replica": round(self.one, 1)}
 
 
-def choose(machine: float, generator: float, start_seconds: float) -> Rates:
-    """The traffic for a machine that can do so many requests/s; raises DemoError if too few."""
-    high = float(int(min(MOST, capacity.SHARE_OF_MACHINE * min(machine, generator))))
+def choose(found: Found) -> Rates:
+    """The traffic for a machine; raises DemoError where it can do too little."""
+    high = float(int(min(MOST, found.bearable)))
     if high < LEAST:
         message = (
-            f"this machine can do {machine:.0f} requests/s (the generator alone {generator:.0f}): "
-            f"{capacity.SHARE_OF_MACHINE:.0%} of that is too little to show anything"
+            f"this machine can do {found.machine:.0f} requests/s (the generator alone "
+            f"{found.generator:.0f}): {high:.0f} of them for the traffic would show nothing"
         )
         raise DemoError(message)
-    pace = round(1000 * BUSY / high)
+    pace = max(LEAST_PACE, round(1000 * BUSY / high - found.alone_ms))
+    inference = pace + found.alone_ms
     return Rates(
-        machine=machine,
+        machine=found.machine,
         low=max(1.0, float(int(LOW_SHARE * high))),
         high=high,
         pace=pace,
-        objective_milliseconds=max(OBJECTIVE_MILLISECONDS, INFERENCES * pace),
-        ramp_seconds=min(MOST_RAMP_SECONDS, max(LEAST_RAMP_SECONDS, STARTS * start_seconds)),
+        alone_ms=found.alone_ms,
+        objective_milliseconds=max(OBJECTIVE_MILLISECONDS, round(INFERENCES * inference)),
+        ramp_seconds=min(MOST_RAMP_SECONDS, max(LEAST_RAMP_SECONDS, STARTS * found.start_seconds)),
     )
 
 
@@ -85,16 +112,25 @@ def measure(kubernetes: Kubernetes, namespace: str, uri: str, plan: Mapping[str,
             *in_namespace, "wait", f"mlmodel/{name}", "--for=condition=Ready", stack.timeout(110)
         )
         start_seconds = time.monotonic() - began
-        found = capacity.measure(plan_for(plan, namespace), folder())
+        own = plan_for(plan, namespace)
+        alone = capacity.measure(own, folder(), workers=1)
+        together = capacity.measure(own, folder())
     except capacity.TooSlowError as error:
         raise DemoError(str(error)) from error
     finally:
         remove(kubernetes, namespace)
-    generator = 1000 / found["generator_cpu_ms"]
-    rates = choose(found["requests_per_second"], generator, start_seconds)
+    found = Found(
+        machine=together["requests_per_second"],
+        generator=1000 / together["generator_cpu_ms"],
+        alone_ms=alone["latency_ms"]["p50"],
+        start_seconds=start_seconds,
+        cores=slow.cores_allowed() or len(os.sched_getaffinity(0)),
+    )
+    rates = choose(found)
     say(
-        f" measure | {rates.machine:.0f} requests/s in all, the generator alone {generator:.0f}; "
-        f"a replica was ready after {start_seconds:.1f} s"
+        f" measure | {found.machine:.0f} requests/s in all, the generator alone "
+        f"{found.generator:.0f}; a request alone takes {found.alone_ms:.1f} ms; a replica was "
+        f"ready after {start_seconds:.1f} s"
     )
     say(
         f" measure | so the traffic is {rates.low:.0f} to {rates.high:.0f} requests/s, in "

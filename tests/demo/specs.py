@@ -9,7 +9,7 @@ from __future__ import annotations
 from tests.capacity import PACED_IMAGE
 
 MODEL = "digits"
-MOST_REPLICAS = 5
+MOST_REPLICAS = 4
 YARDSTICK = "yardstick"
 
 
