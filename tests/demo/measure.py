@@ -21,7 +21,7 @@ from .cluster import DemoError, Kubernetes, folder
 
 MOST = 100.0
 """Requests/s: more would show nothing more."""
-LEAST = 12.0
+LEAST = 6.0
 LOW_SHARE = 0.05
 RESERVED_CORES = 0.6
 """For the control plane, and for pods that start: in a rollout as many as serve."""
