@@ -17,7 +17,7 @@ EVIDENT_SHARE = 0.25
 """Waits of this share of the bound are evidence that the replicas answer as fast as they can."""
 KNOWN_SECONDS = 600.0
 """How long a throughput that was seen under a queue is believed."""
-ALONE_HALF_LIFE_SECONDS = 600.0
+HALF_LIFE_SECONDS = 600.0
 """In this time the least latency of late doubles: a model may become slower for good."""
 SHARE = 0.9
 """Of the bound, so that what moves from second to second stays within it."""
@@ -69,6 +69,11 @@ class Throughput:
     recent: deque[Second] = field(default_factory=deque)
     alone_seconds: float | None = None
     """Time of a request that does not wait: the least mean of late."""
+    least_seconds: float | None = None
+    """The least mean time of the answers of one second: of a model that starts into an overload
+    only the first ones did not wait."""
+    best_rate: float = 0.0
+    """The most answers per second and replica of late: a replica can do at least that."""
     rate: float | None = None
     """Answers per second and replica that were seen under a queue: the capacity of a replica."""
     rate_at: float = float("-inf")
@@ -82,6 +87,9 @@ class Throughput:
     def after(self, second: Second, waits: Waits, now: float) -> None:
         """One more second."""
         self._remember(second)
+        if second.answers:
+            mean = second.service_seconds / second.answers
+            self.least_seconds = min(_grown(self.least_seconds, second.seconds), mean)
         answers = sum(one.answers for one in self.recent)
         took = sum(one.service_seconds for one in self.recent)
         if answers >= LEAST_ANSWERS:
@@ -110,9 +118,7 @@ class Throughput:
             seconds -= first.seconds
 
     def _judge(self, mean: float, seconds: float) -> None:
-        known = self.alone_seconds
-        grown = math.inf if known is None else known * 2 ** (seconds / ALONE_HALF_LIFE_SECONDS)
-        self.alone_seconds = min(grown, mean)
+        self.alone_seconds = min(_grown(self.alone_seconds, seconds), mean)
         self.wait_seconds = max(0.0, mean - self.alone_seconds)
         self.is_queued = mean > QUEUED * self.alone_seconds
 
@@ -121,6 +127,8 @@ class Throughput:
         if replica_seconds <= 0:
             return
         rate = answers / replica_seconds
+        kept = 0.5 ** (second.seconds / HALF_LIFE_SECONDS)
+        self.best_rate = max(kept * self.best_rate, rate)
         if self.is_queued and self.wait_seconds > EVIDENT_SHARE * waits.lasting:
             self.rate, self.rate_at = rate, now
         elif self.rate is not None:
@@ -146,11 +154,17 @@ class Throughput:
             return None
         if self.rate is not None and now - self.rate_at <= KNOWN_SECONDS:
             rate, least = self.rate, 1.0
-        elif slots is not None and alone > 0:
+        elif slots is not None and self.least_seconds:
             # What was said is of all gateways; through one alone may come enough to use it all.
-            rate, least = slots / alone / replicas.gateways, float(slots)
+            guess = slots / self.least_seconds / replicas.gateways
+            rate, least = max(guess, self.best_rate), float(slots)
         else:
             return None
         serving = replicas.ready + STARTING_SHARE * replicas.starting
         number = SHARE * rate * serving * (self.bound_seconds(waits, now) + alone)
         return min(MOST, math.ceil(max(number, self.easy * serving, least * replicas.ready)))
+
+
+def _grown(known: float | None, seconds: float) -> float:
+    """A least time after `seconds`, infinite before the first."""
+    return math.inf if known is None else known * 2 ** (seconds / HALF_LIFE_SECONDS)

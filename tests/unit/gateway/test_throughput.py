@@ -89,13 +89,33 @@ def test_a_slow_model_is_read_over_a_longer_window():
     assert throughput.rate == pytest.approx(0.25, rel=0.15)
 
 
-def test_what_was_said_bounds_a_model_whose_pace_is_not_known_yet():
+def test_what_was_said_bounds_a_model_whose_throughput_is_not_known_yet():
     throughput = Throughput()
-    now = lived(throughput, 30, answers=80, latency=0.1, in_flight=8)
+    now = lived(throughput, 30, answers=30, latency=0.1, in_flight=3)
     said = Replicas(2, slots=4)
     assert throughput.most(STRICT, now, said) == pytest.approx(0.9 * 4 / 0.1 * 2 * 5.1, rel=0.02)
     half = Replicas(2, slots=4, gateways=2)
     assert throughput.most(STRICT, now, half) == pytest.approx(0.9 * 2 / 0.1 * 2 * 5.1, rel=0.02)
+
+
+def test_what_was_seen_counts_more_than_what_was_said():
+    throughput = Throughput()
+    now = lived(throughput, 30, answers=80, latency=0.1, in_flight=8)
+    said = Replicas(2, slots=1, gateways=2)
+    assert throughput.most(STRICT, now, said) == pytest.approx(0.9 * 40 * 2 * 5.1, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    "latencies", [[0.3, 0.8, 1.4, 2.0, 2.6, 3.2, 3.8, 4.4, 5.0], [3.0] * 4 + [4.0, 5.0, 6.0, 7.0]]
+)
+def test_a_model_that_starts_into_an_overload_is_not_taken_for_slow(latencies):
+    """Its first answers did not wait, or were slow with the start: the replica does 3/s."""
+    throughput, now, waits = Throughput(), 0.0, Waits(50.0, 10.0)
+    for latency in latencies:
+        now = lived(throughput, 1, now, waits, answers=3, latency=latency, replicas=1)
+    found = throughput.most(waits, now, Replicas(1, slots=2, gateways=2))
+    assert found is not None
+    assert found >= 0.9 * 3 * 50
 
 
 def test_what_was_said_leaves_every_slot_usable_through_one_gateway():
