@@ -134,7 +134,7 @@ class Limits:
             Replicas(replicas, one.starting, one.route.concurrency, one.gateways),
         )
         if found is None:
-            found = UNKNOWN_THROUGHPUT * replicas
+            found = max(UNKNOWN_THROUGHPUT * replicas, known.throughput.sure(one.waits, replicas))
         return min(MOST, found + parked)
 
 

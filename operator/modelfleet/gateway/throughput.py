@@ -15,6 +15,7 @@ QUEUED = 2.0
 """Answers that take so many times what a request alone takes have waited for others."""
 EVIDENT_SHARE = 0.25
 """Waits of this share of the bound are evidence that the replicas answer as fast as they can."""
+DUE_ANSWERS = 5.0
 KNOWN_SECONDS = 600.0
 """How long a throughput that was seen under a queue is believed."""
 HALF_LIFE_SECONDS = 600.0
@@ -123,7 +124,7 @@ class Throughput:
         self.is_queued = mean > QUEUED * self.alone_seconds
 
     def _learn(self, answers: int, second: Second, waits: Waits, now: float) -> None:
-        replica_seconds = sum(one.replicas * one.seconds for one in self.recent)
+        replica_seconds = self._worked()
         if replica_seconds <= 0:
             return
         rate = answers / replica_seconds
@@ -137,6 +138,22 @@ class Throughput:
         if second.replicas and not self.is_queued:
             self.easy = max(self.easy, second.in_flight / second.replicas)
 
+    def _worked(self) -> float:
+        """Replica-seconds of the window, without times in which the replicas stood still.
+
+        A node that has no time for them says nothing of how fast they are. Worked example: at
+        10/s half a second without an answer counts, and a second does not.
+        """
+        worked = still = 0.0
+        for one in self.recent:
+            still += one.replicas * one.seconds
+            if one.answers:
+                silent = still - one.replicas * one.seconds
+                is_stall = self.best_rate * silent >= DUE_ANSWERS
+                worked += still - silent if is_stall else still
+                still = 0.0
+        return worked if self.best_rate * still >= DUE_ANSWERS else worked + still
+
     def bound_seconds(self, waits: Waits, now: float) -> float:
         """The longest wait that is allowed now."""
         queued_for = 0.0 if self.short_at is None else now - self.short_at
@@ -145,9 +162,10 @@ class Throughput:
     def most(self, waits: Waits, now: float, replicas: Replicas) -> int | None:
         """Requests that may be under way at once; None while nothing tells how many.
 
-        Who comes as number n waits n / throughput (Little 1961), so n = throughput x allowed time.
+        Who comes as number n waits n / throughput (Little 1961), so n = throughput x allowed time,
+        and its root more: so much do few requests differ by chance from gateway to gateway.
         Worked example: 50 answers/s and replica, 2 replicas, 5 s of wait and 0.1 s of work:
-        0.9 x 50 x 2 x 5.1 = 459.
+        0.9 x 50 x 2 x 5.1 = 459, and 21.
         """
         alone, slots = self.alone_seconds, replicas.slots
         if alone is None:
@@ -162,7 +180,12 @@ class Throughput:
             return None
         serving = replicas.ready + STARTING_SHARE * replicas.starting
         number = SHARE * rate * serving * (self.bound_seconds(waits, now) + alone)
+        number += math.sqrt(number)
         return min(MOST, math.ceil(max(number, self.easy * serving, least * replicas.ready)))
+
+    def sure(self, waits: Waits, replicas: int) -> int:
+        """Requests that are answered in a burst at the rate that was seen without a queue."""
+        return math.floor(self.best_rate * replicas * waits.burst)
 
 
 def _grown(known: float | None, seconds: float) -> float:

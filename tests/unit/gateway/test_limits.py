@@ -34,45 +34,50 @@ class World:
         return self.limits.after(GatewaySample("g", 1.0, models), self.serving)
 
 
-def test_unknown_pace_is_bounded_by_a_number_per_replica():
+def test_unknown_throughput_is_bounded_by_a_number_per_replica():
     world = World()
-    assert world.second(80, 0.1) == {KEY: 2000}
-    assert world.second(80, 0.1) == {}, "sent once"
+    assert world.second(5, 0.1) == {KEY: 2000}
+    assert world.second(5, 0.1) == {}, "sent once"
+
+
+def test_a_fast_model_may_have_more_under_way_than_that():
+    world = World()
+    assert world.second(800, 0.1) == {KEY: 800 * 50}, "what it was seen to answer in 50 s"
 
 
 def test_without_replicas_nothing_is_bounded():
     world = World()
     world.replicas = 0
-    assert world.second(80, 0.1) == {KEY: MOST}
+    assert world.second(5, 0.1) == {KEY: MOST}
 
 
 def test_what_was_parked_may_be_released():
     world = World()
-    world.second(80, 0.1)
-    assert world.second(80, 0.1, held=900) == {KEY: 2900}
+    world.second(5, 0.1)
+    assert world.second(5, 0.1, held=900) == {KEY: 2900}
     world.now += ACCEPTED_SECONDS
-    assert world.second(80, 0.1) == {KEY: 2000}
+    assert world.second(5, 0.1) == {KEY: 2000}
 
 
 def test_a_replica_that_leaves_does_not_refuse_what_it_had_accepted():
     world = World()
-    world.second(80, 0.1)
+    world.second(5, 0.1)
     world.replicas = 1
-    assert world.second(80, 0.1) == {}
+    assert world.second(5, 0.1) == {}
     world.now += ACCEPTED_SECONDS
-    assert world.second(80, 0.1) == {KEY: 1000}
+    assert world.second(5, 0.1) == {KEY: 1000}
 
 
 def test_a_restarted_envoy_is_told_again():
     world = World()
-    world.second(80, 0.1)
+    world.second(5, 0.1)
     world.limits.restart()
-    assert world.second(80, 0.1) == {KEY: 2000}
+    assert world.second(5, 0.1) == {KEY: 2000}
 
 
 def test_bounds_of_what_is_gone_are_taken_away():
     world = World()
-    world.second(80, 0.1)
+    world.second(5, 0.1)
     world.limits.forget(MODEL, frozenset({"churn-v2"}))
     world.is_served = False
     assert world.second(0, 0.0) == {KEY: None}
@@ -82,11 +87,11 @@ def test_bounds_of_what_is_gone_are_taken_away():
 def test_a_version_that_is_not_served_is_left_alone():
     world = World()
     world.is_served = False
-    assert world.second(80, 0.1) == {}
+    assert world.second(5, 0.1) == {}
 
 
 def test_a_model_that_rests_keeps_its_bound():
     world = World()
-    world.second(80, 0.1)
+    world.second(5, 0.1)
     world.now += 1.0
     assert world.limits.after(GatewaySample("g", 1.0, {}), world.serving) == {}
