@@ -15,12 +15,14 @@ QUEUED = 2.0
 """Answers that take so many times what a request alone takes have waited for others."""
 EVIDENT_SHARE = 0.25
 """Waits of this share of the bound are evidence that the replicas answer as fast as they can."""
-DUE_ANSWERS = 5.0
+CHANCE = 0.5
+DUE_ANSWERS, STALL_SECONDS = 5.0, 3.0
+"""A stall is so long without an answer where so many were due; shorter ones are a part of life."""
 KNOWN_SECONDS = 600.0
 """How long a throughput that was seen under a queue is believed."""
 HALF_LIFE_SECONDS = 600.0
 """In this time the least latency of late doubles: a model may become slower for good."""
-SHARE = 0.9
+SHARE = 0.85
 """Of the bound, so that what moves from second to second stays within it."""
 STARTING_SHARE = 0.5
 """A replica that starts serves for the later part of the wait."""
@@ -103,6 +105,8 @@ class Throughput:
             self.short_at = now
 
     def _remember(self, second: Second) -> None:
+        if second.answers:
+            self._forget_stall()
         self.recent.append(second)
         answers = sum(one.answers for one in self.recent)
         seconds = sum(one.seconds for one in self.recent)
@@ -124,7 +128,7 @@ class Throughput:
         self.is_queued = mean > QUEUED * self.alone_seconds
 
     def _learn(self, answers: int, second: Second, waits: Waits, now: float) -> None:
-        replica_seconds = self._worked()
+        replica_seconds = sum(one.replicas * one.seconds for one in self.recent)
         if replica_seconds <= 0:
             return
         rate = answers / replica_seconds
@@ -138,21 +142,21 @@ class Throughput:
         if second.replicas and not self.is_queued:
             self.easy = max(self.easy, second.in_flight / second.replicas)
 
-    def _worked(self) -> float:
-        """Replica-seconds of the window, without times in which the replicas stood still.
+    def _forget_stall(self) -> None:
+        """Drop the seconds in which the replicas stood still, now that they answer again.
 
         A node that has no time for them says nothing of how fast they are. Worked example: at
-        10/s half a second without an answer counts, and a second does not.
+        10/s two seconds without an answer stay, and three do not.
         """
-        worked = still = 0.0
-        for one in self.recent:
-            still += one.replicas * one.seconds
+        silent: list[Second] = []
+        for one in reversed(self.recent):
             if one.answers:
-                silent = still - one.replicas * one.seconds
-                is_stall = self.best_rate * silent >= DUE_ANSWERS
-                worked += still - silent if is_stall else still
-                still = 0.0
-        return worked if self.best_rate * still >= DUE_ANSWERS else worked + still
+                break
+            silent.append(one)
+        due = self.best_rate * sum(one.replicas * one.seconds for one in silent)
+        if sum(one.seconds for one in silent) >= STALL_SECONDS and due >= DUE_ANSWERS:
+            for _ in silent:
+                self.recent.pop()
 
     def bound_seconds(self, waits: Waits, now: float) -> float:
         """The longest wait that is allowed now."""
@@ -163,9 +167,9 @@ class Throughput:
         """Requests that may be under way at once; None while nothing tells how many.
 
         Who comes as number n waits n / throughput (Little 1961), so n = throughput x allowed time,
-        and its root more: so much do few requests differ by chance from gateway to gateway.
+        and half of its root more, as few requests differ by chance from gateway to gateway.
         Worked example: 50 answers/s and replica, 2 replicas, 5 s of wait and 0.1 s of work:
-        0.9 x 50 x 2 x 5.1 = 459, and 21.
+        0.85 x 50 x 2 x 5.1 = 434, and 10.
         """
         alone, slots = self.alone_seconds, replicas.slots
         if alone is None:
@@ -180,7 +184,7 @@ class Throughput:
             return None
         serving = replicas.ready + STARTING_SHARE * replicas.starting
         number = SHARE * rate * serving * (self.bound_seconds(waits, now) + alone)
-        number += math.sqrt(number)
+        number += CHANCE * math.sqrt(number)
         return min(MOST, math.ceil(max(number, self.easy * serving, least * replicas.ready)))
 
     def sure(self, waits: Waits, replicas: int) -> int:

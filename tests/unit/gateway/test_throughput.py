@@ -12,7 +12,7 @@ TWO = Replicas(2)
 
 def about(number: float) -> object:
     """With what a few requests more or less make."""
-    return pytest.approx(number + math.sqrt(number), rel=0.02)
+    return pytest.approx(number + 0.5 * math.sqrt(number), rel=0.02)
 
 
 def lived(
@@ -44,18 +44,18 @@ def overloaded(waits: Waits = STRICT) -> tuple[Throughput, float]:
 def test_requests_under_way_are_throughput_times_the_allowed_time():
     throughput, now = overloaded()
     assert throughput.alone_seconds == pytest.approx(0.1, rel=0.1)
-    assert throughput.most(STRICT, now, TWO) == about(0.9 * 100 * 5.1)
+    assert throughput.most(STRICT, now, TWO) == about(0.85 * 100 * 5.1)
 
 
 def test_a_longer_wait_lets_more_in():
     throughput, now = overloaded(Waits(20.0, 5.0))
-    assert throughput.most(Waits(20.0, 5.0), now, TWO) == about(0.9 * 100 * 20.1)
+    assert throughput.most(Waits(20.0, 5.0), now, TWO) == about(0.85 * 100 * 20.1)
 
 
 def test_replicas_that_are_more_carry_more_and_those_that_start_half():
     throughput, now = overloaded()
-    assert throughput.most(STRICT, now, Replicas(4)) == about(2 * 0.9 * 100 * 5.1)
-    assert throughput.most(STRICT, now, Replicas(2, starting=2)) == about(1.5 * 0.9 * 100 * 5.1)
+    assert throughput.most(STRICT, now, Replicas(4)) == about(2 * 0.85 * 100 * 5.1)
+    assert throughput.most(STRICT, now, Replicas(2, starting=2)) == about(1.5 * 0.85 * 100 * 5.1)
 
 
 def test_without_a_queue_nothing_is_known_however_much_is_answered():
@@ -98,16 +98,16 @@ def test_what_was_said_bounds_a_model_whose_throughput_is_not_known_yet():
     throughput = Throughput()
     now = lived(throughput, 30, answers=30, latency=0.1, in_flight=3)
     said = Replicas(2, slots=4)
-    assert throughput.most(STRICT, now, said) == about(0.9 * 4 / 0.1 * 2 * 5.1)
+    assert throughput.most(STRICT, now, said) == about(0.85 * 4 / 0.1 * 2 * 5.1)
     half = Replicas(2, slots=4, gateways=2)
-    assert throughput.most(STRICT, now, half) == about(0.9 * 2 / 0.1 * 2 * 5.1)
+    assert throughput.most(STRICT, now, half) == about(0.85 * 2 / 0.1 * 2 * 5.1)
 
 
 def test_what_was_seen_counts_more_than_what_was_said():
     throughput = Throughput()
     now = lived(throughput, 30, answers=80, latency=0.1, in_flight=8)
     said = Replicas(2, slots=1, gateways=2)
-    assert throughput.most(STRICT, now, said) == about(0.9 * 40 * 2 * 5.1)
+    assert throughput.most(STRICT, now, said) == about(0.85 * 40 * 2 * 5.1)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_model_that_starts_into_an_overload_is_not_taken_for_slow(latencies):
         now = lived(throughput, 1, now, waits, answers=3, latency=latency, replicas=1)
     found = throughput.most(waits, now, Replicas(1, slots=2, gateways=2))
     assert found is not None
-    assert found >= 0.9 * 3 * 50
+    assert found >= 0.85 * 3 * 50
 
 
 def test_what_was_said_leaves_every_slot_usable_through_one_gateway():
