@@ -147,3 +147,22 @@ async def test_a_held_request_is_counted_apart(rig: Rig) -> None:
     assert arrivals == 1
     assert 0.5 < hold < 1.5
     assert 0.1 <= service < 0.3
+
+
+def refused(rig: Rig) -> int:
+    """Refusals of the model's version that count as an overload."""
+    counter = rig.gateways[0].agent.traffic.counter("team-a/churn", "churn-v1")
+    return counter.refused + counter.totals.refused
+
+
+async def test_only_requests_that_are_too_many_count_as_an_overload(rig: Rig) -> None:
+    """Too large, or held for too long: more replicas would not help, and nobody is told so."""
+    await rig.served(hold_max_requests=1, hold_max_seconds=1, max_replay_bytes=1000)
+    await rig.gateway()
+    too_large = await rig.ask(data=b"x" * 1001)
+    too_long = asyncio.create_task(rig.ask())
+    await until(lambda: held(rig) == 1)
+    too_many = await rig.ask()
+    assert {one.code for one in (too_large, too_many, await too_long)} == {503}
+    await asyncio.sleep(0.3)
+    assert refused(rig) == 1

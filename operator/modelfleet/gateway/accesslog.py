@@ -22,7 +22,6 @@ _ATTEMPT_ENDED: Final = accesslog_pb2.AccessLogType.Value("UpstreamEnd")
 _REQUEST_ENDED: Final = accesslog_pb2.AccessLogType.Value("DownstreamEnd")
 _CLASSES: Final = {1: "1xx", 2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
 _SERVER_ERROR: Final = 5
-_UNAVAILABLE: Final = 503
 FIRST: Final = "1"
 
 
@@ -134,9 +133,7 @@ class AccessLog:
         if counter is None:
             self._traffic.unknown += 1
             return
-        is_refused = common.response_flags.upstream_overflow
-        # The holder's own 503 reaches a client only when it did not (go on to) hold the request.
-        if is_refused or (is_held and entry.response.response_code.value == _UNAVAILABLE):
+        if common.response_flags.upstream_overflow:
             counter.refused += 1
         begun = _seconds(common.time_to_first_upstream_tx_byte)
         if is_held or not common.HasField("time_to_first_upstream_tx_byte"):

@@ -138,6 +138,7 @@ class Holder:
         passes = parked.earliest <= self._clocks.monotonic() and self._models.is_live(key, version)
         if not passes:
             if self._is_full(route, key, length):
+                self._traffic.counter(key, version).refused += 1
                 return self._refuse(key, "too many requests wait for this model")
             self._stay(parked)
         try:
