@@ -275,6 +275,9 @@ class Agent:
             sample = self.traffic.take(self.config.gateway, now - before, self.holder.held)
             before = now
             self.board.sample(sample)
+            # Between two leaders the start of the next may slow answers down: no news of the model.
+            if self.board.has_reader:
+                self.traffic.remember(sample)
             if not self._sampled.full():
                 self._sampled.put_nowait(sample)
             self.fleet.expire()

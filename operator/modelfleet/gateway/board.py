@@ -60,7 +60,7 @@ class Board:
         self.probes: dict[tuple[str, str], ProbeResult] = {}
         self.held: dict[str, int] = {}
         self.answered: Mapping[str, Answered] = {}
-        """What answers took of late, by model; owned by the sampler."""
+        """What answers took while an operator listened, by model; owned by the sampler."""
 
     def acknowledge(self, model: str, acknowledgement: RouteAcknowledgement) -> None:
         """Envoy has this in effect; equal news are no news."""
@@ -115,6 +115,11 @@ class Board:
             reader.queue.put_nowait(encode(message))
         self._readers.add(reader)
         return reader
+
+    @property
+    def has_reader(self) -> bool:
+        """Whether an operator listens."""
+        return bool(self._readers)
 
     def leave(self, reader: Reader) -> None:
         """The stream ended."""

@@ -220,19 +220,19 @@ class Traffic:
                 versions[model][version] = sample
             if seen:
                 pods[model].update(seen)
-        for model, found in versions.items():
-            self._remember(model, found.values(), seconds)
         models = {
             model: ModelSample(versions.get(model, {}), held.get(model, 0), pods.get(model, {}))
             for model in sorted({*versions, *pods, *held})
         }
         return GatewaySample(gateway, seconds, models)
 
-    def _remember(self, model: str, found: Collection[VersionSample], seconds: float) -> None:
-        took = sum(version.service_seconds for version in found)
-        answers = sum(sum(version.latency.values()) for version in found)
-        before = self.answered.get(model, Answered())
-        self.answered[model] = before.after(seconds, took, answers)
+    def remember(self, sample: GatewaySample) -> None:
+        """Add the answers of a bucket to what answers took of late."""
+        for model, traffic in sample.models.items():
+            took = sum(version.service_seconds for version in traffic.versions.values())
+            answers = sum(sum(version.latency.values()) for version in traffic.versions.values())
+            before = self.answered.get(model, Answered())
+            self.answered[model] = before.after(sample.seconds, took, answers)
 
     def active(self) -> int:
         """Attempts under way at all replicas."""

@@ -113,11 +113,11 @@ def test_what_answers_took_is_remembered_until_the_model_is_gone() -> None:
         for _ in range(10):
             traffic.counter(KEY, "churn-v1").complete("2xx", 0.1, 0.0)
         traffic.counter(KEY, "churn-v2").complete("reset", None, 0.0)
-        traffic.take("g", 1.0, {})
+        traffic.remember(traffic.take("g", 1.0, {}))
     found = traffic.answered[KEY]
     assert found.seconds / found.answers == pytest.approx(0.1), "who got no answer does not count"
     assert found.answers == pytest.approx(10 * 600 * (1 - math.exp(-1)), rel=0.01)
-    traffic.take("g", 3600.0, {})
+    traffic.remember(traffic.take("g", 3600.0, {}))
     assert traffic.answered[KEY] == found, "silence forgets nothing"
     traffic.forget(KEY, frozenset({"churn-v1"}))
     assert KEY in traffic.answered
