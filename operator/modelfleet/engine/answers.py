@@ -6,7 +6,7 @@ another model.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from modelfleet.core.capacity import Work
@@ -41,9 +41,14 @@ class Answers:
 
 
 def as_head(entry: Entry, now: Clocks) -> dict[str, Any]:
-    """Of an entry, for the head of a block."""
+    """Of an entry, for the head of a block; its names never change."""
+    work = entry.work
     return {
-        "work": asdict(entry.work),
+        "work": {
+            "seconds": work.seconds,
+            "answers": work.answers,
+            "available": work.available,
+        },
         "levels": as_table(entry.evidence, now.ahead),
         "levelsOf": entry.evidence_of,
         "slots": entry.slots,
@@ -61,7 +66,7 @@ def of_head(head: Mapping[str, Any], now: Clocks) -> Answers:
         msg = f"a latency is {str(floor)[:20]}"
         raise ValueError(msg)
     return Answers(
-        Work(**{name: float(value) for name, value in head["work"].items()}),
+        Work(*(float(head["work"][name]) for name in ("seconds", "answers", "available"))),
         of_table(head.get("levels", {}), now.monotonic, now.ahead),
         _told_of(head.get("levelsOf")),
         slots,

@@ -1,12 +1,13 @@
 """What an agent tells the leader: messages and their lines on the wire (JSON, one a line).
 
-Encoded by `gateway.board`, decoded by `sources.gateway`; both releases may differ by one, so
-unknown kinds are skipped and unknown fields ignored. Pure. Must never carry a clock reading that
-the other side would compare with its own.
+Encoded by `gateway.board`, decoded by `sources.gateway`. Their releases may differ by one: unknown
+kinds are skipped, unknown fields ignored, and every name on the wire is written out here, so that a
+renamed class or field changes nothing. Pure. Must never carry a clock reading that the other side
+would compare with its own.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -109,13 +110,15 @@ Message = (
 )
 
 
+Content = dict[str, Any]
+"""Of one line, or of a part of it, under the names on the wire."""
+
+
 def encode(message: Message) -> bytes:
     """One line, its newline included."""
-    kind = type(message).__name__
-    return orjson.dumps(
-        {"kind": kind, **asdict(message)},
-        option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS,
-    )
+    kind, write = _WRITERS[type(message)]
+    content = {"kind": kind, **write(message)}
+    return orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
 
 
 def decode(line: bytes) -> Message | None:
@@ -126,6 +129,72 @@ def decode(line: bytes) -> Message | None:
     content: Mapping[str, Any] = orjson.loads(line)
     reader = _READERS.get(content["kind"])
     return None if reader is None else reader(content)
+
+
+def _acknowledged_line(message: Acknowledged) -> Content:
+    seen = message.acknowledgement
+    return {
+        "model": message.model,
+        "acknowledgement": {
+            "uid": seen.uid,
+            "revision": seen.revision,
+            "content_hash": seen.content_hash,
+            "endpoints": seen.endpoints,
+        },
+    }
+
+
+def _probed_line(message: Probed) -> Content:
+    result = message.result
+    return {
+        "result": {
+            "model": result.model,
+            "version": result.version,
+            "endpoint": result.endpoint,
+            "passed": result.passed,
+            "reason": result.reason,
+        }
+    }
+
+
+def _remembered_line(message: Remembered) -> Content:
+    answered = message.answered
+    return {
+        "model": message.model,
+        "answered": {"seconds": answered.seconds, "answers": answered.answers},
+    }
+
+
+def _sampled_line(message: Sampled) -> Content:
+    sample = message.sample
+    return {
+        "sample": {
+            "gateway": sample.gateway,
+            "seconds": sample.seconds,
+            "models": {key: _model_content(model) for key, model in sample.models.items()},
+        }
+    }
+
+
+def _model_content(model: ModelSample) -> Content:
+    return {
+        "versions": {name: _version_content(seen) for name, seen in model.versions.items()},
+        "held": model.held,
+        "pods_in_flight": model.pods_in_flight,
+    }
+
+
+def _version_content(seen: VersionSample) -> Content:
+    return {
+        "arrivals": seen.arrivals,
+        "completions": seen.completions,
+        "service_seconds": seen.service_seconds,
+        "hold_seconds": seen.hold_seconds,
+        "latency": seen.latency,
+        "in_flight": seen.in_flight,
+        "failed_attempts": seen.failed_attempts,
+        "refused": seen.refused,
+    }
 
 
 def _acknowledged(content: Mapping[str, Any]) -> Acknowledged:
@@ -189,6 +258,22 @@ def _sampled(content: Mapping[str, Any]) -> Sampled:
         )
     )
 
+
+_WRITERS: Mapping[type, tuple[str, Callable[[Any], Content]]] = {
+    Hello: ("Hello", lambda message: {"gateway": message.gateway, "started": message.started}),
+    Acknowledged: ("Acknowledged", _acknowledged_line),
+    Rejected: ("Rejected", lambda message: {"model": message.model, "reason": message.reason}),
+    Gone: ("Gone", lambda message: {"model": message.model}),
+    Probed: ("Probed", _probed_line),
+    Unprobed: (
+        "Unprobed",
+        lambda message: {"model": message.model, "endpoint": message.endpoint},
+    ),
+    Held: ("Held", lambda message: {"model": message.model, "requests": message.requests}),
+    Remembered: ("Remembered", _remembered_line),
+    Synced: ("Synced", lambda _: {}),
+    Sampled: ("Sampled", _sampled_line),
+}
 
 _READERS: Mapping[str, Callable[[Mapping[str, Any]], Message]] = {
     "Hello": lambda content: Hello(content["gateway"], content["started"]),

@@ -5,6 +5,8 @@ something else and must never be read. Knows nothing of files.
 """
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,37 +23,106 @@ LONGEST_RING = 7200 // BIN_SECONDS + 1
 """Bins of the longest start-up time that a version may have."""
 _ABSENT, _QUIET, _STORED = range(3)
 """Of an hour of history: not lived, without a request, with codes."""
+NAMES: Mapping[str, str] = {
+    "fleet.newest": "fleet.newest",
+    "fleet._table": "fleet._table",
+    "fleet._promise": "fleet._promise",
+    "fleet._has_served": "fleet._has_served",
+    "fleet._coefficients": "fleet._coefficients",
+    "fleet._next_fit": "fleet._next_fit",
+    "present.age": "present.age",
+    "present.load": "present.load",
+    "present.quarter": "present.quarter",
+    "present._smoothed": "present._smoothed",
+    "present._minute_peak": "present._minute_peak",
+    "present._minute_sum": "present._minute_sum",
+    "present._sums": "present._sums",
+    "present._raw_sums": "present._raw_sums",
+    "present._quarters": "present._quarters",
+    "present._recent": "present._recent",
+    "present._peaks": "present._peaks",
+    "present._means": "present._means",
+    "present._blocks": "present._blocks",
+    "present._partial": "present._partial",
+    "present._past": "present._past",
+    "present.days": "present.days",
+    "present._days_known": "present._days_known",
+    "shadow.queue": "shadow.queue",
+    "shadow.ready": "shadow.ready",
+    "shadow.pending": "shadow.pending",
+    "shadow.ages": "shadow.ages",
+    "shadow.violated": "shadow.violated",
+    "shadow._delay": "shadow._delay",
+    "shadow._orders": "shadow._orders",
+    "shadow._kept": "shadow._kept",
+    "choice.violated": "choice.violated",
+    "choice.squares": "choice.squares",
+    "choice.cost": "choice.cost",
+    "choice.requests": "choice.requests",
+    "choice._hour": "choice._hour",
+    "choice.aim": "choice.aim",
+    "choice.chosen": "choice.chosen",
+    "choice.recalled": "choice.recalled",
+    "choice._next": "choice._next",
+    "choice.lived": "choice.lived",
+    "choice.missed": "choice.missed",
+    "rest.violated": "rest.violated",
+    "rest.squares": "rest.squares",
+    "rest.cost": "rest.cost",
+    "rest.requests": "rest.requests",
+    "rest._hour": "rest._hour",
+    "rest.quiet": "rest.quiet",
+    "rest._session_bins": "rest._session_bins",
+    "rest._left": "rest._left",
+    "rest.chosen": "rest.chosen",
+    "rest.is_known": "rest.is_known",
+}
+"""Name in the file to part and attribute. A name in the file never changes: what was learned under
+it would be lost with the next release."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """An array with rows: `attribute` of `owner`, with the rows along `axis`."""
+
+    owner: Any
+    attribute: str
+    axis: int
+    values: NDArray[Any]
 
 
 def layout(tuning: Tuning) -> str:
     """A hash of all that gives the arrays their meaning: names, shapes, candidates, levels."""
     fleet = Fleet(1, tuning)
     found = hashlib.sha256()
-    for path, (_, _, table) in sorted(_tables(fleet).items()):
-        shape = table.shape[1:] if path.split(".")[-1] in RINGS else table.shape
-        found.update(f"{path} {table.dtype} {shape}\n".encode())
+    for name, table in sorted(_tables(fleet).items()):
+        values = table.values
+        shape = values.shape[1:] if table.attribute in RINGS else values.shape
+        found.update(f"{name} {values.dtype} {shape}\n".encode())
     codes = decode(np.arange(256, dtype=np.uint8))
-    for table in (TAUS, fleet.bank.risk, fleet.bank.floor, codes):
-        found.update(np.asarray(table, dtype=np.float64).tobytes())
+    for constants in (TAUS, fleet.bank.risk, fleet.bank.floor, codes):
+        found.update(np.asarray(constants, dtype=np.float64).tobytes())
     found.update(f"{BIN_SECONDS} {HISTORY_DAYS}".encode())
     return found.hexdigest()[:16]
 
 
-def _tables(fleet: Fleet) -> dict[str, tuple[Any, int, NDArray[Any]]]:
-    """All arrays with rows by their path: owner, axis of the rows, values."""
-    found: dict[str, tuple[Any, int, NDArray[Any]]] = {
-        f"fleet.{name}": (fleet, 0, getattr(fleet, name)) for name in TABLES
-    }
-    for name, part in parts(fleet).items():
-        for array, axis in part.AXES.items():
-            found[f"{name}.{array}"] = (part, axis, getattr(part, array))
+def _tables(fleet: Fleet) -> dict[str, Table]:
+    """All arrays with rows, by their names in the file."""
+    owners: dict[str, Any] = {"fleet": fleet, **parts(fleet)}
+    axes = {"fleet": dict.fromkeys(TABLES, 0)}
+    axes |= {name: part.AXES for name, part in parts(fleet).items()}
+    found = {}
+    for name, path in NAMES.items():
+        owner, attribute = path.split(".")
+        values = getattr(owners[owner], attribute)
+        found[name] = Table(owners[owner], attribute, axes[owner][attribute], values)
     return found
 
 
 def arrays_of(block: Fleet) -> Arrays:
     """All that a block knows; every row must have a model."""
     services = [service for service in block.services if service is not None]
-    found = {path: table for path, (_, _, table) in _tables(block).items()}
+    found = {name: table.values for name, table in _tables(block).items()}
     found["clock"] = np.array([block.steps], dtype=np.int64)
     found["services"] = np.array(
         [
@@ -89,13 +160,13 @@ def block_of(arrays: Arrays, tuning: Tuning) -> Fleet:
     """The block that `arrays_of` was given; ValueError or KeyError when it is none."""
     services = _whole(arrays, "services", np.dtype(np.float64), (None, 5))
     block = Fleet(len(services), tuning)
-    for path, (owner, axis, table) in _tables(block).items():
-        name = path.split(".")[1]
-        sizes: list[int | None] = list(table.shape)
-        sizes[axis] = block.size
-        if name in RINGS:
+    for name, table in _tables(block).items():
+        sizes: list[int | None] = list(table.values.shape)
+        sizes[table.axis] = block.size
+        if table.attribute in RINGS:
             sizes[0] = None
-        setattr(owner, name, _whole(arrays, path, table.dtype, tuple(sizes)))
+        values = _whole(arrays, name, table.values.dtype, tuple(sizes))
+        setattr(table.owner, table.attribute, values)
     if not 1 <= len(block.shadow._orders) == len(block.shadow._kept) <= LONGEST_RING:
         msg = "rings of orders are of no possible length"
         raise ValueError(msg)
