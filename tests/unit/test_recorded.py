@@ -1,7 +1,7 @@
 """Names on the wire and on the disk: what another release has written is understood.
 
-`tests/recorded/` was written before classes and attributes were renamed. It is never written anew: a
-release that cannot read it has broken its users.
+`tests/recorded/` was written before classes and attributes were renamed. It is never written anew:
+a release that cannot read it has broken its users.
 """
 
 import gzip
