@@ -10,15 +10,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from modelfleet.api.mlmodel import MLModelSpec
-from modelfleet.api.status import MLModelStatus
-from modelfleet.api.version import MLModelVersionSpec
-from modelfleet.build.children import deployment, version_service
-from modelfleet.core.shape import source_hash
+from modelfleet.api.mlmodelstatus import MLModelStatus
+from modelfleet.api.mlmodelversion import MLModelVersionSpec
+from modelfleet.build.workload import deployment, version_service
+from modelfleet.core.model.version_hash import source_hash
+from modelfleet.facts.identity import Key
 from modelfleet.facts.model import (
     ChildFacts,
     Defaults,
     GatewayFacts,
-    Key,
     ModelFacts,
     PodFacts,
     VersionFacts,

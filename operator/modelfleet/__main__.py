@@ -9,7 +9,7 @@ from modelfleet import __version__
 def _operator(_: list[str]) -> int:
     import uvloop
 
-    from modelfleet.main import operator
+    from modelfleet.compose.operator import operator
     from modelfleet.settings import Settings
 
     return uvloop.run(operator(Settings()))
@@ -18,57 +18,57 @@ def _operator(_: list[str]) -> int:
 def _agent(_: list[str]) -> int:
     import asyncio
 
-    from modelfleet.agent_main import agent
+    from modelfleet.compose.agent import agent
     from modelfleet.settings import Settings
 
     return asyncio.run(agent(Settings()))
 
 
 def _bootstrap(arguments: list[str]) -> int:
-    from modelfleet.agent_main import write_bootstrap
+    from modelfleet.compose.agent import write_bootstrap
     from modelfleet.settings import Settings
 
     return write_bootstrap(Settings(), arguments)
 
 
 def _serve(arguments: list[str]) -> int:
-    from modelfleet.server.command import serve
+    from modelfleet.server.serve_command import serve
 
     return serve(arguments)
 
 
 def _fetch(arguments: list[str]) -> int:
-    from modelfleet.artifacts.command import fetch
+    from modelfleet.artifacts.fetch_command import fetch
 
     return fetch(arguments)
 
 
 def _crds(arguments: list[str]) -> int:
-    from modelfleet.cli.crds import write_crds
+    from modelfleet.cli.verbs.crds import write_crds
 
     return write_crds(arguments)
 
 
 def _reference(arguments: list[str]) -> int:
-    from modelfleet.cli.reference import write_reference
+    from modelfleet.cli.verbs.reference import write_reference
 
     return write_reference(arguments)
 
 
 def _explain(arguments: list[str]) -> int:
-    from modelfleet.cli.explain import explain
+    from modelfleet.cli.verbs.explain import explain
 
     return explain(arguments)
 
 
 def _bench(arguments: list[str]) -> int:
-    from modelfleet.cli.bench import bench
+    from modelfleet.cli.verbs.bench import bench
 
     return bench(arguments)
 
 
 def _simulate(arguments: list[str]) -> int:
-    from modelfleet.cli.simulate import simulate
+    from modelfleet.cli.verbs.simulate import simulate
 
     return simulate(arguments)
 

@@ -7,7 +7,7 @@
       Refused(reason)         a fault inside the spec: a condition until the spec changes
       Bug                     a fault of ours: log once, back off, count
 
-Raised anywhere, caught by `engine.worker` only. Must never be used for flow inside a decision.
+Raised anywhere, caught by `loop.worker` only. Must never be used for flow inside a decision.
 """
 
 from modelfleet.api.conditions import Reason

@@ -1,4 +1,4 @@
-"""Environment -> frozen Settings. Read by `main` only; everything else gets values.
+"""Environment -> frozen Settings. Read by `operator` only; everything else gets values.
 
 Each setting is an environment variable `MODELFLEET_<NAME>`; the reference page is generated
 from the descriptions here. Must never hold what a user could say in an MLModel.

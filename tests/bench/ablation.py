@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from modelfleet.core.policy.tuning import SHIPPED, Tuning
-from modelfleet.simulate.bench import Case, Draw, draws, one_model, shipped
-from modelfleet.simulate.service import Service
-from modelfleet.simulate.shipped import ShippedScaler
+from modelfleet.core.forecasting.constants import SHIPPED, Tuning
+from modelfleet.simulate.comparison import Case, Draw, draws, one_model, shipped
+from modelfleet.simulate.shipped_scaler import ShippedScaler
+from modelfleet.simulate.simulated_service import Service
 from modelfleet.simulate.trace import read_trace
 from tests.bench.autoscale import GENERATED, SCENARIOS, TRACES
 

@@ -17,7 +17,7 @@ from modelfleet.facts.route import Route
 from modelfleet.kube.access import load_access
 from modelfleet.kube.client import KubeClient
 from modelfleet.kube.resource import MODELS, PODS, SECRETS
-from modelfleet.sources.gateway import GatewayLinks
+from modelfleet.link.link_client import GatewayLinks
 from modelfleet.telemetry import logs
 
 SYSTEM = "modelfleet-system"

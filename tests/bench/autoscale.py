@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from modelfleet.cli.bench import bench
+from modelfleet.cli.verbs.bench import bench
 from modelfleet.simulate.generate import (
     calendar_bursts,
     flash_crowd,

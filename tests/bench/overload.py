@@ -24,8 +24,8 @@ from typing import Any
 import aiohttp
 import structlog
 
-from modelfleet.gateway.fairness import Shares
-from modelfleet.gateway.limits import Limits
+from modelfleet.gateway.bounds.fairness import Shares
+from modelfleet.gateway.bounds.limits import Limits
 from tests.gateway.conftest import a_network
 from tests.gateway.envoy_process import find_envoy
 from tests.gateway.objects import NAMESPACE

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from modelfleet.simulate.service import Service
+from modelfleet.simulate.simulated_service import Service
 from tests import stack
 from tests.bench import replay_picture, replay_traffic
 from tests.bench.replay_simulated import simulate

@@ -14,8 +14,8 @@ import numpy as np
 from modelfleet.simulate.arrivals import Arrivals
 from modelfleet.simulate.run import run_fleet
 from modelfleet.simulate.scaler import Observation
-from modelfleet.simulate.service import Service
-from modelfleet.simulate.shipped import ShippedScaler
+from modelfleet.simulate.shipped_scaler import ShippedScaler
+from modelfleet.simulate.simulated_service import Service
 from modelfleet.simulate.world import World
 
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelfleet.__main__ import main
-from modelfleet.server.model import OnnxModel
+from modelfleet.server.onnx_model import OnnxModel
 
 PACE_SECONDS = float(os.environ.get("PACE_MILLISECONDS", "20")) / 1000
 

@@ -10,8 +10,8 @@ import yaml
 from pydantic import BaseModel
 
 from modelfleet.api.mlmodel import MLModel, MLModelSpec
-from modelfleet.api.schema import UnsupportedSchemaError, crds, structural
-from modelfleet.cli.crds import yaml_lines
+from modelfleet.cli.verbs.crds import yaml_lines
+from modelfleet.crds.structural import UnsupportedSchemaError, crds, structural
 
 ROOT = Path(__file__).parents[2]
 CRDS = {crd["metadata"]["name"]: crd for crd in crds()}

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from modelfleet.core.policy.lesson import Lesson
-from modelfleet.core.policy.prior import Priors
-from modelfleet.core.policy.service import Service
-from modelfleet.core.policy.tuning import SHIPPED
-from modelfleet.sources.public import traces
+from modelfleet.core.forecasting.constants import SHIPPED
+from modelfleet.core.forecasting.model_figures import Service
+from modelfleet.core.forecasting.quantiles.prior import Priors
+from modelfleet.core.forecasting.rows.learned_summary import Lesson
+from modelfleet.engine.memory.public_traces import traces
 from tests import stack
 from tests.e2e import operator_process as operator
 from tests.e2e import paced

@@ -79,7 +79,7 @@ def arm(ledger: Ledger, chance: random.Random) -> None:
 if __name__ == "__main__":
     import uvloop
 
-    from modelfleet.main import operator
+    from modelfleet.compose.operator import operator
     from modelfleet.settings import Settings
 
     arm(Ledger(Path(sys.argv[1])), random.Random(int(sys.argv[2])))

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from modelfleet.agent_main import ENVOY_HEAP_BYTES
+from modelfleet.compose.agent import ENVOY_HEAP_BYTES
 from modelfleet.gateway.bootstrap import Listening, bootstrap
 from tests.cluster.envoy import REQUIREMENT, version
 from tests.cluster.locks import exclusive

@@ -14,8 +14,8 @@ from pathlib import Path
 from envoy.data.accesslog.v3 import accesslog_pb2
 from envoy.service.accesslog.v3 import als_pb2
 
-from modelfleet.gateway.accesslog import AccessLog
-from modelfleet.gateway.traffic import Traffic
+from modelfleet.gateway.requests.access_log import AccessLog
+from modelfleet.gateway.requests.counters import Traffic
 from tests.gateway import scenarios
 from tests.gateway.envoy_process import find_envoy
 from tests.gateway.objects import NAMESPACE

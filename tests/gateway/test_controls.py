@@ -8,11 +8,11 @@ import signal
 
 import pytest
 
-from modelfleet.gateway import project
 from modelfleet.gateway.agent import Parts
-from modelfleet.gateway.order import PushOrder
-from modelfleet.gateway.resources import CLUSTER, VIRTUAL_HOST, Resource
-from modelfleet.gateway.track import Push
+from modelfleet.gateway.xds import builders
+from modelfleet.gateway.xds.push_order import PushOrder
+from modelfleet.gateway.xds.resources import CLUSTER, VIRTUAL_HOST, Resource
+from modelfleet.gateway.xds.stream_state import Push
 from tests.gateway import scenarios
 from tests.gateway.rig import Rig, until
 
@@ -61,22 +61,22 @@ async def test_without_the_gate_of_acknowledgement_requests_are_lost(rig: Rig) -
 async def test_without_a_holder_requests_are_lost(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = project.members
-    monkeypatch.setattr(project, "members", lambda view, version: whole(view, version)[:-1])
+    whole = builders.members
+    monkeypatch.setattr(builders, "members", lambda view, version: whole(view, version)[:-1])
     assert (await scenarios.last_replica_dies(rig)).failed > 0
 
 
 async def test_without_previous_hosts_requests_are_lost(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = project.retry_policy
+    whole = builders.retry_policy
 
     def blind(*, is_idempotent: bool) -> dict[str, object]:
         policy = whole(is_idempotent=is_idempotent)
         del policy["retry_host_predicate"]
         return policy
 
-    monkeypatch.setattr(project, "retry_policy", blind)
+    monkeypatch.setattr(builders, "retry_policy", blind)
     assert (await scenarios.one_replica_cuts_off(rig, ends_with_a_loss=True)).failed > 0
 
 

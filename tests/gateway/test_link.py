@@ -9,7 +9,7 @@ from http import HTTPStatus
 import aiohttp
 import pytest
 
-from modelfleet.sources.gateway import GatewayLinks
+from modelfleet.link.link_client import GatewayLinks
 from tests.gateway.certificate import TOKEN, write_link
 from tests.gateway.rig import LINK_PORT, Rig, until
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import aiohttp
 import pytest
 
-from modelfleet.gateway.fairness import Shares
-from modelfleet.gateway.limits import Limits
+from modelfleet.gateway.bounds.fairness import Shares
+from modelfleet.gateway.bounds.limits import Limits
 from tests.gateway.rig import Rig
 
 pytestmark = pytest.mark.asyncio

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from modelfleet.gateway import project
-from modelfleet.gateway.resources import CLUSTER
+from modelfleet.gateway.xds import builders
+from modelfleet.gateway.xds.resources import CLUSTER
 from tests.gateway import scenarios
 from tests.gateway.rig import Rig
 
@@ -59,7 +59,7 @@ async def test_a_changed_cluster_is_fed_again_at_once(
     track = configuration._order.tracks[CLUSTER]
     before = track.version_of("team-a/churn-v1/pods")
     async with rig.load(4) as seen:
-        monkeypatch.setattr(project, "UPSTREAM_IDLE", "1.4s")
+        monkeypatch.setattr(builders, "UPSTREAM_IDLE", "1.4s")
         configuration._projector.forget("team-a/churn")
         rig.route({1: 100}, request_timeout_seconds=7)
         assert await rig.acknowledged() < 1

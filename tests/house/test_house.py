@@ -10,7 +10,7 @@ import yaml
 
 from modelfleet import __version__
 from modelfleet.api.conditions import REASON_TEXT, Reason
-from modelfleet.cli.reference import pages
+from modelfleet.cli.verbs.reference import pages
 from modelfleet.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -4,13 +4,13 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelfleet.core.allocate import allocate
-from modelfleet.core.demand import ask, demands
-from modelfleet.core.policy.fleet import Fleet, Observed
-from modelfleet.core.policy.forecast import uninformed
-from modelfleet.core.policy.service import Service
-from modelfleet.core.policy.tuning import SHIPPED
-from modelfleet.facts.model import Key
+from modelfleet.core.fleet.allocate import allocate
+from modelfleet.core.forecasting.constants import SHIPPED
+from modelfleet.core.forecasting.model_figures import Service
+from modelfleet.core.forecasting.policy import Fleet, Observed
+from modelfleet.core.forecasting.quantiles.regression import uninformed
+from modelfleet.core.scaling.demand import ask, demands
+from modelfleet.facts.identity import Key
 from modelfleet.facts.scaling import Ask, Bucket, Forecast, ScalingParams, Window
 
 NOW = 1000.0

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelfleet.core.decide import decide
+from modelfleet.core.model.decide import decide
 from tests.given import KEY, spec_of
 from tests.sequences.world import World
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from modelfleet.gateway.limits import UNKNOWN_THROUGHPUT
-from modelfleet.gateway.throughput import Replicas, Second, Throughput, Waits
+from modelfleet.gateway.bounds.limits import UNKNOWN_THROUGHPUT
+from modelfleet.gateway.bounds.throughput import Replicas, Second, Throughput, Waits
 
 SECONDS = 150
 WELL_WITHIN = 0.4

@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from modelfleet.api.mlmodel import MLModelSpec
-from modelfleet.api.status import MLModelStatus
-from modelfleet.api.version import MLModelVersionSpec
-from modelfleet.core.decide import decide
-from modelfleet.core.invariants import guard
-from modelfleet.core.shape import source_hash
+from modelfleet.api.mlmodelstatus import MLModelStatus
+from modelfleet.api.mlmodelversion import MLModelVersionSpec
+from modelfleet.core.model.decide import decide
+from modelfleet.core.model.invariants import guard
+from modelfleet.core.model.version_hash import source_hash
 from modelfleet.facts.model import (
     ChildFacts,
     Defaults,

@@ -1,4 +1,4 @@
-"""Writes `operator/modelfleet/sources/public.npz` from the traces in this folder. Run by hand."""
+"""Writes the public traces that the package ships from those in this folder. Run by hand."""
 
 import csv
 import gzip
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from modelfleet.core.policy.history import encode
+from modelfleet.core.forecasting.features.arrivals_history import encode
 
 HERE = Path(__file__).parent
 WEEK_BINS = 7 * 17_280
@@ -24,7 +24,7 @@ def week(name: str) -> np.ndarray:
 
 def main() -> None:
     """Both traces into one file."""
-    target = HERE.parents[1] / "operator/modelfleet/sources/public.npz"
+    target = HERE.parents[1] / "operator/modelfleet/engine/memory/public_traces.npz"
     np.savez_compressed(target, **{key: week(name) for key, name in NAMES.items()})
     print(target.stat().st_size, "bytes")
 

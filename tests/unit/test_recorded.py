@@ -10,14 +10,14 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from modelfleet.core.policy.fleet import Fleet
-from modelfleet.core.policy.memory import TABLES, parts
-from modelfleet.core.policy.record import NAMES, layout
-from modelfleet.core.policy.tuning import SHIPPED
-from modelfleet.engine.memory import FILE_NAME
-from modelfleet.facts.link import Message, decode, encode
+from modelfleet.core.forecasting.constants import SHIPPED
+from modelfleet.core.forecasting.policy import Fleet
+from modelfleet.core.forecasting.rows.encoding import NAMES, layout
+from modelfleet.core.forecasting.rows.transfer import TABLES, parts
+from modelfleet.engine.memory.learned_file import FILE_NAME
+from modelfleet.link.messages import Message, decode, encode
 from tests import stack
-from tests.unit.engine.recalling import KEY, World
+from tests.unit.engine.memory.recalling import KEY, World
 
 RECORDED = stack.ROOT / "tests/recorded"
 LINES = (RECORDED / "link.jsonl").read_bytes().splitlines(keepends=True)

@@ -1,7 +1,7 @@
 """What all API types share: camelCase aliases, closed objects, the bounded field types.
 
-Used by `mlmodel`, `version` and `schema`. Must never hold a default that depends on anything but
-the field itself: the API server applies these defaults, and old objects keep them.
+Used by `mlmodel`, `mlmodelversion` and `structural`. Must never hold a default that depends on
+anything but the field itself: the API server applies these defaults, and old objects keep them.
 """
 
 import re
@@ -86,7 +86,7 @@ Cron = Annotated[
         ),
     ),
 ]
-"""When something happens, to the minute; `core.schedule` reads it."""
+"""When something happens, to the minute; `scaling.schedules` reads it."""
 
 DnsLabel = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
 DnsName = Annotated[

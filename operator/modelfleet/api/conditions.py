@@ -1,6 +1,6 @@
 """Condition types and reasons of an MLModel, and how a list of conditions is updated.
 
-`core.status` decides them, health scripts and people read them. A type or reason that was
+`model.status` decides them, health scripts and people read them. A type or reason that was
 released is never renamed. Each reason has a line here that the reference page is made from.
 """
 

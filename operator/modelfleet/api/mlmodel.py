@@ -1,7 +1,7 @@
 """MLModel: what the user wants served. The first file to read.
 
-The generator `api.schema` turns these classes into the CRD; `core.check` looks at what a schema
-cannot. Fields whose behaviour does not exist yet are absent, never accepted and ignored.
+The generator `crds.structural` turns these classes into the CRD; `model.validation` looks at what a
+schema cannot. Fields whose behaviour does not exist yet are absent, never accepted and ignored.
 """
 
 from typing import Annotated, Any, Literal
@@ -20,8 +20,8 @@ from modelfleet.api.base import (
     map_list,
     validations,
 )
-from modelfleet.api.scaling import SCALING_RULES, Scaling
-from modelfleet.api.status import MLModelStatus
+from modelfleet.api.mlmodelstatus import MLModelStatus
+from modelfleet.api.scaling_spec import SCALING_RULES, Scaling
 
 
 class ModelSource(ApiObject):

@@ -1,7 +1,7 @@
 """Fetchers of model artifacts by scheme. To add one: a file here, a line in SCHEMES, a test."""
 
 from modelfleet.artifacts.base import Fetcher, FetchError, Limits
-from modelfleet.artifacts.http import HttpFetcher
+from modelfleet.artifacts.http_download import HttpFetcher
 
 SCHEMES: tuple[Fetcher, ...] = (HttpFetcher(),)
 

@@ -1,7 +1,8 @@
 """What a fetcher is, its bounds, and its error.
 
-Implemented by the members of this catalogue, called by `artifacts.command` in the init container
-and the resolve pod. Must never hold a credential of the operator: a model's namespace is not ours.
+Implemented by the members of this catalogue, called by `artifacts.fetch_command` in the init
+container and the resolve pod. Must never hold a credential of the operator: a model's namespace is
+not ours.
 """
 
 from collections.abc import Iterator

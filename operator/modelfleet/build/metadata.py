@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelfleet.api import names
-from modelfleet.facts.model import Key
+from modelfleet.facts.identity import Key
 
 
 def labels(model: str, version: str | None = None) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The pod template of a version. Built once, frozen into the MLModelVersion.
 
-Called by `core.version`. Must never be called for a version that exists: a newer operator would
-build another template and restart the model.
+Called by `model.wanted_version`. Must never be called for a version that exists: a newer operator
+would build another template and restart the model.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from modelfleet.api import names
 from modelfleet.api.mlmodel import EnvVariable, MLModelSpec
 from modelfleet.build.metadata import labels
 from modelfleet.facts.model import Defaults
-from modelfleet.runtimes.base import ARTIFACT_FOLDER, PodShape
+from modelfleet.catalog.runtimes.base import ARTIFACT_FOLDER, PodShape
 
 _USER = 65532
 _DEFAULT_CPU = "250m"

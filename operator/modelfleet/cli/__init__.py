@@ -1,1 +1,1 @@
-"""One file for each verb of the command line."""
+"""The command line: `verbs`, and what they share in `support`."""

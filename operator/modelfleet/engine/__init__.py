@@ -1,1 +1,1 @@
-"""The loop: queue, worker, observe, turn, tick. Knows ports, not clients."""
+"""The loops of the operator: `model` and `scaling` never import each other, and both know ports."""

@@ -1,6 +1,6 @@
 """What the leader remembers of each model between turns. All of it may be lost.
 
-Written by `engine.turn` and `engine.tick` only. What a new leader cannot read again (status,
+Written by `model.turn` and `scaling.tick` only. What a new leader cannot read again (status,
 objects, gateways) is safe to forget: grants come back from status, causes start anew.
 """
 
@@ -8,12 +8,13 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from modelfleet.api.conditions import Reason
-from modelfleet.core.capacity import Work
-from modelfleet.core.slots import Evidence
+from modelfleet.core.scaling.learned_concurrency import Evidence
+from modelfleet.core.scaling.service_time import Work
 from modelfleet.errors import ModelfleetError, Refused
-from modelfleet.facts.model import Fault, Key
+from modelfleet.facts.identity import Key
+from modelfleet.facts.model import Fault
+from modelfleet.facts.readings import Reading, Watched
 from modelfleet.facts.scaling import Ask, Bucket, Grant, ScalingParams
-from modelfleet.facts.signal import Reading, Watched
 from modelfleet.facts.traffic import Answered
 
 KEPT_BUCKETS = 180

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from modelfleet.api.status import MLModelStatus
-from modelfleet.facts.model import Key
-from modelfleet.facts.past import Told, Wish
+from modelfleet.api.mlmodelstatus import MLModelStatus
+from modelfleet.facts.history import Told, Wish
+from modelfleet.facts.identity import Key
 from modelfleet.facts.plan import (
     Create,
     Delete,
@@ -16,7 +16,7 @@ from modelfleet.facts.plan import (
     Scale,
     VersionLearned,
 )
-from modelfleet.facts.signal import Reading, SignalSpec
+from modelfleet.facts.readings import Reading, SignalSpec
 from modelfleet.facts.traffic import Answered, GatewaySample, RouteAcknowledgement
 
 Json = dict[str, Any]
@@ -77,7 +77,7 @@ class Writer(Protocol):
 
 
 class Announcer(Protocol):
-    """Posts events; see `kube.publish.Publisher`."""
+    """Posts events; see `kube.event_publisher.Publisher`."""
 
     def publish(self, model: Mapping[str, Any], event: EventFact) -> None:
         """Post an event about a model."""
@@ -113,7 +113,7 @@ class Samples(Protocol):
 
 
 class Readings(Protocol):
-    """Numbers in Prometheus; see `sources.prometheus`. All reads are of memory."""
+    """Numbers in Prometheus; see `prometheus.signal_reader`. All reads are of memory."""
 
     def readings(self, key: Key, signals: Sequence[SignalSpec]) -> tuple[Reading, ...]:
         """What is known of a model's signals now, in their order."""
@@ -121,7 +121,7 @@ class Readings(Protocol):
 
 
 class Past(Protocol):
-    """What was before this leader; see `sources.past`."""
+    """What was before this leader; see `prometheus.past_arrivals`."""
 
     def read(self, wishes: Sequence[Wish], now_seconds: float) -> Mapping[Key, Told]:
         """What is known of these models, of those only of which anything is. Blocking.
@@ -132,7 +132,7 @@ class Past(Protocol):
 
 
 class Gateways(Samples, Protocol):
-    """What the gateways tell; see `sources.gateway`. All reads are of memory."""
+    """What the gateways tell; see `link.link_client`. All reads are of memory."""
 
     def acknowledgements(self, key: str) -> Mapping[str, RouteAcknowledgement | None]:
         """What each gateway has in effect for a model."""

@@ -1,31 +1,21 @@
-"""Everything that is known about one model at one moment: the input of `core.decide`.
+"""Everything that is known about one model at one moment: the input of `model.decide`.
 
-Made by `engine.observe` from the stores and the ledger, and by the builders of the tests. Must
+Made by `model.observe` from the stores and the ledger, and by the builders of the tests. Must
 never hold a raw Kubernetes object that the decision would have to parse.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from modelfleet.api.mlmodel import MLModelSpec
-from modelfleet.api.status import MLModelStatus
-from modelfleet.api.version import MLModelVersionSpec
+from modelfleet.api.mlmodelstatus import MLModelStatus
+from modelfleet.api.mlmodelversion import MLModelVersionSpec
+from modelfleet.facts.identity import Key
+from modelfleet.facts.readings import Reading
 from modelfleet.facts.scaling import Ask, Grant
-from modelfleet.facts.signal import Reading
 from modelfleet.facts.traffic import RouteAcknowledgement
-
-
-class Key(NamedTuple):
-    """Namespace and name of a model."""
-
-    namespace: str
-    name: str
-
-    def __str__(self) -> str:
-        """`namespace/name`."""
-        return f"{self.namespace}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""Plan: all that one turn will do for one model. The output of `core.decide`.
+"""Plan: all that one turn will do for one model. The output of `model.decide`.
 
-Applied by `engine.turn` in the order of the fields; every step is idempotent, so a turn that was
+Applied by `model.turn` in the order of the fields; every step is idempotent, so a turn that was
 cut anywhere is simply made again.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from modelfleet.api.status import MLModelStatus
+from modelfleet.api.mlmodelstatus import MLModelStatus
 
 
 @dataclass(frozen=True, slots=True)

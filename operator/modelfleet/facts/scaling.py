@@ -2,10 +2,17 @@
 
 from dataclasses import dataclass, field
 
-from modelfleet.facts.signal import Reading, SignalSpec
+from modelfleet.facts.readings import Reading, SignalSpec
 
 DEFAULT_WAIT_SECONDS = 1.0
 LONGEST_WITHOUT_PROMISE_SECONDS = 3600.0
+
+
+CONCURRENCY_LEVELS = (
+    *(1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64),
+    *(96, 128, 192, 256, 384, 512, 768, 1024),
+)
+"""Requests at once in a replica, about a factor of 1.4 apart."""
 
 
 @dataclass(frozen=True, slots=True)

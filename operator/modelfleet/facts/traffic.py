@@ -1,6 +1,6 @@
 """What the gateways saw and acknowledged, as values.
 
-Made by `sources.gateway` from the agents' streams (and by the simulator), read by the tick and by
+Made by `link.link_client` from the agents' streams (and by the simulator), read by the tick and by
 `core`. Unknown is a value: an absent entry never becomes 0.
 """
 

@@ -19,24 +19,24 @@ from aiohttp import web
 
 from modelfleet.api import names
 from modelfleet.facts.traffic import GatewaySample
-from modelfleet.gateway import naming
-from modelfleet.gateway.accesslog import AccessLog
-from modelfleet.gateway.admin import EnvoyAdmin
-from modelfleet.gateway.admission import Admission, Prober
-from modelfleet.gateway.board import Board
-from modelfleet.gateway.configuration import Configuration
-from modelfleet.gateway.discovery import Discovery
-from modelfleet.gateway.fairness import Shares
-from modelfleet.gateway.fleet import Fleet, Name
-from modelfleet.gateway.health import Health, TrafficCollector
-from modelfleet.gateway.holder import Clocks, Holder
-from modelfleet.gateway.limits import Limits
-from modelfleet.gateway.link import LinkServer
-from modelfleet.gateway.order import PushOrder
-from modelfleet.gateway.probe import HttpProber
-from modelfleet.gateway.traffic import Traffic
-from modelfleet.gateway.view import GatewaySite
-from modelfleet.gateway.wanted import Wanted
+from modelfleet.gateway import envoy_names
+from modelfleet.gateway.admission.admission import Admission, Prober
+from modelfleet.gateway.admission.http_probe import HttpProber
+from modelfleet.gateway.agent_health import Health, TrafficCollector
+from modelfleet.gateway.bounds.fairness import Shares
+from modelfleet.gateway.bounds.limits import Limits
+from modelfleet.gateway.envoy_admin import EnvoyAdmin
+from modelfleet.gateway.requests.access_log import AccessLog
+from modelfleet.gateway.requests.counters import Traffic
+from modelfleet.gateway.requests.holder import Clocks, Holder
+from modelfleet.gateway.watched.models import Fleet, Name
+from modelfleet.gateway.watched.view import GatewaySite
+from modelfleet.gateway.xds.controller import Configuration
+from modelfleet.gateway.xds.desired import Wanted
+from modelfleet.gateway.xds.push_order import PushOrder
+from modelfleet.gateway.xds.stream import Discovery
+from modelfleet.link.feed import Board
+from modelfleet.link.link_server import LinkServer
 
 log = structlog.get_logger()
 
@@ -121,7 +121,7 @@ class Agent:
         self._discovery = Discovery(
             self.configuration.wanted, self.configuration, self._parts.new_order
         )
-        self.admin = EnvoyAdmin(str(config.run_dir / naming.ADMIN_SOCKET))
+        self.admin = EnvoyAdmin(str(config.run_dir / envoy_names.ADMIN_SOCKET))
         self._is_synced = False
         self._is_stopping = False
         self._listens = False
@@ -227,7 +227,7 @@ class Agent:
         return LinkServer(self.board, config.link_dir, config.address, config.link_port)
 
     async def _serve_envoy(self, stack: contextlib.AsyncExitStack) -> None:
-        path = self.config.run_dir / naming.DISCOVERY_SOCKET
+        path = self.config.run_dir / envoy_names.DISCOVERY_SOCKET
         await asyncio.to_thread(path.unlink, missing_ok=True)
         server = grpc.aio.server()
         self._discovery.register(server)
@@ -302,7 +302,7 @@ class Agent:
                 continue
             self.traffic.reconcile(
                 {
-                    (naming.model_key(namespace, seen[0]), version, endpoint): number
+                    (envoy_names.model_key(namespace, seen[0]), version, endpoint): number
                     for (namespace, version, endpoint), number in found.items()
                     if (seen := self.fleet.version((namespace, version))) is not None
                 }

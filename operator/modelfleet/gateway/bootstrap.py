@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelfleet.api import names
-from modelfleet.gateway import naming
+from modelfleet.gateway import envoy_names
 
 _T = "type.googleapis.com/"
 _HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
@@ -31,7 +31,9 @@ def bootstrap(node_id: str, run_dir: str, listening: Listening | None = None) ->
     at = listening or Listening()
     content: dict[str, Any] = {
         "node": {"id": node_id, "cluster": names.GATEWAY_NAME},
-        "admin": {"address": {"pipe": {"path": f"{run_dir}/{naming.ADMIN_SOCKET}", "mode": 0o660}}},
+        "admin": {
+            "address": {"pipe": {"path": f"{run_dir}/{envoy_names.ADMIN_SOCKET}", "mode": 0o660}}
+        },
         "dynamic_resources": {
             "ads_config": {
                 "api_type": "DELTA_GRPC",
@@ -40,7 +42,7 @@ def bootstrap(node_id: str, run_dir: str, listening: Listening | None = None) ->
                 "grpc_services": [
                     {
                         "envoy_grpc": {
-                            "cluster_name": naming.AGENT_CLUSTER,
+                            "cluster_name": envoy_names.AGENT_CLUSTER,
                             "retry_policy": {
                                 "retry_back_off": {"base_interval": "0.1s", "max_interval": "1s"}
                             },
@@ -51,10 +53,10 @@ def bootstrap(node_id: str, run_dir: str, listening: Listening | None = None) ->
             "cds_config": _ads(),
         },
         "static_resources": {
-            "clusters": [_agent(f"{run_dir}/{naming.DISCOVERY_SOCKET}")],
+            "clusters": [_agent(f"{run_dir}/{envoy_names.DISCOVERY_SOCKET}")],
             "listeners": [
-                _listener(naming.ROUTES_CLUSTER, at.address, at.cluster_port),
-                _listener(naming.ROUTES_EXTERNAL, at.address, at.external_port),
+                _listener(envoy_names.ROUTES_CLUSTER, at.address, at.cluster_port),
+                _listener(envoy_names.ROUTES_EXTERNAL, at.address, at.external_port),
             ],
         },
     }
@@ -72,7 +74,7 @@ def _ads() -> dict[str, Any]:
 
 def _agent(socket: str) -> dict[str, Any]:
     return {
-        "name": naming.AGENT_CLUSTER,
+        "name": envoy_names.AGENT_CLUSTER,
         "type": "STATIC",
         "connect_timeout": "1s",
         "typed_extension_protocol_options": {
@@ -82,7 +84,7 @@ def _agent(socket: str) -> dict[str, Any]:
             }
         },
         "load_assignment": {
-            "cluster_name": naming.AGENT_CLUSTER,
+            "cluster_name": envoy_names.AGENT_CLUSTER,
             "endpoints": [
                 {"lb_endpoints": [{"endpoint": {"address": {"pipe": {"path": socket}}}}]}
             ],
@@ -100,7 +102,7 @@ def _access_log(*headers: str) -> dict[str, Any]:
                 "log_name": "requests",
                 "transport_api_version": "V3",
                 "buffer_flush_interval": "0.05s",
-                "grpc_service": {"envoy_grpc": {"cluster_name": naming.AGENT_CLUSTER}},
+                "grpc_service": {"envoy_grpc": {"cluster_name": envoy_names.AGENT_CLUSTER}},
             },
         },
     }
@@ -111,7 +113,9 @@ def _listener(routes: str, address: str, port: int) -> dict[str, Any]:
         "@type": _T + _ROUTER,
         "suppress_envoy_headers": True,
         "upstream_log": [
-            _access_log(naming.HEADER_VERSION, naming.HEADER_STREAM, naming.HEADER_ATTEMPT)
+            _access_log(
+                envoy_names.HEADER_VERSION, envoy_names.HEADER_STREAM, envoy_names.HEADER_ATTEMPT
+            )
         ],
         "upstream_log_options": {"flush_upstream_log_on_upstream_stream": True},
     }
@@ -133,10 +137,10 @@ def _listener(routes: str, address: str, port: int) -> dict[str, Any]:
         "request_headers_timeout": "30s",
         "rds": {"route_config_name": routes, "config_source": _ads()},
         "local_reply_config": _refusal(),
-        "access_log": [_access_log(naming.HEADER_VERSION)],
+        "access_log": [_access_log(envoy_names.HEADER_VERSION)],
         "http_filters": [
             # Without a bucket of a virtual host it lets everything pass.
-            {"name": naming.SHARE_FILTER, "typed_config": _sharing()},
+            {"name": envoy_names.SHARE_FILTER, "typed_config": _sharing()},
             {"name": "envoy.filters.http.router", "typed_config": router},
         ],
     }
@@ -157,12 +161,12 @@ def _listener(routes: str, address: str, port: int) -> dict[str, Any]:
 
 
 def _sharing() -> dict[str, Any]:
-    return {"@type": _T + naming.SHARE_TYPE, "stat_prefix": "share"}
+    return {"@type": _T + envoy_names.SHARE_TYPE, "stat_prefix": "share"}
 
 
 def _refusal() -> dict[str, Any]:
     """The answer to a request above the bound of what may be under way (UO) or a share (RL)."""
-    seconds = {"key": "retry-after", "value": str(naming.RETRY_AFTER_SECONDS)}
+    seconds = {"key": "retry-after", "value": str(envoy_names.RETRY_AFTER_SECONDS)}
     return {
         "mappers": [
             {
@@ -171,7 +175,7 @@ def _refusal() -> dict[str, Any]:
                     {"header": seconds, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
                 ],
                 "body_format_override": {
-                    "json_format": {"error": naming.OVERLOADED, "model": "%ROUTE_NAME%"}
+                    "json_format": {"error": envoy_names.OVERLOADED, "model": "%ROUTE_NAME%"}
                 },
             }
         ]

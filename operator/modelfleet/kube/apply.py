@@ -1,6 +1,6 @@
 """Applies the parts of a plan, each by the one request that fits it.
 
-Called by `engine.turn`. What comes back goes into the store at once. Must never adopt an object
+Called by `model.turn`. What comes back goes into the store at once. Must never adopt an object
 that is not ours, and never write while the Lease is not held.
 """
 
@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from modelfleet.api import names
-from modelfleet.api.status import MLModelStatus
+from modelfleet.api.mlmodelstatus import MLModelStatus
 from modelfleet.build.metadata import is_owned
 from modelfleet.errors import Gone, NameTaken, Transient
-from modelfleet.facts.model import Key
+from modelfleet.facts.identity import Key
 from modelfleet.facts.plan import (
     Create,
     Delete,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from modelfleet.api import names
-from modelfleet.facts.model import Key
+from modelfleet.facts.identity import Key
 
 Json = dict[str, Any]
 _REMEMBERED_GONE = 2000

@@ -1,7 +1,7 @@
 """The HTTP side of the model server.
 
-Built by `server.command`. The event loop only moves bytes: loading and inference run in worker
-threads, so health answers stay quick under load.
+Built by `server.serve_command`. The event loop only moves bytes: loading and inference run in
+worker threads, so health answers stay quick under load.
 """
 
 import asyncio
@@ -23,9 +23,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from modelfleet import __version__
-from modelfleet.server import observe
-from modelfleet.server.model import Array, NotAModelError, OnnxModel
-from modelfleet.server.protocol import RequestError, TensorSpec, inputs_of, outputs_of
+from modelfleet.server import request_metrics
+from modelfleet.server.onnx_model import Array, NotAModelError, OnnxModel
+from modelfleet.server.open_inference import RequestError, TensorSpec, inputs_of, outputs_of
 
 _JSON = "application/json"
 
@@ -63,7 +63,7 @@ class ModelServer:
             self._on_failure(error)
             return
         _give_back()
-        observe.LOAD_SECONDS.observe(time.perf_counter() - started)
+        request_metrics.LOAD_SECONDS.observe(time.perf_counter() - started)
 
     async def ready(self, _: Request) -> Response:
         """200 once the model is loaded."""
@@ -105,7 +105,7 @@ class ModelServer:
         if unknown is not None:
             return unknown
         response = await self._infer(request)
-        observe.REQUESTS.labels(str(response.status_code)).inc()
+        request_metrics.REQUESTS.labels(str(response.status_code)).inc()
         return response
 
     async def _infer(self, request: Request) -> Response:
@@ -144,10 +144,10 @@ class ModelServer:
     ) -> list[tuple[TensorSpec, Array]]:
         def work() -> list[tuple[TensorSpec, Array]]:
             started = time.perf_counter()
-            observe.WAIT_SECONDS.observe(started - came)
+            request_metrics.WAIT_SECONDS.observe(started - came)
             outputs = model.infer(inputs)
-            observe.INFERENCE_SECONDS.observe(time.perf_counter() - started)
-            observe.observe_outputs(outputs)
+            request_metrics.INFERENCE_SECONDS.observe(time.perf_counter() - started)
+            request_metrics.observe_outputs(outputs)
             return outputs
 
         return await asyncio.get_running_loop().run_in_executor(self._workers, work)

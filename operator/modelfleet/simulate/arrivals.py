@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from modelfleet.simulate.service import DAY_SECONDS, Service
+from modelfleet.simulate.simulated_service import DAY_SECONDS, Service
 from modelfleet.simulate.trace import Floats, Trace
 
 STARTUPS = 4096

@@ -15,7 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from modelfleet.simulate.bench import Note
+from modelfleet.simulate.comparison import Note
 
 T = TypeVar("T")
 POLL_SECONDS = 0.2

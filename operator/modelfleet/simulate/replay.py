@@ -1,7 +1,7 @@
 """What the shipped policy would have done with the traffic of a trace.
 
 Called by `modelfleet simulate`. The trace may come from a file or from Prometheus. Must
-never compare: that is `bench`.
+never compare: that is `comparison`.
 """
 
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelfleet.simulate.arrivals import draw
+from modelfleet.simulate.engines.state import MINUTE
 from modelfleet.simulate.run import run_fleet
 from modelfleet.simulate.score import Score, scored_minutes
-from modelfleet.simulate.service import Service
-from modelfleet.simulate.shipped import ShippedScaler
-from modelfleet.simulate.state import MINUTE
+from modelfleet.simulate.shipped_scaler import ShippedScaler
+from modelfleet.simulate.simulated_service import Service
 from modelfleet.simulate.trace import Floats, Trace
 from modelfleet.simulate.world import World
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from modelfleet.simulate.bench import Case, Draw, Outcome
+from modelfleet.simulate.comparison import Case, Draw, Outcome
 from modelfleet.simulate.score import Score
-from modelfleet.simulate.service import DAY_SECONDS
+from modelfleet.simulate.simulated_service import DAY_SECONDS
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from modelfleet.simulate.service import DAY_SECONDS
-from modelfleet.simulate.state import BILLED, COLD, MINUTE, PEAK, REVERSALS, STARTS, State
+from modelfleet.simulate.engines.state import BILLED, COLD, MINUTE, PEAK, REVERSALS, STARTS, State
+from modelfleet.simulate.simulated_service import DAY_SECONDS
 from modelfleet.simulate.trace import Trace, gaps
 
 BAD_MINUTE_SHARE = 0.01

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from modelfleet.simulate.service import DAY_SECONDS
+from modelfleet.simulate.simulated_service import DAY_SECONDS
 
 Floats = NDArray[np.float64]
 

@@ -8,12 +8,9 @@ import operator
 import numpy as np
 from numpy.typing import NDArray
 
-from modelfleet.simulate import batch_engine, slots_engine
 from modelfleet.simulate.arrivals import Arrivals
-from modelfleet.simulate.scaler import Observation
-from modelfleet.simulate.score import Score, score
-from modelfleet.simulate.service import Service
-from modelfleet.simulate.state import (
+from modelfleet.simulate.engines import batch_engine, slots_engine
+from modelfleet.simulate.engines.state import (
     BILLED,
     FIGURES,
     MINUTE,
@@ -25,6 +22,9 @@ from modelfleet.simulate.state import (
     create,
     scale,
 )
+from modelfleet.simulate.scaler import Observation
+from modelfleet.simulate.score import Score, score
+from modelfleet.simulate.simulated_service import Service
 from modelfleet.simulate.trace import Floats
 
 __all__ = ["Observation", "Service", "World"]

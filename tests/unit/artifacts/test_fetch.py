@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import pytest
 
-from modelfleet.artifacts import command
+from modelfleet.artifacts import fetch_command
 from modelfleet.artifacts.base import FetchError
 
 CONTENT = b"0123456789" * 1000
@@ -70,11 +70,11 @@ def server() -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(command, "_PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(fetch_command, "_PAUSES", (0.01, 0.01))
 
 
 def run(tmp_path: Path, capsys, *arguments: str) -> tuple[int, dict]:
-    code = command.fetch(
+    code = fetch_command.fetch(
         [*arguments, "--root", str(tmp_path), "--target", str(tmp_path / "model.onnx")]
     )
     return code, json.loads(capsys.readouterr().err.strip().splitlines()[-1])
@@ -133,11 +133,11 @@ def test_other_schemes_are_refused(tmp_path, capsys, uri):
 @pytest.mark.parametrize("name", ["../out", "a/../../out", "/etc/out"])
 def test_no_name_leaves_the_folder(tmp_path, name):
     with pytest.raises(FetchError, match="must lie below"):
-        command.safe_target(tmp_path / "model" / name, tmp_path / "model")
+        fetch_command.safe_target(tmp_path / "model" / name, tmp_path / "model")
 
 
 def test_link_out_of_the_folder_is_no_way_out(tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "link").symlink_to(tmp_path)
     with pytest.raises(FetchError, match="must lie below"):
-        command.safe_target(tmp_path / "model" / "link" / "x", tmp_path / "model")
+        fetch_command.safe_target(tmp_path / "model" / "link" / "x", tmp_path / "model")

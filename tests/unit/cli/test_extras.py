@@ -30,26 +30,27 @@ sys.meta_path.insert(0, Refusing())
 EXPLAIN = """
 from datetime import UTC, datetime
 from kubernetes import client, config
-from modelfleet.cli import explain, prometheus
+from modelfleet.cli.support import prometheus_series
+from modelfleet.cli.verbs import explain
 work = {"name": "work", "start": "0 8 * * *", "end": "0 18 * * *", "timezone": "Europe/Berlin"}
 spec = {"scaling": {"schedules": [{**work, "minReplicas": 2}]}}
 scaling = {"want": 2, "granted": 2, "ready": 2}
 model = {"metadata": {"namespace": "a", "name": "b"}, "spec": spec, "status": {"scaling": scaling}}
 assert "2 to 10 allowed" in explain.lines(model, datetime(2026, 3, 2, 12, tzinfo=UTC))[1]
-prometheus.server_at("http://127.0.0.1:1")
+prometheus_series.server_at("http://127.0.0.1:1")
 """
 EXPLAIN_PLOT = """
 import numpy as np
-from modelfleet.cli import decisions, picture, prometheus
-columns = dict.fromkeys((*decisions._TERMS, *decisions._STATES, *decisions._SINGLE), np.ones(9))
-made = decisions.Decisions("a/b", prometheus.Span(0, 80, 10), columns)
-picture.draw(made, sys.argv[2] + "/o.png")
+from modelfleet.cli.support import decision_history, decision_picture, prometheus_series
+columns = dict.fromkeys((*decision_history._TERMS, *decision_history._STATES, *decision_history._SINGLE), np.ones(9))
+made = decision_history.Decisions("a/b", prometheus_series.Span(0, 80, 10), columns)
+decision_picture.draw(made, sys.argv[2] + "/o.png")
 """
 RUN = """
 from pathlib import Path
-from modelfleet.cli.bench import bench
-from modelfleet.cli.simulate import simulate
-from modelfleet.cli import traffic
+from modelfleet.cli.verbs.bench import bench
+from modelfleet.cli.verbs.simulate import simulate
+from modelfleet.cli.support import trace_from_prometheus
 trace = Path(sys.argv[2], "t.csv")
 trace.write_text("t_seconds,requests_per_second\\n" + "".join(f"{5 * n},2\\n" for n in range(60)))
 service = "--startup-seconds 5 --wait-seconds 2 --slots 4 --service-seconds 1".split()

@@ -1,6 +1,6 @@
 """What was learned of the policy goes whole into the status of one version, alone."""
 
-from modelfleet.facts.model import Key
+from modelfleet.facts.identity import Key
 from modelfleet.facts.plan import PolicyLearned
 from modelfleet.kube.apply import Applier
 from modelfleet.kube.store import Store

@@ -2,7 +2,7 @@
 
 import pytest
 
-from modelfleet.facts.model import Key
+from modelfleet.facts.identity import Key
 from modelfleet.kube.store import Store
 
 KEY = Key("ns", "digits")

@@ -14,8 +14,8 @@ from starlette.testclient import TestClient
 
 from modelfleet.server import app
 from modelfleet.server.app import ModelServer, ServerConfig
-from modelfleet.server.model import NotAModelError, OnnxModel
-from modelfleet.server.protocol import TensorSpec, inputs_of
+from modelfleet.server.onnx_model import NotAModelError, OnnxModel
+from modelfleet.server.open_inference import TensorSpec, inputs_of
 
 
 def double(path: Path) -> Path:

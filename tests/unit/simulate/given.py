@@ -4,7 +4,7 @@ import numpy as np
 
 from modelfleet.simulate.arrivals import Arrivals
 from modelfleet.simulate.scaler import Observation
-from modelfleet.simulate.service import Service
+from modelfleet.simulate.simulated_service import Service
 from modelfleet.simulate.world import World
 
 SERVICE = Service(startup_seconds=10, wait_seconds=2, slots=2, service_seconds=1, service_cv=0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from modelfleet.simulate.arrivals import draw, lognormal
-from modelfleet.simulate.service import Service
+from modelfleet.simulate.simulated_service import Service
 from modelfleet.simulate.trace import Trace
 
 SERVICE = Service(60, 2, 4, 1.75)

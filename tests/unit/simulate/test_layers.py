@@ -8,8 +8,13 @@ import pytest
 import modelfleet.simulate
 
 ROOT = Path(modelfleet.simulate.__file__).parent
-SEAMS = {"shipped.py", "replay.py"}
-POLICY = ("modelfleet.core", "modelfleet.engine", "modelfleet.signals", "modelfleet.sources")
+SEAMS = {"shipped_scaler.py", "replay.py"}
+POLICY = (
+    "modelfleet.core",
+    "modelfleet.engine",
+    "modelfleet.catalog",
+    "modelfleet.prometheus",
+)
 FILES = sorted(ROOT.rglob("*.py"))
 
 
@@ -26,7 +31,7 @@ def test_only_the_seam_reaches_the_engine(path):
 
 
 def test_the_seam_drives_the_shipped_tick():
-    assert "modelfleet.engine.tick" in imports(ROOT / "shipped.py")
+    assert "modelfleet.engine.scaling.tick" in imports(ROOT / "shipped_scaler.py")
 
 
 def test_numba_is_imported_in_one_place():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from modelfleet.simulate.arrivals import Arrivals
-from modelfleet.simulate.service import Batch, Service, batch_service
+from modelfleet.simulate.simulated_service import Batch, Service, batch_service
 from modelfleet.simulate.world import World
 from tests.unit.simulate.given import a_world
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from modelfleet.simulate.scaler import Scaler
-from modelfleet.simulate.service import Service
+from modelfleet.simulate.simulated_service import Service
 
 TARGETS = (*(round(0.1 * tenths, 1) for tenths in range(2, 10)), 0.95, 1.0)
 """Targets of every peer's grid, shares of what a replica can do; some peers' default is all."""

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelfleet.simulate.arrivals import Arrivals
-from modelfleet.simulate.compiled import compiled
-from modelfleet.simulate.service import Service
+from modelfleet.simulate.engines.compiled import compiled
+from modelfleet.simulate.simulated_service import Service
 from modelfleet.simulate.trace import Floats
 
 BETAS = np.round(np.arange(-3.0, 6.01, 0.05), 2)

@@ -9,7 +9,7 @@ from collections import deque
 
 from modelfleet.simulate.baselines.base import DEFAULT, Peer, Setting, settings
 from modelfleet.simulate.scaler import Observation
-from modelfleet.simulate.service import Service
+from modelfleet.simulate.simulated_service import Service
 
 TOLERANCE = 0.1
 TICK_SECONDS = 15.0

@@ -16,7 +16,7 @@ from modelfleet.simulate.baselines.hpa import (
     average_value,
 )
 from modelfleet.simulate.scaler import Observation
-from modelfleet.simulate.service import Service
+from modelfleet.simulate.simulated_service import Service
 
 POLL_SECONDS = 30.0
 COOLDOWN_SECONDS = 300.0

@@ -9,7 +9,7 @@ from collections import deque
 
 from modelfleet.simulate.baselines.base import DEFAULT, Peer, Setting, settings
 from modelfleet.simulate.scaler import Observation
-from modelfleet.simulate.service import Service
+from modelfleet.simulate.simulated_service import Service
 
 TICK_SECONDS = 2.0
 STABLE_SECONDS = 60.0

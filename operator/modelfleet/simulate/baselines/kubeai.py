@@ -8,7 +8,7 @@ from collections import deque
 
 from modelfleet.simulate.baselines.base import DEFAULT, Peer, Setting, settings
 from modelfleet.simulate.scaler import Observation
-from modelfleet.simulate.service import Service
+from modelfleet.simulate.simulated_service import Service
 
 TICK_SECONDS = 10.0
 SAMPLES = 60

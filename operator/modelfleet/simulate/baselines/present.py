@@ -8,7 +8,7 @@ from collections import deque
 
 from modelfleet.simulate.baselines.base import Peer, Setting
 from modelfleet.simulate.scaler import Observation
-from modelfleet.simulate.service import Service
+from modelfleet.simulate.simulated_service import Service
 
 TICK_SECONDS = 5.0
 MEAN_TICKS = 6

@@ -3,7 +3,7 @@
 import pytest
 
 from modelfleet.simulate.baselines.hpa import Behavior, Hpa, average_value, per_pod
-from modelfleet.simulate.service import Service
+from modelfleet.simulate.simulated_service import Service
 from tests.unit.simulate.given import seen
 
 SERVICE = Service(120, 5, 8, 6)

@@ -3,7 +3,7 @@
 import pytest
 
 from modelfleet.simulate.baselines.keda import PEER, Keda
-from modelfleet.simulate.service import Service
+from modelfleet.simulate.simulated_service import Service
 from tests.unit.simulate.given import seen
 
 SERVICE = Service(60, 5, 8, 4)

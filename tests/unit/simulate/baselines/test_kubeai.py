@@ -1,7 +1,7 @@
 """KubeAI by hand; one replica holds eight requests."""
 
 from modelfleet.simulate.baselines.kubeai import KubeAI
-from modelfleet.simulate.service import Service
+from modelfleet.simulate.simulated_service import Service
 from tests.unit.simulate.given import seen
 
 SERVICE = Service(60, 5, 8, 4)

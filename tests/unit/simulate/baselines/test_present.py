@@ -1,7 +1,7 @@
 """Always 70 % of the present demand."""
 
 from modelfleet.simulate.baselines.present import Present
-from modelfleet.simulate.service import Service
+from modelfleet.simulate.simulated_service import Service
 from tests.unit.simulate.given import seen
 
 SERVICE = Service(60, 5, 8, 4)

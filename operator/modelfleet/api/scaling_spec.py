@@ -1,0 +1,133 @@
+"""The scaling part of an MLModel: bounds, signals, schedules, parking.
+
+Used by `mlmodel`, where the rest of the spec stands. What of it only the controller can judge (cron
+and time zones) `model.validation` looks at.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from modelfleet.api.base import ApiObject, Cron, DnsLabel, Target, map_list, validations
+
+
+class Hold(ApiObject):
+    """Bounds on parking requests while no replica can answer."""
+
+    max_seconds: Annotated[int, Field(ge=1, le=600)] = 50
+    """Longest time a request is parked; then 503 with Retry-After."""
+    max_requests: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    """Most requests parked at once in each gateway; then 503 with Retry-After."""
+
+
+class Overload(ApiObject):
+    """What happens to requests that come faster than the replicas can answer them."""
+
+    max_wait_seconds: Annotated[int, Field(ge=1, le=600)] | None = None
+    """Longest wait behind others; beyond it 503 with Retry-After (docs/concepts/overload.md)."""
+
+
+class Signal(ApiObject):
+    """A number in Prometheus that replicas follow; the largest demand of all signals counts."""
+
+    name: Annotated[DnsLabel, Field(min_length=1)]
+    """Name of the signal, for explanations."""
+    query: Annotated[str, Field(min_length=1, max_length=2048)] | None = None
+    """PromQL that gives one number; a result of several series must be joined, as by `sum()`."""
+    metric: Literal["QueueDepth", "Tokens", "Concurrency", "Requests"] | None = None
+    """Of the model's own servers: waiting requests, tokens/s, requests under way, requests/s."""
+    target: Target
+    """Value that one replica carries, above 0, such as `4` or `500m`."""
+
+
+SIGNAL_RULES = (
+    (
+        "has(self.query) != has(self.metric)",
+        "scaling.signals: exactly one of query and metric must be set",
+    ),
+    (
+        (
+            "type(self.target) == string ? isQuantity(self.target)"
+            " && quantity(self.target).isGreaterThan(quantity('0')) : self.target > 0"
+        ),
+        "scaling.signals.target must be above 0, such as 4 or '500m'",
+    ),
+)
+
+
+class Schedule(ApiObject):
+    """A window that comes back, in which other bounds hold."""
+
+    name: Annotated[DnsLabel, Field(min_length=1)]
+    """Name of the window, for explanations."""
+    start: Cron
+    """When it opens: cron with five fields, such as `0 8 * * MON-FRI`."""
+    end: Cron
+    """When it closes: cron with five fields."""
+    timezone: Annotated[str, Field(min_length=1, max_length=64)] = "UTC"
+    """Time zone of `start` and `end` by its IANA name, such as `Europe/Berlin`."""
+    min_replicas: Annotated[int, Field(ge=0, le=1000)]
+    """`minReplicas` while it is open."""
+    max_replicas: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """`maxReplicas` while it is open; absent keeps that of `scaling`."""
+
+
+SCHEDULE_RULES = (
+    (
+        "self.start != self.end",
+        "scaling.schedules.end must differ from start: the window would never be open",
+    ),
+    (
+        "!has(self.maxReplicas) || self.minReplicas <= self.maxReplicas",
+        "scaling.schedules.minReplicas must be at most maxReplicas of the same window",
+    ),
+)
+SCALING_RULES = (
+    (
+        "self.minReplicas <= self.maxReplicas",
+        "scaling.minReplicas must be at most scaling.maxReplicas",
+    ),
+    (
+        (
+            "!has(self.schedules) || self.schedules.all(s, has(s.maxReplicas)"
+            " || s.minReplicas <= self.maxReplicas)"
+        ),
+        (
+            "scaling.schedules.minReplicas must be at most scaling.maxReplicas, or the window must"
+            " set maxReplicas itself"
+        ),
+    ),
+)
+
+
+class Scaling(ApiObject):
+    """Bounds of the autoscaler, and what it follows beside the measured traffic."""
+
+    min_replicas: Annotated[int, Field(ge=0, le=1000)] = 1
+    """Never fewer; 0 allows zero replicas while idle."""
+    max_replicas: Annotated[int, Field(ge=1, le=1000)] = 10
+    """Never more."""
+    concurrency_per_replica: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Requests that one replica answers at once; a hint (operator's default)."""
+    mode: Literal["Auto", "Recommend", "Off"] = "Auto"
+    """Auto: replicas follow. Recommend: only `status.scaling.want` does. Off: neither."""
+    hold: Hold = Hold()
+    """Parking of requests."""
+    overload: Overload = Overload()
+    """Bounded waiting while the replicas are too few."""
+    signals: (
+        Annotated[
+            list[Annotated[Signal, Field(json_schema_extra=validations(*SIGNAL_RULES))]],
+            Field(max_length=8, json_schema_extra=map_list("name")),
+        ]
+        | None
+    ) = None
+    """Numbers in Prometheus to follow beside the traffic."""
+    schedules: (
+        Annotated[
+            list[Annotated[Schedule, Field(json_schema_extra=validations(*SCHEDULE_RULES))]],
+            Field(max_length=16, json_schema_extra=map_list("name")),
+        ]
+        | None
+    ) = None
+    """Windows with other bounds; while several are open, the highest minimum and lowest maximum."""

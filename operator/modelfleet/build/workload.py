@@ -1,0 +1,87 @@
+"""Deployment and Services of a model, from versions that are frozen already.
+
+Called by `model.wanted_objects`. Must never put `replicas` into a manifest meant for server-side
+apply: replicas go by their own request, and an apply without them would start one pod.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from modelfleet.api import names
+from modelfleet.api.mlmodelversion import MLModelVersionSpec
+from modelfleet.build.metadata import labels, owned_by_model
+from modelfleet.build.pod import resolve_pod_spec
+from modelfleet.facts.identity import Key
+from modelfleet.facts.model import Defaults
+
+
+def deployment(
+    key: Key, uid: str, version: str, template: Mapping[str, Any], startup_seconds: int
+) -> dict[str, Any]:
+    """Deployment of one version, without replicas."""
+    selector = {**labels(key.name, version), names.LABEL_ROLE: names.ROLE_REPLICA}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": owned_by_model(key, uid, version, version),
+        "spec": {
+            "selector": {"matchLabels": selector},
+            "template": dict(template),
+            "revisionHistoryLimit": 0,
+            "progressDeadlineSeconds": startup_seconds + 60,
+            "strategy": {
+                "type": "RollingUpdate",
+                "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+            },
+        },
+    }
+
+
+def version_service(key: Key, uid: str, version: str, spec: MLModelVersionSpec) -> dict[str, Any]:
+    """Headless Service whose EndpointSlices the gateways read; drained pods fall out of it."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": owned_by_model(key, uid, version, version),
+        "spec": {
+            "clusterIP": "None",
+            "selector": {
+                **labels(key.name, version),
+                names.LABEL_ROLE: names.ROLE_REPLICA,
+                names.LABEL_IN_SERVICE: names.IN_SERVICE,
+            },
+            "ports": [
+                {
+                    "name": "serve",
+                    "port": spec.port,
+                    "targetPort": spec.port,
+                    "protocol": "TCP",
+                }
+            ],
+        },
+    }
+
+
+def model_service(key: Key, uid: str, defaults: Defaults) -> dict[str, Any]:
+    """Service of the model's own name: an alias of the gateway, so that clients need no port."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": owned_by_model(key, uid, key.name),
+        "spec": {"type": "ExternalName", "externalName": defaults.gateway_host},
+    }
+
+
+def resolve_pod(
+    key: Key, uid: str, source: str, *, uri: str, digest: str | None, defaults: Defaults
+) -> dict[str, Any]:
+    """One-shot pod that reports the digest of the artifact of a source."""
+    metadata = owned_by_model(key, uid, f"{key.name}-resolve-{source.rsplit('-', 1)[-1][:8]}")
+    metadata["labels"][names.LABEL_ROLE] = names.ROLE_RESOLVE
+    metadata["annotations"] = {names.ANNOTATION_SOURCE: source}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata,
+        "spec": resolve_pod_spec(uri, digest, defaults),
+    }

@@ -1,0 +1,1 @@
+"""Everything that a spec chooses by name: one folder a catalogue, one file a member."""

@@ -1,0 +1,19 @@
+"""The runtime catalogue. To add one: a file here, a line in RUNTIMES, a test beside the others."""
+
+from modelfleet.catalog.runtimes.base import PodShape, Runtime
+from modelfleet.catalog.runtimes.custom import CustomRuntime
+from modelfleet.catalog.runtimes.onnx import OnnxRuntime
+
+RUNTIMES: tuple[Runtime, ...] = (OnnxRuntime(), CustomRuntime())
+
+__all__ = ["RUNTIMES", "PodShape", "Runtime", "by_format", "by_name"]
+
+
+def by_name(name: str) -> Runtime | None:
+    """The runtime of that name, or None."""
+    return next((runtime for runtime in RUNTIMES if runtime.name == name), None)
+
+
+def by_format(artifact_format: str) -> Runtime | None:
+    """The first runtime that takes artifacts of that format, or None."""
+    return next((runtime for runtime in RUNTIMES if artifact_format in runtime.formats), None)

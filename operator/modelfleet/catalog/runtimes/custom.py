@@ -1,0 +1,27 @@
+"""Runtime `custom`: the user's own image, told how to be started and asked."""
+
+from modelfleet.api.mlmodel import MLModelSpec
+from modelfleet.catalog.runtimes.base import ARTIFACT_FOLDER, PodShape
+
+
+class CustomRuntime:
+    """Whatever the user's image runs; the artifact, if any, lies at `/model/artifact`."""
+
+    name = "custom"
+    formats: tuple[str, ...] = ()
+
+    def pod(self, model: str, spec: MLModelSpec, server_image: str) -> PodShape:  # noqa: ARG002 - the protocol's signature
+        """Container as the spec says; gRPC servers get no HTTP readiness path."""
+        runtime = spec.runtime
+        protocol = runtime.protocol or "HTTP1"
+        path = runtime.readiness_path or "/"
+        return PodShape(
+            image=runtime.image or "",
+            command=tuple(runtime.command or ()),
+            args=tuple(runtime.args or ()),
+            port=runtime.port or 8080,
+            protocol=protocol,
+            readiness_path=path if protocol == "HTTP1" else None,
+            artifact_file=f"{ARTIFACT_FOLDER}/artifact" if spec.model.uri else None,
+            probe_model=None,
+        )

@@ -1,0 +1,28 @@
+"""Runtime `onnx`: modelfleet's own server for ONNX models, Open Inference Protocol v2 over HTTP."""
+
+from modelfleet.api.mlmodel import MLModelSpec
+from modelfleet.catalog.runtimes.base import ARTIFACT_FOLDER, PodShape
+
+PORT = 8080
+
+
+class OnnxRuntime:
+    """`modelfleet serve` on the fetched artifact."""
+
+    name = "onnx"
+    formats = ("onnx",)
+
+    def pod(self, model: str, spec: MLModelSpec, server_image: str) -> PodShape:
+        """Container that loads the artifact and answers under the model's own name."""
+        file = f"{ARTIFACT_FOLDER}/model.onnx"
+        own_args = ("serve", "--name", model, "--file", file, "--port", str(PORT))
+        return PodShape(
+            image=spec.runtime.image or server_image,
+            command=(),
+            args=(*own_args, *(spec.runtime.args or ())),
+            port=PORT,
+            protocol="HTTP1",
+            readiness_path="/v2/health/ready",
+            artifact_file=file,
+            probe_model=model,
+        )

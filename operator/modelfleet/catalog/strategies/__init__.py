@@ -1,0 +1,13 @@
+"""The strategy catalogue. To add one: a file here, a line in STRATEGIES, a test beside it."""
+
+from modelfleet.catalog.strategies.base import RolloutFacts, Step, Strategy
+from modelfleet.catalog.strategies.rolling import RollingStrategy
+
+STRATEGIES: tuple[Strategy, ...] = (RollingStrategy(),)
+
+__all__ = ["STRATEGIES", "RolloutFacts", "Step", "Strategy", "by_name"]
+
+
+def by_name(name: str) -> Strategy:
+    """The strategy of that name; the schema admits no other."""
+    return next(strategy for strategy in STRATEGIES if strategy.name == name)

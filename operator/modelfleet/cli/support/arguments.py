@@ -1,0 +1,146 @@
+"""Arguments that `bench autoscale` and `simulate` share, and what they make of them.
+
+Read by both verbs. Must never import numba or numpy before it is known that they are needed.
+"""
+
+import argparse
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from modelfleet.simulate.simulated_service import Service
+
+MOST_PERCENT = 100
+
+
+class UsageError(Exception):
+    """What was asked for cannot be done; the message goes to the terminal."""
+
+
+def parser(verb: str, text: str) -> argparse.ArgumentParser:
+    """A parser with the arguments that describe trace and service."""
+    made = argparse.ArgumentParser(prog=f"modelfleet {verb}", description=text)
+    made.add_argument(
+        "--trace",
+        type=Path,
+        metavar="FILE",
+        help="CSV (also .gz): t_seconds,requests_per_second, or a row with t_seconds per request",
+    )
+    service = made.add_argument_group("the service")
+    service.add_argument("--startup-seconds", type=float, required=True, metavar="S")
+    service.add_argument(
+        "--wait-seconds", type=float, required=True, metavar="W", help="longest wait that is kept"
+    )
+    service.add_argument("--slots", type=int, required=True, metavar="K", help="of each replica")
+    service.add_argument(
+        "--service-seconds", type=float, metavar="s", help="mean time of a request without waiting"
+    )
+    service.add_argument("--service-cv", type=float, default=0.7, metavar="CV")
+    service.add_argument("--startup-cv", type=float, default=0.0, metavar="CV")
+    service.add_argument(
+        "--drift", type=float, default=0.0, help="swing of the service time over a day, 0 to 1"
+    )
+    scoring = made.add_argument_group("scoring")
+    scoring.add_argument("--aim-percent", type=float, default=1.0, help="that may wait longer (1)")
+    scoring.add_argument(
+        "--skip-days",
+        type=float,
+        metavar="DAYS",
+        help="history that is not scored (7 of 10 days or more, else an eighth of the trace)",
+    )
+    scoring.add_argument(
+        "--rate-times", type=float, default=1.0, metavar="X", help="rates as Poisson means times X"
+    )
+    made.add_argument("--plot", type=Path, metavar="FILE", help="picture (needs the extra 'plot')")
+    made.add_argument("--json", type=Path, metavar="FILE", help="all numbers")
+    return made
+
+
+def check(chosen: argparse.Namespace) -> None:
+    """What can be said before anything is read; raises `UsageError` with option and value."""
+    if not 0 < chosen.aim_percent < MOST_PERCENT:
+        message = f"--aim-percent must be above 0 and below 100: {chosen.aim_percent:g}"
+        raise UsageError(message)
+    if not 0 < chosen.rate_times < math.inf:
+        message = f"--rate-times must be above 0 and finite: {chosen.rate_times:g}"
+        raise UsageError(message)
+    if chosen.skip_days is not None and not 0 <= chosen.skip_days < math.inf:
+        message = f"--skip-days must be 0 or more and finite: {chosen.skip_days:g}"
+        raise UsageError(message)
+    _check_files(chosen)
+
+
+def _check_files(chosen: argparse.Namespace) -> None:
+    """Whether results could be written, before hours of work; raises `UsageError`."""
+    for option, path in (("--json", chosen.json), ("--plot", chosen.plot)):
+        if path is None:
+            continue
+        folder = path.absolute().parent
+        if not folder.is_dir():
+            message = f"{option} {path}: there is no folder {folder}"
+            raise UsageError(message)
+        if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
+            message = f"{option} {path}: cannot be written"
+            raise UsageError(message)
+    if chosen.plot is not None:
+        from modelfleet.simulate.plot import figure
+
+        known = figure(1, 1).canvas.get_supported_filetypes()
+        ending = chosen.plot.suffix.removeprefix(".").lower()
+        if ending and ending not in known:
+            message = f"--plot {chosen.plot}: its name must end in one of {', '.join(known)}"
+            raise UsageError(message)
+
+
+def check_least(least: int, most: int) -> int:
+    """The replicas that are always kept; raises `UsageError`."""
+    if not 0 <= least <= most:
+        message = f"--least-replicas must be from 0 to {most}: {least}"
+        raise UsageError(message)
+    return least
+
+
+def service_of(chosen: argparse.Namespace, measured_seconds: float | None) -> "Service":
+    """The service that the arguments describe; raises `UsageError`.
+
+    `measured_seconds`: mean service time of the trace, used where the file has one.
+    """
+    from modelfleet.simulate.simulated_service import Service
+
+    seconds = measured_seconds or chosen.service_seconds
+    if seconds is None:
+        raise UsageError("--service-seconds is needed")
+    try:
+        return Service(
+            startup_seconds=chosen.startup_seconds,
+            wait_seconds=chosen.wait_seconds,
+            slots=chosen.slots,
+            service_seconds=seconds,
+            service_cv=chosen.service_cv,
+            startup_cv=chosen.startup_cv,
+            drift=chosen.drift,
+        )
+    except ValueError as fault:
+        # Fields are named as their options are.
+        field, rest = str(fault).split(" ", 1)
+        message = f"--{field.replace('_', '-')} {rest}"
+        raise UsageError(message) from fault
+
+
+def skip_of(chosen: argparse.Namespace, seconds: float) -> float:
+    """Seconds of history of a trace of that length; raises `UsageError`."""
+    from modelfleet.simulate.comparison import default_skip_seconds
+
+    skip = default_skip_seconds(seconds)
+    if chosen.skip_days is not None:
+        skip = chosen.skip_days * 86_400.0
+    if skip >= seconds - 60:
+        by = "--skip-days" if chosen.skip_days is not None else "the default of --skip-days,"
+        message = (
+            f"{by} {skip / 86_400:.3g} leaves nothing to score of a trace of"
+            f" {seconds / 86_400:.3g} days"
+        )
+        raise UsageError(message)
+    return skip

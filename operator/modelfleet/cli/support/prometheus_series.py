@@ -1,0 +1,106 @@
+"""Series of a Prometheus for the command line: asked day by day, laid onto even steps.
+
+Used by `explain --plot` and `simulate --prometheus`. All that can go wrong becomes a `UsageError`
+that says what to do. Must never write anywhere.
+"""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from modelfleet.cli.support.arguments import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from modelfleet.prometheus.connection import PrometheusServer
+
+    Column = NDArray[np.float64]
+
+PATIENCE_SECONDS = 30.0
+MOST_POINTS = 10_000
+"""Prometheus answers with 11,000 at most for each series."""
+MOST_WORDS = 120
+Labels = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Moments `begin`, `begin` + `step`, ... up to `end`; seconds of the wall clock."""
+
+    begin: int
+    end: int
+    step: int
+
+    @property
+    def size(self) -> int:
+        """How many moments."""
+        return (self.end - self.begin) // self.step + 1
+
+
+def span_until_now(
+    seconds: float, step_seconds: int, clock: Callable[[], float] = time.time
+) -> Span:
+    """The last `seconds` seconds; the moments are multiples of the step, so that answers repeat."""
+    end = int(clock()) // step_seconds * step_seconds
+    steps = max(1, int(seconds // step_seconds))
+    return Span(end - (steps - 1) * step_seconds, end, step_seconds)
+
+
+def server_at(url: str) -> "PrometheusServer":
+    """A Prometheus to ask; raises `UsageError`.
+
+    A token and certificates come from the files that the operator's settings name, if any.
+    """
+    if not url.startswith(("http://", "https://")) or len(url.split("://", 1)[1]) == 0:
+        message = f"'{url}' is no address of a Prometheus; write it as http://HOST:9090"
+        raise UsageError(message)
+    try:
+        from modelfleet.prometheus.connection import Access, PrometheusServer
+    except ImportError as fault:
+        message = "Prometheus is asked with prometheus-api-client: install 'modelfleet[cli]'"
+        raise UsageError(message) from fault
+    access = Access(
+        token_file=os.environ.get("MODELFLEET_PROMETHEUS_TOKEN_FILE", ""),
+        ca_file=os.environ.get("MODELFLEET_PROMETHEUS_CA_FILE", ""),
+    )
+    return PrometheusServer(url, PATIENCE_SECONDS, access)
+
+
+def read(server: "PrometheusServer", query: str, span: Span) -> "Mapping[Labels, Column]":
+    """Numbers (span.size,) of each series of a query, NaN where there are none.
+
+    Raises `UsageError`.
+    """
+    import numpy as np
+
+    from modelfleet.prometheus.queries import QueryRejected, ServerSilent
+
+    found: dict[Labels, Column] = {}
+    try:
+        for low in range(0, span.size, MOST_POINTS):
+            high = min(low + MOST_POINTS, span.size) - 1
+            begin, end = (span.begin + place * span.step for place in (low, high))
+            for row in server.ask_range(query, begin, end, span.step):
+                labels = tuple(sorted(row.get("metric", {}).items()))
+                if labels not in found:
+                    found[labels] = np.full(span.size, np.nan)
+                _put(found[labels], row.get("values", ()), span)
+    except QueryRejected as fault:
+        message = f"Prometheus refuses the query: {fault}"
+        raise UsageError(message) from fault
+    except ServerSilent as fault:
+        why = str(fault).split("(")[0].strip()[:MOST_WORDS]
+        message = f"Prometheus does not answer; see that it runs at this address ({why})"
+        raise UsageError(message) from fault
+    return found
+
+
+def _put(column: "Column", values: Any, span: Span) -> None:
+    for at, value in values:
+        place = round((float(at) - span.begin) / span.step)
+        if 0 <= place < span.size:
+            column[place] = float(value)

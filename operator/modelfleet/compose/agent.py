@@ -1,0 +1,131 @@
+"""Composition root of a gateway pod's agent. No logic.
+
+Called by `__main__`. Apart from `operator`, so that the agent's image needs neither Kopf nor the
+operator's other dependencies.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from modelfleet.api import names
+from modelfleet.gateway.agent import Agent, AgentConfig
+from modelfleet.gateway.bootstrap import Listening, bootstrap
+from modelfleet.kube.access import load_access
+from modelfleet.kube.client import KubeClient
+from modelfleet.kube.reflector import Reflector
+from modelfleet.kube.resource import ENDPOINT_SLICES, MODELS, VERSIONS, Resource
+from modelfleet.settings import Settings
+from modelfleet.telemetry import logs
+
+ENVOY_HEAP_BYTES = 768 * 1024 * 1024
+
+Json = dict[str, Any]
+
+
+class Feed:
+    """Hands the objects of one kind to the agent; after a list, tells it what is gone."""
+
+    def __init__(self, agent: Agent, kind: str) -> None:
+        """`kind` as the agent knows it."""
+        self._agent = agent
+        self._kind = kind
+        self._known: dict[str, Json] = {}
+
+    def put(self, item: Json) -> None:
+        """A new or changed object."""
+        self._known[item["metadata"]["uid"]] = item
+        self._agent.put(self._kind, item)
+
+    def remove(self, item: Json) -> None:
+        """A deleted object."""
+        self._known.pop(item["metadata"]["uid"], None)
+        self._agent.delete(self._kind, item)
+
+    def replace(self, items: list[Json], version: str, namespace: str | None = None) -> None:  # noqa: ARG002 - a feed has one watch
+        """All objects that exist now."""
+        listed = {item["metadata"]["uid"] for item in items}
+        for uid, old in list(self._known.items()):
+            if uid not in listed:
+                self.remove(old)
+        for item in items:
+            self.put(item)
+
+
+def _config(settings: Settings) -> AgentConfig:
+    return AgentConfig(
+        gateway=settings.pod_name,
+        namespace=settings.namespace,
+        run_dir=Path(settings.run_dir),
+        link_dir=Path(settings.link_dir),
+        domain=settings.domain,
+        cluster_domain=settings.cluster_domain,
+    )
+
+
+def _watches(settings: Settings) -> list[tuple[Resource, str | None, str]]:
+    chosen = [part.strip() for part in settings.watch_namespaces.split(",") if part.strip()]
+    own = f"{names.SERVICE_NAME_LABEL}={names.GATEWAY_NAME}"
+    watches: list[tuple[Resource, str | None, str]] = [(ENDPOINT_SLICES, settings.namespace, own)]
+    everywhere: list[str | None] = [None]
+    for namespace in chosen or everywhere:
+        watches += [
+            (MODELS, namespace, ""),
+            (VERSIONS, namespace, ""),
+            (ENDPOINT_SLICES, namespace, names.LABEL_VERSION),
+        ]
+    return watches
+
+
+async def agent(settings: Settings) -> int:
+    """The agent; returns the exit code."""
+    logs.configure(settings.log_format, settings.log_level)
+    access = load_access(settings.kube_context, environment=dict(os.environ))
+    client = KubeClient(access, component="agent")
+    gateway = Agent(_config(settings))
+    reflectors = [
+        Reflector(
+            client, resource, Feed(gateway, resource.kind), namespace=namespace, selector=selector
+        )
+        for resource, namespace, selector in _watches(settings)
+    ]
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    tasks = [asyncio.create_task(reflector.run()) for reflector in reflectors]
+    tasks.append(asyncio.create_task(_sync(gateway, reflectors)))
+    try:
+        await gateway.run(stop)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await client.close()
+    return 0
+
+
+async def _sync(gateway: Agent, reflectors: list[Reflector]) -> None:
+    """Envoy is answered only when every watch has delivered what existed."""
+    for reflector in reflectors:
+        await reflector.synced.wait()
+    gateway.synced()
+
+
+def write_bootstrap(settings: Settings, arguments: list[str]) -> int:
+    """Write Envoy's first configuration to the file given, or to standard output."""
+    content = bootstrap(
+        settings.pod_name or "envoy",
+        settings.run_dir,
+        Listening(heap_bytes=ENVOY_HEAP_BYTES),
+    )
+    text = orjson.dumps(content)
+    if arguments:
+        Path(arguments[0]).write_bytes(text)
+    else:
+        sys.stdout.buffer.write(text)
+    return 0

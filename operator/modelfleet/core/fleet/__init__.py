@@ -1,0 +1,1 @@
+"""Grants for all models together."""

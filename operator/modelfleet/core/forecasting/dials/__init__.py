@@ -1,0 +1,1 @@
+"""Third step: quantiles become replicas, by the setting that replayed best."""

@@ -1,0 +1,1 @@
+"""First step: arrivals become features, of now and of whole histories."""

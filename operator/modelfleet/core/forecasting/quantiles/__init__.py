@@ -1,0 +1,1 @@
+"""Second step: features become quantiles of future load."""

@@ -1,0 +1,1 @@
+"""Tables with a row for each model: laid out, copied, written, filled from the past."""

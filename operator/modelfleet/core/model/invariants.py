@@ -1,0 +1,90 @@
+"""What must hold of any plan: guard in production, oracle in tests, score in the simulator.
+
+Called by `model.turn` between deciding and applying. A breach keeps the last good state, sets a
+condition and counts a metric. Must never be weaker than the promise that it stands for.
+"""
+
+from dataclasses import dataclass
+
+from modelfleet.core.model import next_route
+from modelfleet.facts.model import ModelFacts
+from modelfleet.facts.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """An invariant that a plan would break, in words."""
+
+    name: str
+    message: str
+
+
+def guard(plan: Plan, facts: ModelFacts) -> list[Breach]:
+    """All breaches of `plan`; empty for a plan that may be applied."""
+    return [
+        *_weights_sum(plan),
+        *_no_weight_on_nothing(plan, facts),
+        *_never_both(plan),
+        *_no_delete_of_routed(plan, facts),
+        *_drained_before_scale(plan, facts),
+    ]
+
+
+def _weights_sum(plan: Plan) -> list[Breach]:
+    if plan.status.route is None:
+        return []
+    total = sum(share.weight for share in plan.status.route.weights)
+    return [] if total == 100 else [Breach("WeightsSum", f"weights sum to {total}")]  # noqa: PLR2004 - percent
+
+
+def _no_weight_on_nothing(plan: Plan, facts: ModelFacts) -> list[Breach]:
+    """Traffic moves only to what every gateway can reach, unless nothing serves yet."""
+    if plan.status.route is None or facts.status.stable is None:
+        return []
+    found = []
+    before = next_route.present(facts)
+    for share in plan.status.route.weights:
+        gained = share.weight - (before.weight_of(share.version) if before else 0)
+        version = facts.version(share.version)
+        if gained <= 0 or share.version == facts.status.stable:
+            continue
+        if version is None or next_route.in_effect(facts, version) == 0:
+            text = f"{share.version} would gain {gained} % with no replica in effect"
+            found.append(Breach("WeightOnNothing", text))
+    return found
+
+
+def _never_both(plan: Plan) -> list[Breach]:
+    """Replicas and a template are never written in one turn for one version."""
+    templated = {r.manifest["metadata"]["name"] for r in plan.repairs}
+    both = sorted(s.name for s in plan.scales if s.name in templated and s.replicas == 0)
+    return [Breach("TemplateAndScale", f"{name} would be repaired and emptied") for name in both]
+
+
+def _no_delete_of_routed(plan: Plan, facts: ModelFacts) -> list[Breach]:
+    before = next_route.present(facts)
+    routed = set(before.versions) if before else set()
+    named = {facts.status.stable, facts.status.candidate} | routed
+    return [
+        Breach("DeleteOfRouted", f"{d.kind} {d.name} is in the route")
+        for d in plan.deletes
+        if d.kind != "Pod" and d.name in named
+    ]
+
+
+def _drained_before_scale(plan: Plan, facts: ModelFacts) -> list[Breach]:
+    """Replicas shrink only by pods that no gateway sends to."""
+    if not facts.gateways.is_used:
+        return []
+    found = []
+    for scale in plan.scales:
+        version = facts.version(scale.name)
+        if version is None or scale.replicas >= version.replicas:
+            continue
+        reachable = sum(
+            not next_route.is_gone(facts, version.name, pod.endpoint) for pod in version.alive
+        )
+        if reachable > scale.replicas:
+            text = f"{scale.name} to {scale.replicas} while gateways use {reachable} of its pods"
+            found.append(Breach("ScaleBeforeDrain", text))
+    return found

@@ -1,0 +1,383 @@
+"""The status of a model: one function for each condition.
+
+Called by `decide`. Nothing that moves under steady traffic may stand here: every change is a
+write to the API server.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from modelfleet.api import names
+from modelfleet.api.conditions import ConditionType as C
+from modelfleet.api.conditions import Reason, updated
+from modelfleet.api.mlmodel import MLModelSpec
+from modelfleet.api.mlmodelstatus import (
+    MLModelStatus,
+    RolloutStatus,
+    RouteStatus,
+    ScalingStatus,
+    VersionSummary,
+)
+from modelfleet.catalog.strategies import Step
+from modelfleet.core.model.obstacles import Obstacle
+from modelfleet.core.model.roles import Roles
+from modelfleet.core.scaling import overload
+from modelfleet.core.scaling.schedules import Bounds
+from modelfleet.core.scaling.signal_status import available
+from modelfleet.facts.model import ModelFacts, VersionFacts
+from modelfleet.facts.route import Route
+
+SHOWN_VERSIONS = 5
+Claim = tuple[C, bool | None, Reason, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Where the rollout and the scaling stand; `retained` is the version kept warm."""
+
+    step: Step | None
+    grant: int
+    route: Route | None
+    is_confirmed: bool
+    retained: str | None
+    retained_until: str | None
+    allowed: Bounds
+    targets: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What `decide` has found out, for the status to say."""
+
+    roles: Roles
+    course: Course
+    obstacle: Obstacle | None
+    is_resolving: bool
+    is_paused: bool
+    moving: str = ""
+    """What the rollout or the first start waits for; empty at rest."""
+
+
+def status_of(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> MLModelStatus:
+    """The whole new status; equal facts give an equal one."""
+    before = facts.status
+    claims = _claims(facts, spec, picture)
+    roles = picture.roles
+    numbers = [before.last_version or 0, *(v.number for v in facts.versions)]
+    serving = roles.stable
+    status = MLModelStatus(
+        observed_generation=facts.generation,
+        conditions=list(
+            updated(
+                before.conditions, claims, generation=facts.generation, now=facts.now.isoformat()
+            )
+        ),
+        url=f"http://{facts.key.name}.{facts.key.namespace}/" if facts.gateways.is_used else None,
+        model=serving.spec.model_version if serving else None,
+        stable=serving.name if serving else before.stable,
+        candidate=roles.candidate.name if roles.candidate else None,
+        last_version=max(numbers) or None,
+        route=_route(facts, picture),
+        replicas=_replicas(facts, picture),
+        selector=f"{names.LABEL_MODEL}={facts.key.name}",
+        scaling=_scaling(facts, spec, picture),
+        rollout=_rollout(facts, spec, picture),
+        retained=picture.course.retained,
+        retained_until=picture.course.retained_until,
+        versions=_versions(facts, roles),
+    )
+    return before if _is_only_confirmed(before, status) else status
+
+
+def _is_only_confirmed(before: MLModelStatus, after: MLModelStatus) -> bool:
+    """`route.confirmed` alone is not worth a write: it rides on the next one."""
+    if before.route is None or after.route is None:
+        return False
+    route = after.route.model_copy(update={"confirmed": before.route.confirmed})
+    return before == after.model_copy(update={"route": route})
+
+
+def refused(facts: ModelFacts, reason: Reason, message: str) -> MLModelStatus:
+    """Status while the spec cannot be followed: what serves goes on, the claims say why."""
+    kept = {c.type: c for c in facts.status.conditions}
+    claims: list[Claim] = []
+    for kind in C:
+        old = kept.get(kind.value)
+        if kind is C.STALLED:
+            claims.append((kind, True, reason, message))
+        elif kind is C.RECONCILING or kind is C.ROLLED_OUT:
+            claims.append((kind, False, reason, message))
+        elif old is None:
+            claims.append(_unknown(kind, reason, message))
+    said = {
+        c.type: c
+        for c in updated(
+            facts.status.conditions, claims, generation=facts.generation, now=facts.now.isoformat()
+        )
+    }
+    # What is not concerned is carried over as it is, with whatever reason it has.
+    conditions = [said.get(kind.value) or kept[kind.value] for kind in C]
+    return facts.status.model_copy(
+        update={"conditions": conditions, "observed_generation": facts.generation}
+    )
+
+
+def _unknown(kind: C, reason: Reason, message: str) -> Claim:
+    if kind in {C.DRIFT_SUSPECTED, C.BUDGET_LIMITED, C.DEGRADED}:
+        return (kind, False, Reason.NOT_USED, "")
+    return (kind, False, reason, message)
+
+
+def _claims(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> Iterable[Claim]:
+    yield _ready(facts, spec, picture)
+    yield _available(facts, picture)
+    yield _reconciling(picture)
+    yield _stalled(picture)
+    yield _rolled_out(picture)
+    yield _scaling_active(facts, spec, picture.course.allowed)
+    yield (C.METRICS_AVAILABLE, *available(facts, spec))
+    yield _probes_passing(facts, picture)
+    yield (C.DRIFT_SUSPECTED, False, Reason.NOT_USED, "")
+    yield (C.BUDGET_LIMITED, False, Reason.NOT_USED, "")
+    yield _degraded(facts, spec, picture)
+
+
+def _ready(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> Claim:
+    stable = picture.roles.stable
+    if stable is None:
+        return _not_begun(picture)
+    # A window that opens raises the minimum by plan: until its replicas are ready nothing is wrong.
+    least = min(spec.scaling.min_replicas, picture.course.allowed.low)
+    may_be_idle = least == 0 or spec.replicas == 0
+    if may_be_idle and picture.course.grant == 0:
+        return (C.READY, True, Reason.IDLE, "idle at zero replicas; the next request wakes it")
+    floor = max(1, min(least, picture.course.grant))
+    ready = _ready_count(picture)
+    if ready >= floor:
+        return (C.READY, True, Reason.SERVING, f"{stable.name} serves")
+    if ready == 0:
+        # Waking from zero is not a fault: the request waits, and is answered.
+        text = "no replica is ready; requests are held" if facts.gateways.is_used else "starting"
+        return (C.READY, False, Reason.HOLDING, text)
+    return (C.READY, False, Reason.BELOW_FLOOR, f"fewer than {floor} replicas are ready")
+
+
+def _not_begun(picture: Picture) -> Claim:
+    if picture.obstacle is not None:
+        return (C.READY, False, picture.obstacle.reason, picture.obstacle.message)
+    if picture.is_resolving:
+        return (C.READY, False, Reason.RESOLVING, "the artifact's digest is being determined")
+    return (C.READY, False, Reason.STARTING, picture.moving or "the first version starts")
+
+
+def _available(facts: ModelFacts, picture: Picture) -> Claim:
+    """A replica, or a hold that will be answered: of a version that has proven itself once.
+
+    One reason for both: going to zero and back is not worth a write.
+    """
+    text = "requests are answered, or held until a replica is ready"
+    versions = [v for v in (picture.roles.stable, picture.roles.candidate) if v is not None]
+    has_ready = any(v.ready > 0 for v in versions)
+    can_hold = facts.gateways.is_used and facts.status.route is not None
+    if picture.roles.stable is not None and (has_ready or can_hold):
+        return (C.AVAILABLE, True, Reason.SERVING, text)
+    return (C.AVAILABLE, False, Reason.STARTING, "no version has served yet")
+
+
+def _reconciling(picture: Picture) -> Claim:
+    is_hopeless = picture.obstacle is not None and picture.obstacle.is_hopeless
+    if picture.moving and not is_hopeless and not picture.is_paused:
+        reason = Reason.RESOLVING if picture.is_resolving else Reason.ROLLING_OUT
+        return (C.RECONCILING, True, reason, picture.moving)
+    return (C.RECONCILING, False, Reason.SETTLED, "")
+
+
+def _stalled(picture: Picture) -> Claim:
+    obstacle = picture.obstacle
+    stable = picture.roles.stable
+    concerns_stable = (
+        obstacle is not None and stable is not None and obstacle.version == stable.name
+    )
+    if obstacle is None or not obstacle.is_hopeless or concerns_stable:
+        return (C.STALLED, False, Reason.HEALTHY, "")
+    return (C.STALLED, True, obstacle.reason, obstacle.message)
+
+
+def _rolled_out(picture: Picture) -> Claim:
+    if picture.is_paused:
+        return (C.ROLLED_OUT, False, Reason.PAUSED, "spec.paused is true; set it to false to go on")
+    if picture.moving:
+        obstacle = picture.obstacle
+        reason = obstacle.reason if obstacle else Reason.ROLLING_OUT
+        return (C.ROLLED_OUT, False, reason, obstacle.message if obstacle else picture.moving)
+    return (C.ROLLED_OUT, True, Reason.COMPLETE, "the version that the spec asks for serves")
+
+
+def _scaling_active(facts: ModelFacts, spec: MLModelSpec, allowed: Bounds) -> Claim:
+    if spec.replicas is not None:
+        by = f" by {facts.replicas_manager}" if facts.replicas_manager else ""
+        text = f"spec.replicas is set to {spec.replicas}{by}; remove it to scale automatically"
+        return (C.SCALING_ACTIVE, False, Reason.EXTERNAL_REPLICAS, text)
+    if spec.scaling.mode == "Auto" and allowed.conflict:
+        return (C.SCALING_ACTIVE, True, Reason.SCHEDULES_CONFLICT, allowed.conflict)
+    if not facts.gateways.is_used:
+        return (C.SCALING_ACTIVE, True, Reason.NOT_USED, "no gateway measures traffic")
+    if spec.scaling.mode == "Recommend":
+        text = "scaling.mode is Recommend: see status.scaling.want; set Auto to follow it"
+        return (C.SCALING_ACTIVE, False, Reason.RECOMMENDING, text)
+    if spec.scaling.mode == "Off":
+        text = "scaling.mode is Off; set Auto to let replicas follow the traffic"
+        return (C.SCALING_ACTIVE, False, Reason.SWITCHED_OFF, text)
+    return _objective(facts, spec)
+
+
+def _objective(facts: ModelFacts, spec: MLModelSpec) -> Claim:
+    """Whether more replicas can keep the promise."""
+    if facts.floor_seconds is None or spec.objective is None:
+        text = "replicas follow the measured traffic"
+        return (C.SCALING_ACTIVE, True, Reason.FOLLOWING, text)
+    text = (
+        f"objective.latencyMilliseconds {spec.objective.latency_milliseconds} cannot be met by more"
+        f" replicas: a request alone in one takes {_about(facts.floor_seconds)} in the mean; raise"
+        " the objective, or make the model or its resources faster"
+    )
+    return (C.SCALING_ACTIVE, False, Reason.OBJECTIVE_UNREACHABLE, text)
+
+
+def _about(seconds: float) -> str:
+    """Two digits: what is measured moves, and each other text is a write."""
+    return f"{float(f'{seconds * 1000:.2g}'):g} ms"
+
+
+def _probes_passing(facts: ModelFacts, picture: Picture) -> Claim:
+    wrong = sorted(facts.gateways.probe_failures.items())
+    serving = picture.roles.serving
+    if wrong:
+        endpoint, text = wrong[0]
+        return (C.PROBES_PASSING, False, Reason.PROBE_FAILED, f"{endpoint}: {text}"[:1000])
+    if serving is None or serving.spec.probe is None or not facts.gateways.is_used:
+        return (C.PROBES_PASSING, True, Reason.NOT_USED, "no probe is used")
+    return (C.PROBES_PASSING, True, Reason.PASSING, "every replica answered its probe")
+
+
+def _degraded(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> Claim:
+    obstacle = picture.obstacle
+    stable = picture.roles.stable
+    if obstacle is not None and stable is not None and obstacle.version == stable.name:
+        return (C.DEGRADED, True, obstacle.reason, obstacle.message)
+    text = overload.words(facts, spec, picture.course.grant, picture.course.allowed.high)
+    return (C.DEGRADED, bool(text), Reason.OVERLOADED if text else Reason.HEALTHY, text)
+
+
+def _route(facts: ModelFacts, picture: Picture) -> RouteStatus | None:
+    if picture.course.route is None or not facts.gateways.is_used:
+        return None
+    before = facts.status.route
+    body = picture.course.route.to_status()
+    moved = before is None or before.revision != picture.course.route.revision
+    known = before.confirmed if before is not None else None
+    if picture.course.is_confirmed and not moved:
+        known = picture.course.route.revision
+    if known is not None:
+        body["confirmed"] = known
+    return RouteStatus.model_validate(body)
+
+
+def _replicas(facts: ModelFacts, picture: Picture) -> int:
+    roles = picture.roles
+    versions: list[VersionFacts | None] = [roles.stable, roles.candidate, *roles.others]
+    if not any(v is not None for v in versions):
+        return facts.status.replicas or 0
+    return picture.course.grant
+
+
+def _scaling(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> ScalingStatus | None:
+    """Renewed only with the numbers: the reasons of an unchanged decision are left as they were."""
+    before = facts.status.scaling
+    ask = facts.ask
+    if before is not None and before.granted == picture.course.grant:
+        # Who does not follow us still wants to read what we would do.
+        recommends = spec.replicas is not None or spec.scaling.mode == "Recommend"
+        if not recommends or ask is None or ask.want == before.want:
+            return before
+    if picture.roles.serving is None:
+        return before
+    bound = _bound(facts, picture)
+    if ask is None:
+        first = [f"starts with {picture.course.grant}"] if before is None else before.why
+        why = list(bound) or first
+        return ScalingStatus(
+            want=picture.course.grant,
+            granted=picture.course.grant,
+            ready=_ready_count(picture),
+            why=why,
+        )
+    of_grant = facts.grant.why if facts.grant else ()
+    reasons = dict.fromkeys([*bound, *ask.why, *of_grant])
+    return ScalingStatus(
+        want=ask.want,
+        granted=picture.course.grant,
+        ready=_ready_count(picture),
+        why=[text[:512] for text in reasons][:16],
+    )
+
+
+def _bound(facts: ModelFacts, picture: Picture) -> tuple[str, ...]:
+    """The bound that made another number of the grant: a window that has opened since."""
+    allowed, grant, before = picture.course.allowed, picture.course.grant, facts.status.scaling
+    asked = facts.grant.replicas if facts.grant else before.granted if before else grant
+    if asked == grant or (facts.spec and facts.spec.replicas is not None):
+        return ()
+    if grant == allowed.low and allowed.low_why is not None:
+        return (f"{allowed.low_why} {allowed.low}",)
+    if grant == allowed.high and allowed.high_why is not None:
+        return (f"{allowed.high_why} {allowed.high}",)
+    return ()
+
+
+def _ready_count(picture: Picture) -> int:
+    return sum(v.ready for v in (picture.roles.stable, picture.roles.candidate) if v is not None)
+
+
+def _rollout(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> RolloutStatus | None:
+    if picture.course.step is None or not picture.moving or picture.roles.stable is None:
+        return None
+    before = facts.status.rollout
+    return RolloutStatus(
+        strategy=spec.rollout.strategy,
+        step=picture.course.step.name,
+        why=f"{picture.course.step.why}{_above(spec, picture)}"[:512],
+        start_time=before.start_time if before else facts.now.isoformat(),
+    )
+
+
+def _above(spec: MLModelSpec, picture: Picture) -> str:
+    """That the maximum holds for each version: while two serve, both together may pass it."""
+    most, field = picture.course.allowed.high, picture.course.allowed.high_why
+    if spec.replicas is not None or sum(picture.course.targets.values()) <= most:
+        return ""
+    bound = f"{field or 'scaling.maxReplicas'} {most}"
+    return f"; until then both versions together have more than {bound}"
+
+
+def _versions(facts: ModelFacts, roles: Roles) -> list[VersionSummary]:
+    newest = sorted(facts.versions, key=lambda v: -v.number)[:SHOWN_VERSIONS]
+    found = []
+    for version in newest:
+        if version is roles.stable:
+            outcome = "Stable"
+        elif version is roles.candidate:
+            outcome = "Candidate"
+        else:
+            outcome = "Retired"
+        artifact = version.spec.artifact
+        found.append(
+            VersionSummary.model_validate(
+                {
+                    "name": version.name,
+                    "digest": artifact.digest if artifact else None,
+                    "outcome": outcome,
+                }
+            )
+        )
+    return found

@@ -1,0 +1,56 @@
+"""What a schema cannot see of a spec. Used by `decide` and the command line alike.
+
+Raises `Refused` with the field and what to do. Must never look at the cluster.
+"""
+
+from modelfleet.api.conditions import Reason
+from modelfleet.api.mlmodel import MLModelSpec
+from modelfleet.catalog import runtimes
+from modelfleet.core.scaling import schedules
+from modelfleet.errors import Refused
+
+
+def runtime_of(spec: MLModelSpec) -> runtimes.Runtime:
+    """The runtime that the spec names or that its format implies; raises Refused."""
+    known = ", ".join(runtime.name for runtime in runtimes.RUNTIMES)
+    if spec.runtime.name is not None:
+        named = runtimes.by_name(spec.runtime.name)
+        if named is None:
+            raise Refused(
+                Reason.UNKNOWN_RUNTIME,
+                f"runtime.name '{spec.runtime.name}' must be one of: {known}",
+            )
+        return named
+    artifact_format = spec.model.format or _format_of(spec.model.uri or "")
+    implied = runtimes.by_format(artifact_format)
+    if implied is None:
+        raise Refused(
+            Reason.UNKNOWN_RUNTIME,
+            "runtime.name or model.format must be set: model.uri does not end in a known format"
+            f" such as .onnx (runtimes: {known})",
+        )
+    return implied
+
+
+def check_schedules(spec: MLModelSpec) -> None:
+    """Raises Refused for the first window of `scaling.schedules` that cannot be read."""
+    for one in spec.scaling.schedules or ():
+        text = schedules.fault(one)
+        if text is not None:
+            raise Refused(Reason.INVALID_SPEC, text)
+
+
+def _format_of(uri: str) -> str:
+    path = uri.split("?", 1)[0].split("#", 1)[0]
+    name = path.rsplit("/", 1)[-1]
+    return name.rsplit(".", 1)[-1].lower() if "." in name else ""
+
+
+def config_references(spec: MLModelSpec) -> tuple[tuple[str, str], ...]:
+    """ConfigMap names and keys whose content the spec asks to freeze, sorted."""
+    found = set()
+    for entry in spec.runtime.env or []:
+        source = entry.value_from
+        if source is not None and source.config_map_key_ref is not None:
+            found.add((source.config_map_key_ref.name, source.config_map_key_ref.key))
+    return tuple(sorted(found))

@@ -1,0 +1,173 @@
+"""Which version a spec asks for: an existing one, a new one, or first its artifact's digest.
+
+Called by `decide`. Must never change or delete a version; numbers are never reused.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from modelfleet.api import names
+from modelfleet.api.conditions import Reason
+from modelfleet.api.mlmodel import MLModelSpec
+from modelfleet.build.metadata import owned_by_model
+from modelfleet.build.pod import pod_template
+from modelfleet.build.workload import resolve_pod
+from modelfleet.core.model.validation import config_references, runtime_of
+from modelfleet.core.model.version_hash import shape_hash, source_hash
+from modelfleet.errors import Refused
+from modelfleet.facts.model import Fault, ModelFacts, ResolveFacts, VersionFacts
+from modelfleet.facts.plan import Create, Delete
+
+RESOLVE_PATIENCE_SECONDS = 60.0
+"""The kubelet's own back-off grows to minutes; a fresh pod keeps it at this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the spec asks for.
+
+    Exactly one of `version` (it exists), `create` (it is made now) and `obstacle` (it cannot be
+    made yet, with the reason) is set while `resolving` is False.
+    """
+
+    version: VersionFacts | None = None
+    create: tuple[Create, ...] = ()
+    deletes: tuple[Delete, ...] = ()
+    obstacle: tuple[Reason, Fault] | None = None
+    is_resolving: bool = False
+    look_again_seconds: float | None = None
+
+
+def wanted(facts: ModelFacts, spec: MLModelSpec) -> Wanted:
+    """The version that the spec asks for; raises Refused for a fault inside the spec."""
+    if spec.version is not None:
+        return _pinned(facts, spec.version)
+    runtime_of(spec)
+    source = source_hash(spec)
+    existing = [v for v in facts.versions if v.spec.source == source and not v.is_terminating]
+    if existing:
+        return Wanted(version=max(existing, key=lambda v: v.number), deletes=_leftover(facts))
+    missing = [ref for ref in config_references(spec) if facts.config_maps.get(ref) is None]
+    if missing:
+        name, key = missing[0]
+        text = f"runtime.env: ConfigMap '{name}' with key '{key}' must exist in this namespace"
+        return Wanted(obstacle=(Reason.CONFIG_MAP_MISSING, Fault("ConfigMapMissing", text)))
+    if spec.model.uri is None:
+        return Wanted(create=(Create(_manifest(facts, spec, source, None)),))
+    return _resolved(facts, spec, source)
+
+
+def _pinned(facts: ModelFacts, name: str) -> Wanted:
+    version = facts.version(name)
+    if version is None:
+        known = ", ".join(v.name for v in facts.versions) or "none yet"
+        raise Refused(
+            Reason.UNKNOWN_VERSION, f"version '{name}' must be an existing version: {known}"
+        )
+    return Wanted(version=version)
+
+
+def _leftover(facts: ModelFacts) -> tuple[Delete, ...]:
+    pod = facts.resolve
+    if pod is None:
+        return ()
+    return (Delete("Pod", pod.name, pod.uid, "its digest is in the version"),)
+
+
+def _resolved(facts: ModelFacts, spec: MLModelSpec, source: str) -> Wanted:
+    """Ask a one-shot pod for the digest; the kubelet starts it again when it fails."""
+    pod = facts.resolve
+    if pod is None:
+        return Wanted(create=(_resolve(facts, spec, source),), is_resolving=True)
+    if pod.source != source:
+        return Wanted(
+            deletes=(Delete("Pod", pod.name, pod.uid, "the spec has changed"),),
+            is_resolving=True,
+        )
+    if pod.digest is not None:
+        return Wanted(create=(Create(_manifest(facts, spec, source, pod.digest)),))
+    if pod.fault is None:
+        return Wanted(is_resolving=True)
+    reason = _reason_of(pod.fault)
+    return _retried(facts, pod, reason)
+
+
+def _retried(facts: ModelFacts, pod: ResolveFacts, reason: Reason) -> Wanted:
+    fault = pod.fault
+    assert fault is not None  # noqa: S101 - narrowed by the caller
+    if pod.finished_at is None:
+        return Wanted(obstacle=(reason, fault), is_resolving=True)
+    waited = (facts.now - pod.finished_at).total_seconds()
+    again = RESOLVE_PATIENCE_SECONDS - waited
+    if again > 0:
+        return Wanted(obstacle=(reason, fault), is_resolving=True, look_again_seconds=again)
+    gone = Delete("Pod", pod.name, pod.uid, "the next attempt follows")
+    return Wanted(obstacle=(reason, fault), is_resolving=True, deletes=(gone,))
+
+
+def _reason_of(fault: Fault) -> Reason:
+    try:
+        return Reason(fault.reason)
+    except ValueError:
+        return Reason.FETCH_FAILED
+
+
+def _resolve(facts: ModelFacts, spec: MLModelSpec, source: str) -> Create:
+    return Create(
+        resolve_pod(
+            facts.key,
+            facts.uid,
+            source,
+            uri=spec.model.uri or "",
+            digest=spec.model.digest,
+            defaults=facts.defaults,
+        )
+    )
+
+
+def next_number(facts: ModelFacts) -> int:
+    """Above every number that was ever used."""
+    return 1 + max([facts.status.last_version or 0, *(v.number for v in facts.versions)])
+
+
+def _manifest(
+    facts: ModelFacts, spec: MLModelSpec, source: str, digest: str | None
+) -> dict[str, Any]:
+    runtime = runtime_of(spec)
+    shape = runtime.pod(facts.key.name, spec, facts.defaults.server_image)
+    number = next_number(facts)
+    name = names.version_name(facts.key.name, number)
+    probed = spec.quality.generated_probes and shape.probe_model is not None
+    body: dict[str, Any] = {
+        "model": facts.key.name,
+        "number": number,
+        "shape": shape_hash(spec, digest),
+        "source": source,
+        "runtime": runtime.name,
+        "port": shape.port,
+        "protocol": shape.protocol,
+        "startupSeconds": spec.runtime.startup_seconds or 600,
+        "shutdownSeconds": spec.runtime.shutdown_seconds or spec.traffic.request_timeout_seconds,
+        "template": pod_template(
+            name,
+            facts.key.name,
+            spec,
+            shape,
+            digest=digest,
+            config=facts.config_maps,
+            defaults=facts.defaults,
+        ),
+        "createdBy": facts.defaults.release,
+    }
+    if spec.model.uri is not None and digest is not None:
+        body["artifact"] = {"uri": spec.model.uri, "digest": digest}
+    if spec.model.version is not None:
+        body["modelVersion"] = spec.model.version
+    if probed:
+        body["probe"] = {"protocol": "OpenInferenceV2", "model": shape.probe_model}
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.VERSION_KIND,
+        "metadata": owned_by_model(facts.key, facts.uid, name, name),
+        "spec": body,
+    }

@@ -1,1 +1,0 @@
-"""The scaling policy: forecasts, candidates, shadow queues, choice. Pure and vectorised."""

@@ -1,0 +1,1 @@
+"""How many replicas a model asks for: signals, learned service time, bounds."""

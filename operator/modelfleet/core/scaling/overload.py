@@ -1,0 +1,68 @@
+"""How far beyond its replicas a model's traffic is, as people are told it.
+
+Called by `scaling.tick` with the buckets of a model, and by `model.status` for the words. Rounded
+and slow to change: every other text is a write to the API server.
+"""
+
+from collections.abc import Iterable
+
+from modelfleet.api.conditions import Reason
+from modelfleet.api.mlmodel import MLModelSpec
+from modelfleet.facts.model import ModelFacts
+from modelfleet.facts.scaling import Bucket
+
+NONE = 1.0
+"""The factor of a model that refuses nothing."""
+RECENT_SECONDS = 5.0
+CALM_SECONDS = 30.0
+"""So long without a refusal ends an overload."""
+LEAST_REFUSED, LEAST_SHARE, LEAST_BUCKETS = 3, 0.01, 4
+"""Below these a refusal is an accident of a moment."""
+STEPS = (1.1, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+
+
+def overload_factor(buckets: Iterable[Bucket], now: float, before: float) -> float:
+    """Arrivals over those that were taken, of the last seconds, rounded; 1 without an overload.
+
+    `before` is what was found last: it stands while the truth is not more than a step away.
+    Worked example: 300 arrive and 200 of them are refused: 3.
+    """
+    calm = [b for b in buckets if now - b.at <= CALM_SECONDS]
+    recent = [b for b in calm if now - b.at <= RECENT_SECONDS and b.refused]
+    refused = sum(b.refused for b in recent)
+    arrivals = max(sum(b.arrivals for b in recent), refused)
+    is_sure = len(recent) >= LEAST_BUCKETS and refused >= max(LEAST_REFUSED, LEAST_SHARE * arrivals)
+    if not is_sure:
+        is_over = before <= NONE or not any(b.refused for b in calm)
+        return NONE if is_over else before
+    factor = arrivals / max(arrivals - refused, 1)
+    place = min(range(len(STEPS)), key=lambda i: abs(STEPS[i] - factor) / STEPS[i])
+    if before in STEPS and abs(STEPS.index(before) - place) <= 1:
+        return before
+    return STEPS[place]
+
+
+def words(facts: ModelFacts, spec: MLModelSpec, granted: int, most: int) -> str:
+    """What an overload means and what to do, empty without one; `most` replicas are allowed now."""
+    if facts.overload is None:
+        # A new leader has not watched for long enough: what the last one said stands.
+        said = [c for c in facts.status.conditions if c.reason == Reason.OVERLOADED]
+        return said[0].message if said else ""
+    if facts.overload <= NONE:
+        return ""
+    text = (
+        f"about {facts.overload:g} times as many requests come as {granted}"
+        f" {'replica' if granted == 1 else 'replicas'} can answer in time; the others get 503 with"
+        " Retry-After"
+    )
+    return f"{text}; {_advice(spec, granted, most)}"
+
+
+def _advice(spec: MLModelSpec, granted: int, most: int) -> str:
+    if spec.replicas is not None:
+        return f"raise spec.replicas ({spec.replicas}) or remove it"
+    if spec.scaling.mode != "Auto":
+        return f"scaling.mode is {spec.scaling.mode}: set Auto to let replicas follow"
+    if granted < most:
+        return "more replicas are added as the demand is measured"
+    return f"raise scaling.maxReplicas ({most}) or make the requests cheaper"

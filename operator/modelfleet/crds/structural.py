@@ -1,0 +1,203 @@
+"""Turns the pydantic types of `api` into Kubernetes CRDs.
+
+Called by `modelfleet crds` (make generate) and by tests. Must never know a single field: a rule
+of Kubernetes that needs an exception belongs into the type's own annotation.
+Source of the rules: apiextensions.k8s.io/v1 structural schemas (KEP-2335).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from modelfleet.api import mlmodel, mlmodelversion, names
+
+_DROPPED = ("title", "discriminator", "additionalProperties", "$defs")
+
+
+class UnsupportedSchemaError(TypeError):
+    """A pydantic type has no structural schema in Kubernetes; the message names its path."""
+
+
+def structural(model: type[BaseModel]) -> dict[str, Any]:
+    """Structural schema (OpenAPI v3.0 dialect) of a pydantic model; references are inlined."""
+    root = model.model_json_schema(by_alias=True)
+    return _walk(root, root.get("$defs", {}), model.__name__, ())
+
+
+def _walk(
+    node: Mapping[str, Any], defs: Mapping[str, Any], path: str, seen: tuple[str, ...]
+) -> dict[str, Any]:
+    node, seen = _inlined(node, defs, path, seen)
+    if node.get("x-kubernetes-int-or-string"):
+        kept = ("x-kubernetes-int-or-string", "pattern", "maxLength", "description")
+        return {key: node[key] for key in kept if key in node}
+    if "prefixItems" in node or "oneOf" in node or "allOf" in node:
+        msg = f"{path}: tuples and unions have no structural schema; use optional members and CEL"
+        raise UnsupportedSchemaError(msg)
+    result = {key: value for key, value in node.items() if key not in _DROPPED}
+    _convert_bounds(result)
+    if "const" in result:
+        result["enum"] = [result.pop("const")]
+    if "default" in result:
+        _settle_default(result)
+    _walk_children(node, result, defs, (path, seen))
+    return result
+
+
+def _inlined(
+    node: Mapping[str, Any], defs: Mapping[str, Any], path: str, seen: tuple[str, ...]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Replace `$ref` and `T | None` by T; what stands beside a reference wins over it."""
+    merged = dict(node)
+    while "$ref" in merged or "anyOf" in merged:
+        if "anyOf" in merged:
+            branches = [b for b in merged.pop("anyOf") if b.get("type") != "null"]
+            if len(branches) != 1:
+                msg = f"{path}: a union of {len(branches)} types has no structural schema"
+                raise UnsupportedSchemaError(msg)
+            merged = {**branches[0], **merged}
+            continue
+        name = merged.pop("$ref").rsplit("/", 1)[-1]
+        if name in seen:
+            msg = f"{path}: {name} contains itself, which has no structural schema"
+            raise UnsupportedSchemaError(msg)
+        seen = (*seen, name)
+        merged = {**defs[name], **merged}
+    return merged, seen
+
+
+def _settle_default(result: dict[str, Any]) -> None:
+    """Drop null defaults; a parent's default is `{}`, so that the children's own ones apply.
+
+    Where a rule looks at the children the default is spelled out: the server checks rules on
+    defaults before it fills in those of the children.
+    """
+    if result["default"] is None or result["default"] == []:
+        del result["default"]
+    elif isinstance(result["default"], dict):
+        has_rules = "x-kubernetes-validations" in result
+        result["default"] = _without_null(result["default"]) if has_rules else {}
+
+
+def _without_null(value: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_null(item) if isinstance(item, dict) else item
+        for key, item in value.items()
+        if item is not None
+    }
+
+
+def _convert_bounds(result: dict[str, Any]) -> None:
+    """JSON schema's numeric exclusive bounds are booleans beside the bound in Kubernetes."""
+    for exclusive, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+        if exclusive in result:
+            result[bound] = result[exclusive]
+            result[exclusive] = True
+    if result.get("type") == "integer" and "format" not in result:
+        result["format"] = "int32"
+
+
+def _walk_children(
+    node: Mapping[str, Any],
+    result: dict[str, Any],
+    defs: Mapping[str, Any],
+    place: tuple[str, tuple[str, ...]],
+) -> None:
+    path, seen = place
+    if "properties" in node:
+        result["properties"] = {
+            key: _walk(child, defs, f"{path}.{key}", seen)
+            for key, child in node["properties"].items()
+        }
+    if "items" in node:
+        result["items"] = _walk(node["items"], defs, f"{path}[]", seen)
+    extra = node.get("additionalProperties")
+    if isinstance(extra, Mapping):
+        # Keys carry their bounds in propertyNames, which Kubernetes refuses.
+        result.pop("propertyNames", None)
+        result.pop("patternProperties", None)
+        result["additionalProperties"] = _walk(extra, defs, f"{path}{{}}", seen)
+
+
+def _crd(
+    model: type[BaseModel],
+    kind: str,
+    plural: str,
+    details: Mapping[str, Any],
+) -> dict[str, Any]:
+    schema = structural(model)
+    schema["properties"]["apiVersion"] = {
+        "type": "string",
+        "description": "Version of the API that this object is written in.",
+        "maxLength": 316,
+    }
+    schema["properties"]["kind"] = {
+        "type": "string",
+        "description": "Kind of the object.",
+        "maxLength": 63,
+    }
+    schema["properties"]["metadata"] = {"type": "object"}
+    schema["properties"]["status"]["default"] = {"observedGeneration": -1}
+    if details["rules"]:
+        schema["x-kubernetes-validations"] = [
+            {"rule": rule, "message": text} for rule, text in details["rules"]
+        ]
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": f"{plural}.{names.GROUP}",
+            "labels": {"app.kubernetes.io/part-of": names.MANAGED_BY},
+        },
+        "spec": {
+            "group": names.GROUP,
+            "scope": "Namespaced",
+            "names": {
+                "kind": kind,
+                "listKind": f"{kind}List",
+                "plural": plural,
+                "singular": kind.lower(),
+                "shortNames": list(details["short_names"]),
+                "categories": [names.MANAGED_BY],
+            },
+            "versions": [
+                {
+                    "name": names.API_VERSION.rsplit("/", 1)[-1],
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": schema},
+                    "subresources": details["subresources"],
+                    "additionalPrinterColumns": list(details["columns"]),
+                }
+            ],
+        },
+    }
+
+
+def crds() -> tuple[dict[str, Any], ...]:
+    """All CRDs of modelfleet, in the order in which they are installed."""
+    return (
+        _crd(
+            mlmodel.MLModel,
+            names.MODEL_KIND,
+            names.MODEL_PLURAL,
+            {
+                "rules": mlmodel.NAME_RULES,
+                "short_names": ("mfm",),
+                "columns": mlmodel.COLUMNS,
+                "subresources": {"status": {}, "scale": mlmodel.SCALE},
+            },
+        ),
+        _crd(
+            mlmodelversion.MLModelVersion,
+            names.VERSION_KIND,
+            names.VERSION_PLURAL,
+            {
+                "rules": (),
+                "short_names": ("mfv",),
+                "columns": mlmodelversion.COLUMNS,
+                "subresources": {"status": {}},
+            },
+        ),
+    )

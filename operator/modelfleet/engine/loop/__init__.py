@@ -1,0 +1,1 @@
+"""Queue, workers and the life of the process. Knows no kind of object."""

@@ -1,0 +1,125 @@
+"""Keyed queue: any number of wakes become one turn, and a key never runs twice at once.
+
+Filled by hooks, stores, gateways and the tick; drained by `loop.worker`. Semantics as in
+client-go's workqueue: a wake during a turn makes one more turn after it. Fresh wakes go before
+those that were only due by time.
+"""
+
+import asyncio
+import heapq
+import itertools
+import time
+from collections import deque
+from collections.abc import Callable
+
+from modelfleet.facts.identity import Key
+from modelfleet.telemetry import metrics
+
+BACKOFF_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+
+
+class KeyQueue:
+    """Keys that wait for a turn."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """`monotonic` gives seconds."""
+        self._monotonic = monotonic
+        self._fresh: deque[Key] = deque()
+        self._due: deque[Key] = deque()
+        self._waiting: dict[Key, float] = {}
+        self._running: set[Key] = set()
+        self._again: set[Key] = set()
+        self._later: list[tuple[float, int, Key]] = []
+        self._planned: dict[Key, float] = {}
+        self._failures: dict[Key, int] = {}
+        self._counter = itertools.count()
+        self._arrived = asyncio.Event()
+
+    def __len__(self) -> int:
+        """Keys that wait, those planned for later not counted."""
+        return len(self._waiting)
+
+    @property
+    def oldest_seconds(self) -> float:
+        """How long the key that waits longest has waited; 0 when none waits."""
+        return self._monotonic() - min(self._waiting.values(), default=self._monotonic())
+
+    def wake(self, key: Key) -> None:
+        """Ask for a turn soon."""
+        self._add(key, self._fresh)
+
+    def wake_later(self, key: Key, seconds: float) -> None:
+        """Ask for a turn in `seconds`; the soonest of several requests counts."""
+        due = self._monotonic() + seconds
+        if self._planned.get(key, float("inf")) <= due:
+            return
+        self._planned[key] = due
+        heapq.heappush(self._later, (due, next(self._counter), key))
+        self._arrived.set()
+
+    def failed(self, key: Key, retry_after: float | None = None) -> float:
+        """Plan another try after a failure; returns the pause in seconds."""
+        count = self._failures.get(key, 0)
+        self._failures[key] = count + 1
+        pause = BACKOFF_SECONDS[min(count, len(BACKOFF_SECONDS) - 1)]
+        if retry_after is not None:
+            pause = max(pause, retry_after)
+        self.wake_later(key, pause)
+        return pause
+
+    def succeeded(self, key: Key) -> None:
+        """Forget earlier failures."""
+        self._failures.pop(key, None)
+
+    async def take(self) -> Key:
+        """The next key; it must be given back by `done`."""
+        while True:
+            pause = self._promote()
+            for line in (self._fresh, self._due):
+                if line:
+                    key = line.popleft()
+                    waited = self._monotonic() - self._waiting.pop(key)
+                    metrics.QUEUE_SECONDS.observe(waited)
+                    self._running.add(key)
+                    if self._fresh or self._due:
+                        self._arrived.set()
+                    return key
+            self._arrived.clear()
+            try:
+                async with asyncio.timeout(pause):
+                    await self._arrived.wait()
+            except TimeoutError:
+                continue
+
+    def observed(self, key: Key) -> None:
+        """A pass looks at everything now: wakes that came before it have been served by it.
+
+        What time alone will change, the end of the turn plans anew.
+        """
+        self._again.discard(key)
+        self._planned.pop(key, None)
+
+    def done(self, key: Key) -> None:
+        """A turn has ended; a wake that came during it is served now."""
+        self._running.discard(key)
+        if key in self._again:
+            self._again.discard(key)
+            self._add(key, self._fresh)
+
+    def _add(self, key: Key, line: deque[Key]) -> None:
+        if key in self._running:
+            self._again.add(key)
+        elif key not in self._waiting:
+            self._waiting[key] = self._monotonic()
+            line.append(key)
+            self._arrived.set()
+
+    def _promote(self) -> float | None:
+        """Move what is due; returns the time until the next one, None without any."""
+        now = self._monotonic()
+        while self._later and self._later[0][0] <= now:
+            due, _, key = heapq.heappop(self._later)
+            if self._planned.get(key) == due:
+                del self._planned[key]
+                self._add(key, self._due)
+        return self._later[0][0] - now if self._later else None

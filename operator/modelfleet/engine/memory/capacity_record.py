@@ -1,0 +1,90 @@
+"""What answers have taught of a model's replicas, as a value that a file can hold.
+
+Between the ledger and `memory.learned_file`: the time of a request, and how many at once are in
+time. Moments are monotonic in the ledger and on the wall clock in the file. Must never be given to
+another model.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modelfleet.core.scaling.learned_concurrency import Evidence, as_table, of_table
+from modelfleet.core.scaling.service_time import Work
+from modelfleet.engine.ledger import Entry
+from modelfleet.facts.scaling import CONCURRENCY_LEVELS
+
+MOST_FLOOR_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """One moment on both clocks, in seconds."""
+
+    monotonic: float
+    wall: float
+
+    @property
+    def ahead(self) -> float:
+        """From monotonic to wall."""
+        return self.wall - self.monotonic
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Fields of the same names of an `Entry`."""
+
+    work: Work
+    evidence: Evidence
+    evidence_of: tuple[str, float | None] | None
+    slots: int | None
+    floor_seconds: float | None
+
+
+def as_head(entry: Entry, now: Clocks) -> dict[str, Any]:
+    """Of an entry, for the head of a block; its names never change."""
+    work = entry.work
+    return {
+        "work": {
+            "seconds": work.seconds,
+            "answers": work.answers,
+            "available": work.available,
+        },
+        "levels": as_table(entry.evidence, now.ahead),
+        "levelsOf": entry.evidence_of,
+        "slots": entry.slots,
+        "floorSeconds": entry.floor_seconds,
+    }
+
+
+def of_head(head: Mapping[str, Any], now: Clocks) -> Answers:
+    """What `as_head` has given; of an older release the work alone. ValueError for nonsense."""
+    slots, floor = head.get("slots"), head.get("floorSeconds")
+    if slots is not None and not (isinstance(slots, int) and 1 <= slots <= CONCURRENCY_LEVELS[-1]):
+        msg = f"slots are {str(slots)[:20]}"
+        raise ValueError(msg)
+    if floor is not None and not 0 < float(floor) <= MOST_FLOOR_SECONDS:
+        msg = f"a latency is {str(floor)[:20]}"
+        raise ValueError(msg)
+    return Answers(
+        Work(*(float(head["work"][name]) for name in ("seconds", "answers", "available"))),
+        of_table(head.get("levels", {}), now.monotonic, now.ahead),
+        _told_of(head.get("levelsOf")),
+        slots,
+        None if floor is None else float(floor),
+    )
+
+
+def _told_of(found: Any) -> tuple[str, float | None] | None:
+    if found is None:
+        return None
+    version, limit = found
+    return str(version), None if limit is None else float(limit)
+
+
+def give(entry: Entry, uid: str, found: Answers) -> None:
+    """To the entry of the object `uid`, unless it has learned more by now."""
+    if entry.uid in {"", uid} and entry.work.answers <= 0:
+        entry.uid, entry.work, entry.evidence = uid, found.work, found.evidence
+        entry.evidence_of, entry.slots = found.evidence_of, found.slots
+        entry.floor_seconds = found.floor_seconds

@@ -1,0 +1,1 @@
+"""The turn of one MLModel: watched objects to facts, a plan, and its writes."""

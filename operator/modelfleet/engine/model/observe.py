@@ -1,0 +1,396 @@
+"""Stores, gateways and ledger -> ModelFacts. The only place where cluster objects are parsed.
+
+Called by `model.turn`. Must never write, and never guess: what is not known is None.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import ValidationError
+
+from modelfleet.api import names
+from modelfleet.api.conditions import Reason
+from modelfleet.api.mlmodel import MLModelSpec
+from modelfleet.api.mlmodelstatus import MLModelStatus
+from modelfleet.api.mlmodelversion import MLModelVersionSpec
+from modelfleet.build.metadata import is_owned
+from modelfleet.engine.ledger import Entry
+from modelfleet.engine.model.pods import moment, pod_facts, reported
+from modelfleet.engine.ports import Gateways, Json, Objects
+from modelfleet.facts.identity import Key, endpoint_of
+from modelfleet.facts.model import (
+    ChildFacts,
+    ChildKind,
+    Defaults,
+    Fault,
+    GatewayFacts,
+    ModelFacts,
+    Orphan,
+    PodFacts,
+    ResolveFacts,
+    VersionFacts,
+)
+
+STALE_METRICS_SECONDS = 15.0
+_OWN_EDITORS = {names.FIELD_MANAGER, names.SCALE_FIELD_MANAGER, "kube-controller-manager", ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Everything that can be looked at; made once by `main`."""
+
+    models: Objects
+    versions: Objects
+    deployments: Objects
+    services: Objects
+    pods: Objects
+    gateway_pods: Objects
+    gateways: Gateways | None
+    defaults: Defaults
+    gateway_drain_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    """A model's object, read; `version` is its resourceVersion."""
+
+    version: str
+    spec: MLModelSpec | None
+    error: str | None
+    status: MLModelStatus
+
+
+class Observer:
+    """Makes the facts of one model."""
+
+    def __init__(self, sight: Sight, utc_now: Callable[[], datetime]) -> None:
+        """`utc_now` gives the wall clock in UTC."""
+        self._sight = sight
+        self._utc_now = utc_now
+        self._specs: dict[str, tuple[str, MLModelVersionSpec]] = {}
+        self._drained: dict[str, datetime] = {}
+        self._parsed: dict[str, _Parsed] = {}
+        self.silent_seconds: Callable[[], float | None] = lambda: 0.0
+
+    def facts(
+        self,
+        key: Key,
+        entry: Entry,
+        monotonic: float,
+        config: Mapping[tuple[str, str], str | None],
+    ) -> ModelFacts | None:
+        """Facts of a model; None when it does not exist or is being deleted."""
+        model = self._sight.models.get(key.namespace, key.name)
+        if model is None or model["metadata"].get("deletionTimestamp"):
+            return None
+        now = self._utc_now()
+        parsed = self._parsed_of(model)
+        gateways = self._gateways(key, now)
+        return ModelFacts(
+            key=key,
+            uid=model["metadata"]["uid"],
+            generation=model["metadata"].get("generation", 0),
+            now=now,
+            defaults=self._sight.defaults,
+            gateways=gateways,
+            spec=parsed.spec,
+            spec_error=parsed.error,
+            status=parsed.status,
+            versions=self._versions(key, model["metadata"]["uid"]),
+            orphans=self._orphans(key, model["metadata"]["uid"]),
+            service=child(self._sight.services.get(*key), model["metadata"]["uid"]),
+            resolve=self._resolve(key),
+            config_maps=config,
+            taken=entry.still_taken(monotonic),
+            refused=entry.refusals(monotonic, self._sight.defaults.hopeless_seconds),
+            ask=entry.ask,
+            grant=entry.grant,
+            readings=entry.readings,
+            floor_seconds=entry.floor_seconds,
+            overload=entry.overload,
+            cause_seconds=entry.cause_seconds(monotonic),
+            replicas_manager=model["metadata"].get("replicasManager"),
+            metrics_fresh=self._fresh(gateways),
+        )
+
+    def forget_gone(self) -> None:
+        """Drop what is remembered of versions and pods that exist no more."""
+        versions = {item["metadata"]["uid"] for item in self._sight.versions.all()}
+        pods = {item["metadata"]["uid"] for item in self._sight.pods.all()}
+        self._specs = {uid: known for uid, known in self._specs.items() if uid in versions}
+        self._drained = {uid: at for uid, at in self._drained.items() if uid in pods}
+        models = {item["metadata"]["uid"] for item in self._sight.models.all()}
+        self._parsed = {uid: known for uid, known in self._parsed.items() if uid in models}
+
+    def spec_of(self, model: Json) -> MLModelSpec | None:
+        """The spec of a model, if it can be read."""
+        return self._parsed_of(model).spec
+
+    def _parsed_of(self, model: Json) -> _Parsed:
+        """Parsed once for each state of the object."""
+        meta = model["metadata"]
+        known = self._parsed.get(meta["uid"])
+        if known is None or known.version != meta["resourceVersion"]:
+            spec, error = parse_spec(model)
+            known = _Parsed(meta["resourceVersion"], spec, error, parse_status(model))
+            self._parsed[meta["uid"]] = known
+        return known
+
+    def has_source(self, key: Key, source: str) -> bool:
+        """Whether a version was made from exactly this source."""
+        return any(item["spec"]["source"] == source for item in self._sight.versions.of_model(key))
+
+    def _fresh(self, gateways: GatewayFacts) -> bool | None:
+        silent = self.silent_seconds() if gateways.is_used else None
+        return None if silent is None else silent < STALE_METRICS_SECONDS
+
+    def _versions(self, key: Key, uid: str) -> tuple[VersionFacts, ...]:
+        sight = self._sight
+        by_version: dict[str, list[PodFacts]] = {}
+        specs = {}
+        items = [item for item in sight.versions.of_model(key) if is_owned(item, uid)]
+        for item in items:
+            specs[item["metadata"]["name"]] = self._version_spec(item)
+        for pod in sight.pods.of_model(key):
+            name = (pod["metadata"].get("labels") or {}).get(names.LABEL_VERSION, "")
+            if name in specs and _is_replica_of(pod, name):
+                by_version.setdefault(name, []).append(self._pod(pod, specs[name].port))
+        return tuple(
+            self._version(item, specs[item["metadata"]["name"]], by_version, uid) for item in items
+        )
+
+    def _orphans(self, key: Key, uid: str) -> tuple[Orphan, ...]:
+        """Children of versions that somebody deleted."""
+        known = {item["metadata"]["name"] for item in self._sight.versions.of_model(key)}
+        found: list[Orphan] = []
+        kinds: tuple[tuple[ChildKind, Objects], ...] = (
+            ("Deployment", self._sight.deployments),
+            ("Service", self._sight.services),
+        )
+        for kind, store in kinds:
+            for item in store.of_model(key):
+                meta = item["metadata"]
+                version = (meta.get("labels") or {}).get(names.LABEL_VERSION)
+                is_left = version is not None and version not in known
+                if is_left and is_owned(item, uid) and not meta.get("deletionTimestamp"):
+                    found.append(Orphan(kind, meta["name"], meta["uid"]))
+        return tuple(found)
+
+    def _version(
+        self,
+        item: Json,
+        spec: MLModelVersionSpec,
+        pods: Mapping[str, list[PodFacts]],
+        uid: str,
+    ) -> VersionFacts:
+        meta, status = item["metadata"], item.get("status") or {}
+        place = (meta["namespace"], meta["name"])
+        own = tuple(pods.get(meta["name"], ()))
+        learned = status.get("startupMilliseconds")
+        return VersionFacts(
+            name=meta["name"],
+            uid=meta["uid"],
+            spec=spec,
+            template=item["spec"]["template"],
+            deployment=child(self._sight.deployments.get(*place), uid),
+            service=child(self._sight.services.get(*place), uid),
+            pods=own,
+            outcome=status.get("outcome"),
+            startup_seconds=startup(own) or (learned / 1000 if learned else None),
+            is_terminating=bool(meta.get("deletionTimestamp")),
+        )
+
+    def _version_spec(self, item: Json) -> MLModelVersionSpec:
+        """Parsed once: a version's spec never changes."""
+        meta = item["metadata"]
+        known = self._specs.get(meta["uid"])
+        if known is None:
+            known = (meta["name"], MLModelVersionSpec.model_validate(item["spec"]))
+            self._specs[meta["uid"]] = known
+        return known[1]
+
+    def _pod(self, item: Json, port: int) -> PodFacts:
+        address = (item.get("status") or {}).get("podIP")
+        gateways = self._sight.gateways
+        flight = gateways.in_flight(endpoint_of(address, port)) if gateways and address else None
+        facts = pod_facts(item, port, flight)
+        if facts.is_in_service:
+            self._drained.pop(facts.uid, None)
+            return facts
+        # When it left is only needed for the deadline; a new leader starts that clock anew.
+        since = self._drained.setdefault(facts.uid, self._utc_now())
+        return replace(facts, drained_at=since)
+
+    def _resolve(self, key: Key) -> ResolveFacts | None:
+        for pod in self._sight.pods.of_model(key):
+            meta = pod["metadata"]
+            if (meta.get("labels") or {}).get(names.LABEL_ROLE) == names.ROLE_RESOLVE:
+                return resolve_facts(pod)
+        return None
+
+    def _gateways(self, key: Key, now: datetime) -> GatewayFacts:
+        source = self._sight.gateways
+        if source is None:
+            return GatewayFacts(is_used=False)
+        told = source.acknowledgements(str(key))
+        expected = [
+            pod["metadata"]["name"]
+            for pod in self._sight.gateway_pods.all()
+            if may_get_traffic(pod, now, self._sight.gateway_drain_seconds)
+        ]
+        return GatewayFacts(
+            is_used=True,
+            acknowledged={name: told.get(name) for name in sorted(expected)},
+            rejections=source.rejections(str(key)),
+            probe_failures=source.probe_failures(str(key)),
+            held=source.held(str(key)),
+        )
+
+
+def parse_spec(model: Mapping[str, Any]) -> tuple[MLModelSpec | None, str | None]:
+    """The spec, or what is wrong with it (an older CRD may have let it through)."""
+    try:
+        return MLModelSpec.model_validate(model.get("spec") or {}), None
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        return None, f"spec.{field}: {first['msg']}"
+
+
+def parse_status(model: Mapping[str, Any]) -> MLModelStatus:
+    """The status; one that cannot be read (a foreign edit) counts as lost."""
+    try:
+        return MLModelStatus.model_validate(model.get("status") or {})
+    except ValidationError:
+        return MLModelStatus()
+
+
+def child(item: Json | None, uid: str) -> ChildFacts | None:
+    """Facts of a child that belongs to the model; None when it does not exist."""
+    if item is None:
+        return None
+    meta = item["metadata"]
+    if not is_owned(item, uid):
+        return None
+    return ChildFacts(
+        uid=meta["uid"],
+        resource_version=meta["resourceVersion"],
+        replicas=(item.get("spec") or {}).get("replicas"),
+        live=item,
+        editors=tuple(m for m in meta.get("managers", ()) if m not in _OWN_EDITORS),
+        is_terminating=bool(meta.get("deletionTimestamp")),
+        fault=replica_failure(item),
+    )
+
+
+def _is_replica_of(pod: Mapping[str, Any], version: str) -> bool:
+    """Labels can be set by anybody in the namespace; the controller cannot be lent."""
+    owners = pod["metadata"].get("ownerReferences") or []
+    return any(
+        owner.get("kind") == "ReplicaSet" and str(owner.get("name")).startswith(f"{version}-")
+        for owner in owners
+    )
+
+
+def replica_failure(item: Mapping[str, Any]) -> Fault | None:
+    """Kubernetes refuses to make the pods: quota, pod security, limit ranges."""
+    for condition in (item.get("status") or {}).get("conditions") or []:
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            return Fault(Reason.PODS_REFUSED.value, str(condition.get("message", ""))[:600])
+    return None
+
+
+def startup(pods: tuple[PodFacts, ...]) -> float | None:
+    """Mean time from creation to readiness of the pods that are ready, in seconds."""
+    found = [
+        (pod.ready_at - pod.created_at).total_seconds() for pod in pods if pod.ready_at is not None
+    ]
+    return sum(found) / len(found) if found else None
+
+
+def may_get_traffic(pod: Mapping[str, Any], now: datetime, drain_seconds: float) -> bool:
+    """Whether a gateway pod could still receive requests.
+
+    Ready ones and those that end; one that stopped being ready only after the drain time; one
+    that never was ready gets nothing before it has its first whole configuration.
+    """
+    status = pod.get("status") or {}
+    if status.get("phase") in {"Failed", "Succeeded"}:
+        return False
+    ready: Mapping[str, Any] = next(
+        (c for c in status.get("conditions") or [] if c["type"] == "Ready"), {}
+    )
+    if ready.get("status") == "True":
+        return True
+    was_ready = bool(pod["metadata"].get("deletionTimestamp")) or _has_run(status)
+    since = moment(ready.get("lastTransitionTime"))
+    if not was_ready or since is None:
+        return False
+    return now - since < timedelta(seconds=drain_seconds)
+
+
+def is_followed(pod: Mapping[str, Any], now: datetime, drain_seconds: float) -> bool:
+    """Whether the leader wants a stream to this gateway pod.
+
+    One that is not ready for longer than the drain time gets no traffic, and must not hold up
+    the scaling of the fleet by its silence; it is followed again when it is ready.
+    """
+    status = pod.get("status") or {}
+    if status.get("phase") != "Running" or not status.get("podIP"):
+        return False
+    ready: Mapping[str, Any] = next(
+        (c for c in status.get("conditions") or [] if c["type"] == "Ready"), {}
+    )
+    since = moment(ready.get("lastTransitionTime"))
+    if ready.get("status") == "True" or since is None:
+        return True
+    return now - since < timedelta(seconds=drain_seconds)
+
+
+def _has_run(status: Mapping[str, Any]) -> bool:
+    """A pod that ever was ready had all its containers started once."""
+    return all(
+        c.get("restartCount", 0) > 0 or c.get("started")
+        for c in status.get("containerStatuses") or [{}]
+    )
+
+
+def resolve_facts(pod: Mapping[str, Any]) -> ResolveFacts:
+    """What the one-shot pod has found out, or why its last attempt failed."""
+    meta, status = pod["metadata"], pod.get("status") or {}
+    ended = _terminated(status)
+    told = reported(ended.get("message"))
+    digest = None
+    if status.get("phase") == "Succeeded" and told is not None and told["reason"] == "Resolved":
+        digest = told.get("digest")
+    fault = None if digest else pod_facts(pod, 1, None).fault
+    if status.get("phase") in {"Succeeded", "Failed"} and not digest and fault is None:
+        why = status.get("message") or status.get("reason") or "no result"
+        fault = Fault(Reason.FETCH_FAILED.value, f"{meta['name']} ended: {why}"[:600])
+    return ResolveFacts(
+        name=meta["name"],
+        uid=meta["uid"],
+        source=(meta.get("annotations") or {}).get(names.ANNOTATION_SOURCE, ""),
+        digest=digest,
+        fault=fault,
+        finished_at=moment(ended.get("finishedAt")) or _rejected_at(pod),
+    )
+
+
+def _rejected_at(pod: Mapping[str, Any]) -> datetime | None:
+    """A pod that its node refused never ran a container, and never will."""
+    status = pod.get("status") or {}
+    if status.get("phase") != "Failed":
+        return None
+    return moment(status.get("startTime") or pod["metadata"]["creationTimestamp"])
+
+
+def _terminated(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    for container in status.get("containerStatuses") or []:
+        for state in ("state", "lastState"):
+            ended: Mapping[str, Any] | None = (container.get(state) or {}).get("terminated")
+            if ended:
+                return ended
+    return {}

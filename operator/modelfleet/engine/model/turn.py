@@ -1,0 +1,327 @@
+"""One pass for one model: observe, decide, guard, apply, publish.
+
+Called by `loop.worker` with a key. Idempotent: cut anywhere, it is simply made again. Must
+never decide anything itself.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from modelfleet.api import names
+from modelfleet.api.conditions import Reason
+from modelfleet.api.mlmodel import MLModelSpec
+from modelfleet.api.mlmodelstatus import MLModelStatus
+from modelfleet.core.model import status as claims
+from modelfleet.core.model.decide import decide
+from modelfleet.core.model.invariants import guard
+from modelfleet.core.model.validation import config_references
+from modelfleet.core.model.version_hash import source_hash
+from modelfleet.core.scaling.schedules import bounds
+from modelfleet.core.scaling.signal_status import signals_of
+from modelfleet.engine.ledger import Entry, Ledger, Seen
+from modelfleet.engine.loop.worker import TurnResult
+from modelfleet.engine.model.observe import Observer
+from modelfleet.engine.ports import Announcer, ConfigReader, Json, Objects, Writer
+from modelfleet.errors import ModelfleetError, NameTaken, Refused, Transient
+from modelfleet.facts.identity import Key
+from modelfleet.facts.model import ModelFacts
+from modelfleet.facts.plan import Create, EventFact, Plan
+from modelfleet.facts.scaling import ScalingParams
+from modelfleet.telemetry import metrics
+
+STATUS_SECONDS = 1.0
+DEFAULT_STARTUP_SECONDS = 10.0
+MOST_PASSES = 8
+FIGHT_SECONDS = 5.0
+
+_READ_BACK = ("candidate", "last_version", "retained", "retained_until", "rollout", "versions")
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Applied:
+    """How far a plan got. `looks_anew`: the facts have changed, decide again at once."""
+
+    writes: int = 0
+    looks_anew: bool = False
+    failure: ModelfleetError | None = None
+
+
+@dataclass(slots=True)
+class Told:
+    """What the passes of one turn did, for one line of the log."""
+
+    writes: int = 0
+    status: tuple[str, ...] = ()
+    plan: Plan | None = None
+
+    def say(self, key: Key) -> None:
+        """Nothing for a turn that wrote nothing."""
+        if self.writes and self.plan is not None:
+            log.info(
+                "turn",
+                key=str(key),
+                writes=self.writes,
+                status=tuple(dict.fromkeys(self.status)),
+                targets=dict(self.plan.targets),
+                why=self.plan.why,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Scaling times that the settings stand in for."""
+
+    scale_down_seconds: float
+    keep_alive_seconds: float
+
+
+class Turner:
+    """Makes turns."""
+
+    def __init__(
+        self,
+        models: Objects,
+        observer: Observer,
+        writer: Writer,
+        announcer: Announcer,
+        *,
+        configs: ConfigReader,
+        ledger: Ledger,
+        pace: Pace,
+        on_observe: Callable[[Key], None] = lambda _: None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """All ports; `on_observe` hears of each look at a model, `monotonic` gives seconds."""
+        self._models = models
+        self._observer = observer
+        self._writer = writer
+        self._announcer = announcer
+        self._configs = configs
+        self._ledger = ledger
+        self._pace = pace
+        self._on_observe = on_observe
+        self._monotonic = monotonic
+
+    async def turn(self, key: Key) -> TurnResult:
+        """Bring one model a step nearer to what is wanted.
+
+        What we write ourselves wakes nobody, so a turn ends with a pass that has seen all its
+        writes and wants no more.
+        """
+        told = Told()
+        for _ in range(MOST_PASSES):
+            model = self._models.get(key.namespace, key.name)
+            facts = await self._facts(key, model)
+            if facts is None or model is None:
+                self._ledger.forget(key)
+                return TurnResult(told.writes, None, is_gone=True)
+            entry = self._ledger.entry(key)
+            plan = self._guarded(decide(facts), facts)
+            self._remember(entry, facts, plan)
+            applied = await self._apply(model, facts, plan)
+            told.writes += applied.writes
+            told.plan = plan
+            if applied.looks_anew:
+                # A version was made, or a name is taken: the status is written when that is known.
+                continue
+            moved, again = await self._publish(entry, model, plan, facts)
+            told.status += moved
+            told.writes += bool(moved)
+            if applied.failure is not None:
+                told.say(key)
+                raise applied.failure
+            if applied.writes or (moved and _leads_on(facts.status, plan.status)):
+                continue
+            told.say(key)
+            return TurnResult(told.writes, _soonest(plan.look_again_seconds, again))
+        told.say(key)
+        # Somebody undoes what we do as fast as we do it; that fight is fought slowly.
+        return TurnResult(told.writes, FIGHT_SECONDS)
+
+    async def _facts(self, key: Key, model: Json | None) -> ModelFacts | None:
+        entry = self._ledger.entry(key)
+        config = await self._config(key, model)
+        self._on_observe(key)
+        facts = self._observer.facts(key, entry, self._monotonic(), config)
+        if facts is None or entry.uid == facts.uid:
+            return facts
+        # Another model of the same name: what was learned is not of this one.
+        self._ledger.forget(key)
+        self._ledger.entry(key).uid = facts.uid
+        return replace(
+            facts,
+            ask=None,
+            grant=None,
+            readings=(),
+            floor_seconds=None,
+            taken=frozenset(),
+            refused={},
+        )
+
+    def _guarded(self, plan: Plan, facts: ModelFacts) -> Plan:
+        breaches = guard(plan, facts)
+        if not breaches:
+            return plan
+        for breach in breaches:
+            metrics.BREACHES.labels(breach.name).inc()
+            log.error("plan refused", key=str(facts.key), breach=breach.name, text=breach.message)
+        text = f"{breaches[0].name}: {breaches[0].message}; please report this"
+        kept = claims.refused(facts, Reason.PLAN_REFUSED, text)
+        return Plan(status=kept, why=text, look_again_seconds=5.0)
+
+    async def _config(self, key: Key, model: Json | None) -> dict[tuple[str, str], str | None]:
+        """Content of the ConfigMaps of a spec that has no version yet; nothing otherwise."""
+        spec = self._observer.spec_of(model) if model is not None else None
+        if spec is None or not config_references(spec) or self._observer_knows(key, spec):
+            return {}
+        found: dict[tuple[str, str], str | None] = {}
+        for name, entry in config_references(spec):
+            data = await self._configs.read(key.namespace, name)
+            found[(name, entry)] = None if data is None else data.get(entry)
+        return found
+
+    def _observer_knows(self, key: Key, spec: MLModelSpec) -> bool:
+        return self._observer.has_source(key, source_hash(spec))
+
+    def _remember(self, entry: Entry, facts: ModelFacts, plan: Plan) -> None:
+        entry.note_causes(plan.causes, self._monotonic())
+        if facts.spec is None:
+            return
+        scaling = facts.spec.scaling
+        serving = [v for v in facts.versions if plan.targets.get(v.name, 0) > 0]
+        learned = [v.startup_seconds for v in serving if v.startup_seconds is not None]
+        ready = sum(v.ready for v in serving)
+        granted = plan.status.scaling.granted if plan.status.scaling else scaling.min_replicas
+        seen = Seen(
+            params=self._params(facts, facts.spec),
+            granted=granted,
+            ready=ready,
+            starting=max(0, sum(v.replicas for v in serving) - ready),
+            startup_seconds=max(learned, default=DEFAULT_STARTUP_SECONDS),
+            follows=scaling.mode == "Auto" and facts.spec.replicas is None,
+            starting_at=tuple(
+                self._monotonic() - (facts.now - pod.created_at).total_seconds()
+                for version in serving
+                for pod in version.alive
+                if not pod.is_ready
+            ),
+            pods=tuple(pod.name for version in facts.versions for pod in version.pods),
+            ready_pods=tuple(
+                pod.name
+                for version in facts.versions
+                for pod in version.alive
+                if pod.is_ready and pod.is_in_service
+            ),
+            stable=plan.status.stable or "",
+        )
+        entry.look(seen)
+
+    def _params(self, facts: ModelFacts, spec: MLModelSpec) -> ScalingParams:
+        """Bounds, hints and signals that hold now."""
+        now_bounds, objective = bounds(spec.scaling, facts.now), spec.objective
+        percentile = objective.percentile if objective else 95
+        return ScalingParams(
+            min_replicas=now_bounds.low,
+            max_replicas=now_bounds.high,
+            slots=spec.scaling.concurrency_per_replica or facts.defaults.concurrency,
+            scale_down_seconds=self._pace.scale_down_seconds,
+            keep_alive_seconds=self._pace.keep_alive_seconds,
+            latency_objective_seconds=objective.latency_milliseconds / 1000 if objective else None,
+            percentile=percentile,
+            aim=1.0 - percentile / 100.0,
+            learns_slots=objective is not None,
+            is_hint=spec.scaling.concurrency_per_replica is not None,
+            signals=signals_of(spec),
+            bounds_why=(now_bounds.low_why, now_bounds.high_why),
+        )
+
+    async def _apply(self, model: Json, facts: ModelFacts, plan: Plan) -> Applied:
+        """All parts in the order of the plan's fields."""
+        key = facts.key
+        applied = Applied()
+        if not _is_decision(facts.status, plan.status):
+            # What is not wanted any more, or exists, is no refusal any more.
+            wanted = {_identity(create) for create in plan.creates}
+            self._ledger.entry(key).keep_refusals(wanted)
+        for create in plan.creates:
+            await self._create(facts, create, applied)
+            if applied.looks_anew:
+                return applied
+        for repair in plan.repairs:
+            await self._writer.repair(key, repair)
+            self._announcer.publish(model, EventFact("Warning", "Repaired", repair.why[:900]))
+        for change in plan.pods:
+            await self._writer.set_service(key, change)
+        for scale in plan.scales:
+            version = facts.version(scale.name)
+            is_down = version is not None and scale.replicas < version.replicas
+            await self._writer.scale(key, scale, is_down=is_down)
+        for learned in plan.learned:
+            await self._writer.learn(key, learned)
+        for delete in plan.deletes:
+            await self._writer.delete(key, delete)
+        parts = (plan.repairs, plan.pods, plan.scales, plan.learned, plan.deletes)
+        applied.writes += sum(len(part) for part in parts)
+        return applied
+
+    async def _create(self, facts: ModelFacts, create: Create, applied: Applied) -> None:
+        """One object. One that is not taken must not keep the rest of the plan from being done."""
+        identity = _identity(create)
+        entry = self._ledger.entry(facts.key)
+        applied.writes += 1
+        try:
+            await self._writer.create(facts.key, facts.uid, create)
+        except NameTaken as taken:
+            entry.taken[f"{taken.kind}/{taken.name}"] = self._monotonic()
+            applied.looks_anew = True
+        except (Refused, Transient) as error:
+            entry.note_refusal(identity, error, self._monotonic())
+            applied.failure = error
+        else:
+            entry.refused.pop(identity, None)
+            applied.looks_anew = create.manifest["kind"] == names.VERSION_KIND
+
+    async def _publish(
+        self, entry: Entry, model: Json, plan: Plan, facts: ModelFacts
+    ) -> tuple[tuple[str, ...], float | None]:
+        """Status at most once a second, decisions at once; then the events."""
+        newest = self._models.get(facts.key.namespace, facts.key.name) or model
+        since = self._monotonic() - entry.status_at
+        if not _is_decision(facts.status, plan.status) and since < STATUS_SECONDS:
+            return (), STATUS_SECONDS - since
+        if newest["metadata"].get("generation") != facts.generation:
+            return (), 0.0
+        moved = await self._writer.publish_status(newest, plan.status)
+        if moved:
+            entry.status_at = self._monotonic()
+            for event in plan.events:
+                self._announcer.publish(model, event)
+        return moved, None
+
+
+def _identity(create: Create) -> str:
+    return f"{create.manifest['kind']}/{create.manifest['metadata']['name']}"
+
+
+def _is_decision(before: MLModelStatus, after: MLModelStatus) -> bool:
+    """Routes, promotions and grants are waited for by others; claims can wait a second."""
+    routes = [status.route.revision if status.route else 0 for status in (before, after)]
+    grants = [status.scaling.granted if status.scaling else None for status in (before, after)]
+    return routes[0] != routes[1] or grants[0] != grants[1] or before.stable != after.stable
+
+
+def _leads_on(before: MLModelStatus, after: MLModelStatus) -> bool:
+    """Whether decisions read back what this write changed; claims alone lead to nothing."""
+    return _is_decision(before, after) or any(
+        getattr(before, name) != getattr(after, name) for name in _READ_BACK
+    )
+
+
+def _soonest(*times: float | None) -> float | None:
+    known = [t for t in times if t is not None]
+    return min(known) if known else None

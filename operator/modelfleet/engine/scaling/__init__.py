@@ -1,0 +1,1 @@
+"""The scaling pass over the whole fleet, once a second."""

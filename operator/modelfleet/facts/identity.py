@@ -1,0 +1,27 @@
+"""Names of models and endpoints: operator, agents and Envoy must spell them alike."""
+
+from typing import NamedTuple, Self
+
+
+class Key(NamedTuple):
+    """Namespace and name of a model."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        """`namespace/name`."""
+        return f"{self.namespace}/{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The key of `namespace/name`; TypeError without a slash."""
+        return cls(*text.split("/", 1))
+
+
+def endpoint_of(address: str, port: int) -> str:
+    """`ip:port`, with brackets around an IPv6 address.
+
+    Worked example: ('fd00::5', 8080) is '[fd00::5]:8080'.
+    """
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

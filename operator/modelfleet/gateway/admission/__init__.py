@@ -1,0 +1,1 @@
+"""No replica gets traffic before its probe was answered correctly."""

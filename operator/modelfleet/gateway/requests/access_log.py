@@ -1,0 +1,165 @@
+"""Receives Envoy's access log over gRPC and counts.
+
+Served by `agent` on the same socket as discovery. Three entries a request: an attempt reached a
+host, an attempt ended, the request ended. The entry at the request's start is not used: Envoy
+writes it before it has chosen a version. Must stay cheap, and never keep an entry.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import grpc
+from envoy.data.accesslog.v3 import accesslog_pb2
+from envoy.service.accesslog.v3 import als_pb2
+
+from modelfleet.gateway import envoy_names
+from modelfleet.gateway.requests.counters import Counter, Traffic
+
+SERVICE = "envoy.service.accesslog.v3.AccessLogService"
+
+_ATTEMPT_BEGAN: Final = accesslog_pb2.AccessLogType.Value("UpstreamPoolReady")
+_ATTEMPT_ENDED: Final = accesslog_pb2.AccessLogType.Value("UpstreamEnd")
+_REQUEST_ENDED: Final = accesslog_pb2.AccessLogType.Value("DownstreamEnd")
+_CLASSES: Final = {1: "1xx", 2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
+_SERVER_ERROR: Final = 5
+FIRST: Final = "1"
+
+
+class AccessLog:
+    """The gRPC service."""
+
+    def __init__(self, traffic: Traffic) -> None:
+        """Counts go to `traffic`."""
+        self._traffic = traffic
+        self._by_cluster: dict[tuple[str, str], Counter] = {}
+        self._readers = {
+            _ATTEMPT_BEGAN: self._attempt_began,
+            _ATTEMPT_ENDED: self._attempt_ended,
+            _REQUEST_ENDED: self._request_ended,
+        }
+
+    def register(self, server: Any) -> None:
+        """Add the service to a gRPC server."""
+        handler = grpc.stream_unary_rpc_method_handler(
+            self.stream,
+            request_deserializer=als_pb2.StreamAccessLogsMessage.FromString,
+            response_serializer=als_pb2.StreamAccessLogsResponse.SerializeToString,
+        )
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(SERVICE, {"StreamAccessLogs": handler}),)
+        )
+
+    async def stream(self, messages: AsyncIterator[Any], _context: Any) -> Any:
+        """One worker of Envoy, until it goes away."""
+        async for message in messages:
+            self.read(message)
+        return als_pb2.StreamAccessLogsResponse()
+
+    def read(self, message: Any) -> None:
+        """Count all entries of a message."""
+        entries = message.http_logs.log_entry
+        self._traffic.entries += len(entries)
+        for entry in entries:
+            common = entry.common_properties
+            reader = self._readers.get(common.access_log_type)
+            if reader is not None:
+                reader(entry, common)
+
+    def forget(self) -> None:
+        """Counters were dropped: look them up anew."""
+        self._by_cluster.clear()
+
+    def _counter(self, entry: Any, common: Any) -> tuple[Counter | None, bool]:
+        """The version's counter, and whether the holder was the upstream."""
+        cluster = common.upstream_cluster
+        model = common.route_name
+        if cluster == envoy_names.HOLDER_CLUSTER or not cluster:
+            version = entry.request.request_headers.get(envoy_names.HEADER_VERSION, "")
+            if not version:
+                return None, True
+            return self._traffic.counter(model, version), True
+        found = self._by_cluster.get((model, cluster))
+        if found is None:
+            # `namespace/version` or `namespace/version/pods`
+            version = cluster.split("/")[1] if "/" in cluster else cluster
+            found = self._by_cluster[model, cluster] = self._traffic.counter(model, version)
+        return found, False
+
+    def _attempt_began(self, entry: Any, common: Any) -> None:
+        counter, is_held = self._counter(entry, common)
+        if counter is None:
+            return
+        if entry.request.request_headers.get(envoy_names.HEADER_ATTEMPT, "") == FIRST:
+            counter.arrivals += 1
+        if not is_held:
+            counter.begin(_endpoint(common))
+
+    def _attempt_ended(self, entry: Any, common: Any) -> None:
+        counter, is_held = self._counter(entry, common)
+        if counter is None:
+            return
+        headers = entry.request.request_headers
+        flags = common.response_flags if common.HasField("response_flags") else None
+        is_refused = flags is not None and flags.upstream_overflow
+        never_began = flags is not None and (
+            flags.upstream_connection_failure or flags.no_healthy_upstream
+        )
+        if never_began or is_refused:
+            if headers.get(envoy_names.HEADER_ATTEMPT, "") == FIRST:
+                counter.arrivals += 1
+            counter.failed_attempts += never_began and not is_held
+            return
+        if is_held:
+            return
+        endpoint = _endpoint(common)
+        counter.end(endpoint)
+        if flags is not None and (
+            flags.upstream_connection_termination or flags.upstream_remote_reset
+        ):
+            counter.failed_attempts += 1
+            self._traffic.reset(headers.get(envoy_names.HEADER_STREAM, ""), endpoint)
+
+    def _request_ended(self, entry: Any, common: Any) -> None:
+        if not common.route_name or common.route_name == envoy_names.UNKNOWN:
+            self._traffic.unknown += 1
+            return
+        if common.route_name in self._traffic.watched:
+            client = common.downstream_remote_address.socket_address.address
+            self._traffic.asked(common.route_name, client)
+        if common.response_flags.rate_limited:
+            self._traffic.turned_away(common.route_name)
+            return
+        counter, is_held = self._counter(entry, common)
+        if counter is None:
+            self._traffic.unknown += 1
+            return
+        if common.response_flags.upstream_overflow:
+            counter.refused += 1
+        begun = _seconds(common.time_to_first_upstream_tx_byte)
+        if is_held or not common.HasField("time_to_first_upstream_tx_byte"):
+            counter.complete(_outcome(entry, common), None, _seconds(common.duration))
+            return
+        ended = _seconds(common.time_to_last_downstream_tx_byte) or _seconds(common.duration)
+        counter.complete(_outcome(entry, common), max(0.0, ended - begun), begun)
+
+
+def _outcome(entry: Any, common: Any) -> str:
+    code = entry.response.response_code.value // 100
+    if common.HasField("response_flags"):
+        flags = common.response_flags
+        if flags.downstream_connection_termination:
+            return "gone"
+        is_cut = flags.upstream_connection_termination or flags.upstream_remote_reset
+        if is_cut and code != _SERVER_ERROR:
+            return "reset"
+    return _CLASSES.get(code, "gone")
+
+
+def _seconds(duration: Any) -> float:
+    return float(duration.seconds + duration.nanos * 1e-9)
+
+
+def _endpoint(common: Any) -> str:
+    address = common.upstream_remote_address.socket_address
+    host = address.address
+    return f"[{host}]:{address.port_value}" if ":" in host else f"{host}:{address.port_value}"

@@ -1,0 +1,1 @@
+"""First part of the pipeline: watched objects become one value a model."""

@@ -1,0 +1,281 @@
+"""Everything the agent knows from its watches, in any order, with duplicates and deletions.
+
+Fed by `agent` (from kube reflectors), asked by `controller`. Keeps the last good route of a
+model whose route vanished, and that of a deleted model until its endpoints are gone (rule 11).
+Must never do I/O, and never drop a version that may still have parked requests.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from modelfleet.api import names
+from modelfleet.facts.route import Route
+from modelfleet.gateway.watched import watched_objects
+from modelfleet.gateway.watched.view import ModelView, VersionView
+
+Json = Mapping[str, Any]
+Name = tuple[str, str]
+"""Namespace and name."""
+
+
+@dataclass(slots=True)
+class Record:
+    """One model.
+
+    `lingering`: versions that left the route, and when they may be forgotten. `usable`: the last
+    route, with its model's uid, whose versions were all known.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    created: str
+    exists: bool = True
+    route: Route | None = None
+    route_uid: str = ""
+    usable: tuple[str, Route] | None = None
+    lingering: dict[str, float] = field(default_factory=dict)
+
+
+class Fleet:
+    """Models, versions and endpoints; calls `on_model` and `on_version` for what changed."""
+
+    def __init__(self, namespace: str, clock: Callable[[], float]) -> None:
+        """`namespace` is the gateways' own; `clock` gives monotonic seconds."""
+        self._namespace = namespace
+        self._clock = clock
+        self.records: dict[Name, Record] = {}
+        self._versions: dict[Name, VersionView] = {}
+        self._models: dict[Name, str] = {}
+        self._deleted_versions: set[Name] = set()
+        self._slices: dict[Name, watched_objects.Slice] = {}
+        self._of_version: dict[Name, set[Name]] = {}
+        self._peers: dict[Name, Mapping[str, str]] = {}
+        self._dashed: dict[str, Name] = {}
+        self.on_model: Callable[[Name], None] = lambda _: None
+        self.on_version: Callable[[Name], None] = lambda _: None
+        self.on_peers: Callable[[], None] = lambda: None
+
+    # -- the feed ---------------------------------------------------------------------------
+
+    def put(self, kind: str, obj: Json) -> None:
+        """An object as it is now: `MLModel`, `MLModelVersion` or `EndpointSlice`."""
+        meta = obj["metadata"]
+        name = (meta["namespace"], meta["name"])
+        if kind == names.MODEL_KIND:
+            self._put_model(name, obj)
+        elif kind == names.VERSION_KIND:
+            self._put_version(name, obj)
+        elif kind == "EndpointSlice":
+            self._put_slice(name, obj)
+
+    def delete(self, kind: str, obj: Json) -> None:
+        """The object is gone."""
+        meta = obj["metadata"]
+        name = (meta["namespace"], meta["name"])
+        if kind == names.MODEL_KIND and name in self.records:
+            self.records[name].exists = False
+            self.on_model(name)
+        elif kind == names.VERSION_KIND and name in self._versions:
+            self._deleted_versions.add(name)
+        elif kind == "EndpointSlice":
+            self._drop_slice(name)
+
+    def _put_model(self, name: Name, obj: Json) -> None:
+        meta = obj["metadata"]
+        record = self.records.get(name)
+        if record is None:
+            record = Record(*name, meta["uid"], meta.get("creationTimestamp", ""))
+            self.records[name] = record
+            self._dashed.setdefault(f"{name[1]}-{name[0]}", name)
+        record.exists = True
+        record.uid = meta["uid"]
+        route = watched_objects.read_route(obj)
+        if route is not None:
+            self._route(record, route)
+        self.on_model(name)
+
+    def _route(self, record: Record, route: Route) -> None:
+        old = record.route
+        record.route, record.route_uid = route, record.uid
+        for version in route.versions:
+            record.lingering.pop(version, None)
+        if old is None:
+            return
+        patience = old.hold_max_seconds + old.request_timeout_seconds
+        for version in old.versions:
+            if version not in route.versions:
+                record.lingering[version] = self._clock() + patience
+
+    def _put_version(self, name: Name, obj: Json) -> None:
+        found = watched_objects.read_version(obj)
+        if found is None:
+            return
+        self._deleted_versions.discard(name)
+        self._versions[name] = found
+        self._models[name] = obj["spec"]["model"]
+        self.on_version(name)
+        self.on_model((name[0], obj["spec"]["model"]))
+
+    def _put_slice(self, name: Name, obj: Json) -> None:
+        if self._is_of_gateways(name, obj):
+            self._peers[name] = watched_objects.pod_names(obj)
+            self.on_peers()
+            return
+        found = watched_objects.read_slice(obj)
+        if found is None:
+            self._drop_slice(name)
+            return
+        known = self._slices.get(name)
+        if known == found:
+            return
+        self._take_slice(name)
+        self._slices[name] = found
+        self._of_version.setdefault((name[0], found.version), set()).add(name)
+        if known is not None and known.version != found.version:
+            self.on_version((name[0], known.version))
+        self.on_version((name[0], found.version))
+        self.on_model((name[0], found.model))
+
+    def _drop_slice(self, name: Name) -> None:
+        if self._peers.pop(name, None) is not None:
+            self.on_peers()
+        found = self._take_slice(name)
+        if found is not None:
+            self.on_version((name[0], found.version))
+            self.on_model((name[0], found.model))
+
+    def _take_slice(self, name: Name) -> watched_objects.Slice | None:
+        found = self._slices.pop(name, None)
+        if found is not None:
+            version = (name[0], found.version)
+            self._of_version[version].discard(name)
+            if not self._of_version[version]:
+                del self._of_version[version]
+        return found
+
+    def _is_of_gateways(self, name: Name, obj: Json) -> bool:
+        labels = obj["metadata"].get("labels") or {}
+        return (
+            name[0] == self._namespace
+            and labels.get(names.SERVICE_NAME_LABEL) == names.GATEWAY_NAME
+        )
+
+    # -- answers ----------------------------------------------------------------------------
+
+    def ready(self, version: Name) -> dict[str, str]:
+        """`ip:port` to pod of a version's ready endpoints, over all of its slices."""
+        found: dict[str, str] = {}
+        for name in sorted(self._of_version.get(version, ())):
+            found.update(self._slices[name].ready)
+        return found
+
+    def starting(self, version: Name) -> int:
+        """Endpoints of a version that are not ready yet."""
+        return sum(self._slices[name].starting for name in self._of_version.get(version, ()))
+
+    @property
+    def versions(self) -> tuple[Name, ...]:
+        """All versions whose spec is known."""
+        return tuple(self._versions)
+
+    def version(self, version: Name) -> tuple[str, VersionView] | None:
+        """Model name and spec of a version, if it is known."""
+        found = self._versions.get(version)
+        return None if found is None else (self._models[version], found)
+
+    def peers(self, own: str) -> tuple[str, ...]:
+        """Addresses of the other gateways, sorted; `own` is the own pod's name."""
+        return tuple(
+            sorted(
+                address
+                for part in self._peers.values()
+                for address, pod in part.items()
+                if pod != own
+            )
+        )
+
+    def view(self, name: Name, admitted: Callable[[Name], tuple[str, ...]]) -> ModelView | None:
+        """What to serve for a model; None when there is nothing (yet, or any more)."""
+        record = self.records.get(name)
+        if record is None or record.route is None:
+            return None
+        namespace = record.namespace
+        if self._is_usable(namespace, record.route):
+            record.usable = (record.route_uid, record.route)
+        if record.usable is None:
+            return None
+        # A version that the watch brings later must not freeze the endpoints meanwhile.
+        uid, route = record.usable
+        lingering = tuple(v for v in sorted(record.lingering) if v not in route.versions)
+        versions = {
+            version: replace(
+                self._versions[namespace, version], endpoints=admitted((namespace, version))
+            )
+            for version in (*route.versions, *lingering)
+            if (namespace, version) in self._versions
+        }
+        return ModelView(
+            namespace=namespace,
+            name=record.name,
+            uid=uid,
+            route=route,
+            versions=versions,
+            lingering=tuple(version for version in lingering if version in versions),
+            has_dashed_host=self._dashed.get(f"{record.name}-{namespace}") == name,
+        )
+
+    def _is_usable(self, namespace: str, route: Route) -> bool:
+        return all(
+            (namespace, share.version) in self._versions
+            for share in route.weights
+            if share.weight > 0
+        )
+
+    def is_over(self, name: Name) -> bool:
+        """Whether a deleted model has no endpoint left, so that it may be forgotten."""
+        record = self.records.get(name)
+        if record is None:
+            return True
+        return not record.exists and not any(
+            part.ready
+            for (namespace, _), part in self._slices.items()
+            if namespace == name[0] and part.model == name[1]
+        )
+
+    def forget(self, name: Name) -> None:
+        """Drop a model that is over; its dashed host goes to the next that asks for it."""
+        if self.records.pop(name, None) is None:
+            return
+        dashed = f"{name[1]}-{name[0]}"
+        if self._dashed.get(dashed) == name:
+            del self._dashed[dashed]
+            heirs = [n for n in self.records if f"{n[1]}-{n[0]}" == dashed]
+            if heirs:
+                self._dashed[dashed] = min(heirs, key=lambda n: (self.records[n].created, n))
+                self.on_model(self._dashed[dashed])
+
+    def expire(self) -> None:
+        """Forget versions that lingered long enough; called about once a second."""
+        now = self._clock()
+        for name, record in list(self.records.items()):
+            over = [version for version, until in record.lingering.items() if until <= now]
+            for version in over:
+                del record.lingering[version]
+            if over:
+                self.on_model(name)
+        for gone in list(self._deleted_versions):
+            if not self._is_used(gone):
+                self._deleted_versions.discard(gone)
+                self._versions.pop(gone, None)
+                self._models.pop(gone, None)
+                self.on_version(gone)
+
+    def _is_used(self, version: Name) -> bool:
+        record = self.records.get((version[0], self._models[version]))
+        if record is None:
+            return False
+        routes = [record.route, record.usable[1] if record.usable else None]
+        used = {name for route in routes if route is not None for name in route.versions}
+        return version[1] in used or version[1] in record.lingering

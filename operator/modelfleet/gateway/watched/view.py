@@ -1,0 +1,72 @@
+"""What the gateway has to know about one model, as one value: the input of `builders`.
+
+Made by `models` from watched objects and by tests. Must never hold a Kubernetes object.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from modelfleet.facts.route import Route
+
+Protocol = Literal["HTTP1", "H2C", "GRPC"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeSpec:
+    """The generated admission probe of a version; `model` is its name on the server."""
+
+    protocol: str
+    model: str
+    timeout_seconds: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class VersionView:
+    """One version: how to talk to its replicas and which of them are admitted (`ip:port`)."""
+
+    protocol: Protocol
+    probe: ProbeSpec | None = None
+    endpoints: tuple[str, ...] = ()
+
+    @classmethod
+    def from_spec(cls, spec: Mapping[str, Any]) -> Self:
+        """Read an MLModelVersion's spec; raises KeyError when a needed field is absent."""
+        probe = spec.get("probe")
+        return cls(
+            protocol=spec["protocol"],
+            probe=None
+            if probe is None
+            else ProbeSpec(probe["protocol"], probe["model"], probe.get("timeoutSeconds", 10)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelView:
+    """One model. `lingering` versions left the route but may still have parked requests."""
+
+    namespace: str
+    name: str
+    uid: str
+    route: Route
+    versions: Mapping[str, VersionView]
+    lingering: tuple[str, ...] = ()
+    has_dashed_host: bool = True
+    share: float | None = None
+    """Requests per second that one client may take while the model is overloaded; None: any."""
+
+    @property
+    def key(self) -> str:
+        """`namespace/name`."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySite:
+    """What is equal for all models of one gateway pod. Holder addresses are `ip:port`."""
+
+    gateway: str
+    domain: str = "localhost"
+    cluster_domain: str = "cluster.local"
+    own_holder: str = "127.0.0.1:9444"
+    other_holders: tuple[str, ...] = field(default=())

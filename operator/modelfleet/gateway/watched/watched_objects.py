@@ -1,0 +1,116 @@
+"""Reads Kubernetes objects as they come from a watch into the few values the agent needs.
+
+Called by `models` only. Pure. Objects are foreign input: what is missing or odd gives None or
+nothing, never an exception that would stop the watch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from modelfleet.api import names
+from modelfleet.facts.route import Route
+from modelfleet.gateway.watched.view import VersionView
+
+log = structlog.get_logger()
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Ready endpoints of one EndpointSlice: `ip:port` to the pod behind it.
+
+    `starting` is the number of endpoints that are not ready yet.
+    """
+
+    model: str
+    version: str
+    ready: Mapping[str, str]
+    starting: int = 0
+
+
+def read_slice(obj: Json) -> Slice | None:
+    """A version's slice; None when it is not one."""
+    labels = obj["metadata"].get("labels") or {}
+    version = labels.get(names.LABEL_VERSION)
+    model = labels.get(names.LABEL_MODEL)
+    if not version or not model:
+        return None
+    return Slice(model, version, ready_endpoints(obj), _starting(obj))
+
+
+def _starting(obj: Json) -> int:
+    states = [endpoint.get("conditions") or {} for endpoint in obj.get("endpoints") or []]
+    return sum(state.get("ready") is False and not state.get("terminating") for state in states)
+
+
+def ready_endpoints(obj: Json) -> dict[str, str]:
+    """`ip:port` to pod (uid, else name), only endpoints that are ready and not terminating."""
+    ports = obj.get("ports") or []
+    if not ports or ports[0].get("port") is None:
+        return {}
+    port = ports[0]["port"]
+    found = {}
+    for endpoint in obj.get("endpoints") or []:
+        conditions = endpoint.get("conditions") or {}
+        # Kubernetes: an unset `ready` means ready.
+        if conditions.get("ready") is False or conditions.get("terminating"):
+            continue
+        target = endpoint.get("targetRef") or {}
+        pod = target.get("uid") or target.get("name") or ""
+        for address in endpoint.get("addresses") or []:
+            host = f"[{address}]" if ":" in address else address
+            found[f"{host}:{port}"] = pod
+    return found
+
+
+def pod_names(obj: Json) -> dict[str, str]:
+    """Address to pod name of the endpoints that are ready."""
+    found = {}
+    for endpoint in obj.get("endpoints") or []:
+        conditions = endpoint.get("conditions") or {}
+        if conditions.get("ready") is False or conditions.get("terminating"):
+            continue
+        for address in endpoint.get("addresses") or []:
+            found[address] = (endpoint.get("targetRef") or {}).get("name", "")
+    return found
+
+
+def read_route(obj: Json) -> Route | None:
+    """The route of a model; None when there is none that could be served."""
+    status = (obj.get("status") or {}).get("route")
+    if not status:
+        return None
+    try:
+        route = Route.from_status(status)
+    except (KeyError, TypeError) as error:
+        log.warning("route_unreadable", model=obj["metadata"]["name"], error=repr(error))
+        return None
+    return route if is_servable(route) else None
+
+
+def is_servable(route: Route) -> bool:
+    """Whether somebody gets the traffic, and every number is one that Envoy takes."""
+    weights = [share.weight for share in route.weights]
+    return (
+        sum(weights) > 0
+        and min(weights) >= 0
+        and len(set(route.versions)) == len(weights)
+        and route.request_timeout_seconds > 0
+        and route.hold_max_seconds >= 0
+        and route.burst_seconds > 0
+        and route.overload_seconds > 0
+        and route.max_replay_bytes >= 0
+    )
+
+
+def read_version(obj: Json) -> VersionView | None:
+    """How to talk to a version; None when its spec cannot be read."""
+    try:
+        return VersionView.from_spec(obj["spec"])
+    except (KeyError, TypeError) as error:
+        log.warning("version_unreadable", version=obj["metadata"]["name"], error=repr(error))
+        return None

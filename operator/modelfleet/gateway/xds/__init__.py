@@ -1,0 +1,1 @@
+"""Second part of the pipeline: values become Envoy resources, pushed in an order that is safe."""

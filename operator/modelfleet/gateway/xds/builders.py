@@ -1,0 +1,349 @@
+"""(model, site) -> Envoy resources. Pure: the whole data plane's behavior is written here.
+
+Called by `resource_cache`, which caches. The rules it keeps are those of the design (numbers
+there): holds instead of 503 (1), retries and replay (7), ejection (8), holders (9), times (12).
+Must never look at the clock or at what Envoy has.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
+
+from modelfleet.facts.route import Route
+from modelfleet.gateway import envoy_names
+from modelfleet.gateway.watched.view import GatewaySite, ModelView, Protocol
+from modelfleet.gateway.xds.resources import (
+    CLUSTER,
+    ENDPOINTS,
+    ROUTES,
+    TYPE_PREFIX,
+    VIRTUAL_HOST,
+    Resource,
+    encode,
+)
+
+UNBOUNDED: Final = 1_000_000
+"""Above any hold bound: Envoy's default of 3 parallel retries would shed a release."""
+RETRIES: Final = 10
+"""Above 5, since each bounce of the holder is one, and every other one may meet a dead replica."""
+PRIORITY_UPDATE_FREQUENCY: Final = 1
+"""Failed attempts after which `previous_priorities` looks at the aggregate again. With 2 it used
+what it had seen an attempt before; replicas that left meanwhile made Envoy 1.40 crash (0008)."""
+SELECTIONS: Final = 64
+"""Draws for a host not tried yet: of two, the broken one is idle and least-request prefers it (3 in
+4), so that 5 draws miss the good one in 24% and 64 draws in 1e-8."""
+NEVER_SPILL: Final = 100_000
+"""Overprovisioning factor (percent): traffic stays on the living while one replica lives."""
+UPSTREAM_IDLE: Final = "1.5s"
+"""Shorter than the keep-alive of common servers (gunicorn: 2 s), which then never close first."""
+OWN_WEIGHT, OTHER_WEIGHT = 10_000, 1
+"""By weight in one priority, not by two priorities: `previous_priorities` would send a request that
+failed at a replica and at the own holder to the other gateways for ever."""
+MOST_FILLS_SECONDS: Final = 0.05
+"""Envoy fills no bucket more often."""
+LEAST_SHARE: Final = 0.01
+MOST_BUCKETS: Final = 10_000
+"""Clients of one model with a bucket of their own; the one that asked least lately loses it."""
+_RETRY_ON = "connect-failure,refused-stream,reset-before-request,retriable-headers"
+_ADS: Final = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
+_TYPED = "@type"
+
+
+def _breakers() -> dict[str, Any]:
+    names = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
+    limits = dict.fromkeys(names, UNBOUNDED)
+    return {"thresholds": [{"priority": "DEFAULT", **limits}, {"priority": "HIGH", **limits}]}
+
+
+def _outliers(failures: int) -> dict[str, Any]:
+    """Failures of our own connections only: an application's 500 must not remove a replica."""
+    return {
+        "split_external_local_origin_errors": True,
+        "consecutive_local_origin_failure": failures,
+        "enforcing_consecutive_local_origin_failure": 100,
+        "enforcing_local_origin_success_rate": 0,
+        "enforcing_consecutive_5xx": 0,
+        "enforcing_consecutive_gateway_failure": 0,
+        "enforcing_success_rate": 0,
+        "interval": "0.25s",
+        "base_ejection_time": "0.5s",
+        "max_ejection_time": "2s",
+        "max_ejection_percent": 100,
+    }
+
+
+def _protocol(protocol: Protocol, idle: str) -> dict[str, Any]:
+    explicit: dict[str, Any] = {"http_protocol_options": {}}
+    if protocol != "HTTP1":
+        explicit = {"http2_protocol_options": {}}
+    return {
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            _TYPED: TYPE_PREFIX + "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+            "common_http_protocol_options": {"idle_timeout": idle},
+            "explicit_http_config": explicit,
+        }
+    }
+
+
+def _discovered(name: str, protocol: Protocol, idle: str, failures: int) -> dict[str, Any]:
+    return {
+        "name": name,
+        "type": "EDS",
+        "eds_cluster_config": {"eds_config": _ADS},
+        "connect_timeout": "1s",
+        "circuit_breakers": _breakers(),
+        "outlier_detection": _outliers(failures),
+        # Envoy gathers ejections for a second by default: ten retries are over by then.
+        "common_lb_config": {"healthy_panic_threshold": {"value": 0}, "update_merge_window": "0s"},
+        "typed_extension_protocol_options": _protocol(protocol, idle),
+    }
+
+
+def pods_cluster(name: str, protocol: Protocol, owner: str = "") -> Resource:
+    """The replicas of one version. A node that died is noticed by TCP, not by a time-out."""
+    content = _discovered(name, protocol, UPSTREAM_IDLE, 3)
+    content["lb_policy"] = "LEAST_REQUEST"
+    content["upstream_connection_options"] = {
+        "tcp_keepalive": {"keepalive_probes": 3, "keepalive_time": 10, "keepalive_interval": 5}
+    }
+    return encode(CLUSTER, name, content, owner=owner)
+
+
+def version_cluster(name: str, members: tuple[str, ...], owner: str = "") -> Resource:
+    """An aggregate: the first member that has a living host gets the request."""
+    content = {
+        "name": name,
+        "connect_timeout": "1s",
+        "lb_policy": "CLUSTER_PROVIDED",
+        "circuit_breakers": _breakers(),
+        "cluster_type": {
+            "name": "envoy.clusters.aggregate",
+            "typed_config": {
+                _TYPED: TYPE_PREFIX + "envoy.extensions.clusters.aggregate.v3.ClusterConfig",
+                "clusters": list(members),
+            },
+        },
+    }
+    return encode(CLUSTER, name, content, owner=owner)
+
+
+def holder_cluster() -> Resource:
+    """All holders in one priority: own agent by weight, the others once it fails (rule 9)."""
+    content = _discovered(envoy_names.HOLDER_CLUSTER, "HTTP1", "60s", 1)
+    content["lb_policy"] = "ROUND_ROBIN"
+    return encode(CLUSTER, envoy_names.HOLDER_CLUSTER, content)
+
+
+def _host(address: str) -> Any:
+    host, _, port = address.rpartition(":")
+    message = endpoint_components_pb2.LbEndpoint()
+    socket = message.endpoint.address.socket_address
+    socket.address, socket.port_value = host.strip("[]"), int(port)
+    return message
+
+
+def endpoints(name: str, addresses: tuple[str, ...], owner: str = "") -> Resource:
+    """What an EDS cluster consists of; built without JSON, since it changes most often."""
+    message = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
+    message.policy.overprovisioning_factor.value = NEVER_SPILL
+    if addresses:
+        message.endpoints.add().lb_endpoints.extend(_host(address) for address in addresses)
+    return encode(ENDPOINTS, name, message, owner=owner, addresses=addresses)
+
+
+def holder_endpoints(own: str, others: tuple[str, ...]) -> Resource:
+    """Own holder, and those of the other gateways for when it fails."""
+    name = envoy_names.HOLDER_CLUSTER
+    message = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
+    message.policy.overprovisioning_factor.value = NEVER_SPILL
+    group = message.endpoints.add()
+    for address in (own, *others):
+        host = _host(address)
+        host.load_balancing_weight.value = OWN_WEIGHT if address == own else OTHER_WEIGHT
+        group.lb_endpoints.append(host)
+    return encode(ENDPOINTS, name, message, addresses=(own, *others))
+
+
+def retry_policy(*, is_idempotent: bool) -> dict[str, Any]:
+    """Rule 7. A failure on a replica leads to the holder, which sends on or judges (`verdict`)."""
+    hosts = "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
+    priority = "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig"
+    return {
+        "retry_on": f"{_RETRY_ON},reset" if is_idempotent else _RETRY_ON,
+        "num_retries": RETRIES,
+        "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
+        "retriable_headers": [{"name": envoy_names.HEADER_RETRY, "present_match": True}],
+        "retry_host_predicate": [
+            {
+                "name": "envoy.retry_host_predicates.previous_hosts",
+                "typed_config": {_TYPED: TYPE_PREFIX + hosts},
+            }
+        ],
+        "host_selection_retry_max_attempts": SELECTIONS,
+        "retry_priority": {
+            "name": "envoy.retry_priorities.previous_priorities",
+            "typed_config": {
+                _TYPED: TYPE_PREFIX + priority,
+                "update_frequency": PRIORITY_UPDATE_FREQUENCY,
+            },
+        },
+    }
+
+
+def _header(name: str, value: str) -> dict[str, Any]:
+    # Overwriting keeps a client from speaking to the holder in our name.
+    return {
+        "header": {"key": name, "value": value},
+        "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+    }
+
+
+def _action(view: ModelView, route: Route) -> dict[str, Any]:
+    patience = f"{route.hold_max_seconds + route.request_timeout_seconds}s"
+    return {
+        "timeout": patience,
+        "idle_timeout": patience,
+        "retry_policy": retry_policy(is_idempotent=route.idempotent),
+        "weighted_clusters": {
+            "clusters": [
+                {
+                    "name": envoy_names.version_cluster(view.namespace, share.version),
+                    "weight": share.weight,
+                    "request_headers_to_add": [_header(envoy_names.HEADER_VERSION, share.version)],
+                }
+                for share in route.weights
+                if share.weight > 0
+            ]
+        },
+    }
+
+
+def virtual_host(view: ModelView, routes: str, site: GatewaySite) -> Resource:
+    """How one listener serves the model."""
+    name = envoy_names.virtual_host(routes, view.namespace, view.name)
+    content: Mapping[str, Any] = {
+        "name": name,
+        "domains": list(hosts(view, routes, site)),
+        "include_request_attempt_count": True,
+        "request_body_buffer_limit": view.route.max_replay_bytes,
+        "request_headers_to_add": [
+            _header(envoy_names.HEADER_MODEL, view.key),
+            _header(envoy_names.HEADER_GATEWAY, site.gateway),
+            _header(envoy_names.HEADER_STREAM, "%STREAM_ID%"),
+            _header(envoy_names.HEADER_BEGUN, "%START_TIME(%s.%3f)%"),
+        ],
+        "response_headers_to_remove": [envoy_names.HEADER_RETRY],
+        "routes": [
+            {"name": view.key, "match": {"prefix": "/"}, "route": _action(view, view.route)}
+        ],
+    }
+    if view.share is not None:
+        content = {
+            **content,
+            "typed_per_filter_config": {envoy_names.SHARE_FILTER: sharing(view.share)},
+        }
+    sent = [share.version for share in view.route.weights if share.weight > 0]
+    pods = frozenset(envoy_names.pods_cluster(view.namespace, version) for version in sent)
+    fronts = frozenset(envoy_names.version_cluster(view.namespace, version) for version in sent)
+    fed = pods | {envoy_names.HOLDER_CLUSTER}
+    return encode(VIRTUAL_HOST, name, content, owner=view.key, needs=fronts | fed, fed=fed)
+
+
+def sharing(requests_per_second: float) -> dict[str, Any]:
+    """A token bucket for each client address; a client may use what it saved in a second.
+
+    Buckets take whole tokens, so a slow one is filled with one token at a longer interval.
+    """
+    tokens = max(1, round(requests_per_second))
+    seconds = max(MOST_FILLS_SECONDS, tokens / max(requests_per_second, LEAST_SHARE))
+    always = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
+    return {
+        _TYPED: TYPE_PREFIX + envoy_names.SHARE_TYPE,
+        "stat_prefix": "share",
+        "status": {"code": 503},
+        "filter_enabled": always,
+        "filter_enforced": always,
+        # Of all clients together nothing is asked here: their number under way is bounded.
+        "token_bucket": {
+            "max_tokens": UNBOUNDED,
+            "tokens_per_fill": UNBOUNDED,
+            "fill_interval": f"{MOST_FILLS_SECONDS}s",
+        },
+        "rate_limits": [{"actions": [{"remote_address": {}}]}],
+        "descriptors": [
+            {
+                # An empty value stands for each address that comes.
+                "entries": [{"key": "remote_address"}],
+                "token_bucket": {
+                    "max_tokens": tokens + 1,
+                    "tokens_per_fill": tokens,
+                    "fill_interval": f"{seconds:.3f}s",
+                },
+            }
+        ],
+        "max_dynamic_descriptors": MOST_BUCKETS,
+    }
+
+
+def hosts(view: ModelView, routes: str, site: GatewaySite) -> tuple[str, ...]:
+    """The hosts of a model on one listener."""
+    if routes == envoy_names.ROUTES_CLUSTER:
+        return envoy_names.cluster_hosts(view.namespace, view.name, site.cluster_domain)
+    dotted = envoy_names.dotted_host(view.namespace, view.name, site.domain)
+    if not view.has_dashed_host:
+        return (dotted,)
+    return (dotted, envoy_names.dashed_host(view.namespace, view.name, site.domain))
+
+
+def members(view: ModelView, version: str) -> tuple[str, ...]:
+    """Clusters behind a version, in order.
+
+    A version that gets new requests has its own replicas and the holder only: a dead candidate
+    must not hide behind the stable one. One that gets none any more serves who waits for it by
+    whatever serves the model now.
+    """
+    own = envoy_names.pods_cluster(view.namespace, version)
+    if view.route.weight_of(version) > 0:
+        return (own, envoy_names.HOLDER_CLUSTER)
+    served = sorted(
+        (share for share in view.route.weights if share.weight > 0),
+        key=lambda share: (-share.weight, share.version),
+    )
+    others = (envoy_names.pods_cluster(view.namespace, share.version) for share in served)
+    return (own, *others, envoy_names.HOLDER_CLUSTER)
+
+
+def route_configuration(routes: str) -> Resource:
+    """One listener's routes; its virtual hosts come one by one (VHDS)."""
+    return encode(ROUTES, routes, {"name": routes, "vhds": {"config_source": _ADS}})
+
+
+def unknown_host(routes: str, site: GatewaySite) -> Resource:
+    """The answer for hosts that no model has.
+
+    It comes by VHDS too: Envoy does not open a listener before it got one virtual host so.
+    """
+    if routes == envoy_names.ROUTES_CLUSTER:
+        forms = list(envoy_names.cluster_hosts("<namespace>", "<model>", site.cluster_domain))
+    else:
+        forms = [
+            envoy_names.dotted_host("<namespace>", "<model>", site.domain),
+            envoy_names.dashed_host("<namespace>", "<model>", site.domain),
+        ]
+    known = ", ".join(f'"{form}"' for form in forms)
+    text = f'{{"error": "no model is served under this host", "hosts": [{known}]}}\n'
+    name = f"{routes}/{envoy_names.UNKNOWN}"
+    content = {
+        "name": name,
+        "domains": ["*"],
+        "response_headers_to_add": [_header("content-type", "application/json")],
+        "routes": [
+            {
+                "name": envoy_names.UNKNOWN,
+                "match": {"prefix": "/"},
+                "direct_response": {"status": 404, "body": {"inline_string": text}},
+            }
+        ],
+    }
+    return encode(VIRTUAL_HOST, name, content)

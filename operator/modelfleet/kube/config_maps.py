@@ -1,0 +1,27 @@
+"""ConfigMaps that specs name, read when a version is about to be made.
+
+Called through a port by `model.turn`. No watch: content is frozen into the version anyway.
+"""
+
+from collections.abc import Mapping
+
+from modelfleet.errors import Gone
+from modelfleet.kube.client import KubeClient
+from modelfleet.kube.resource import CONFIG_MAPS
+
+
+class ConfigMaps:
+    """Reads ConfigMaps from the API server."""
+
+    def __init__(self, client: KubeClient) -> None:
+        """`client` sends the requests."""
+        self._client = client
+
+    async def read(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        """Data of a ConfigMap, or None when it does not exist."""
+        try:
+            found = await self._client.get(CONFIG_MAPS, namespace, name)
+        except Gone:
+            return None
+        data: Mapping[str, str] = found.get("data") or {}
+        return data

@@ -1,0 +1,88 @@
+"""Events for people, without duplicates and without holding up a turn.
+
+Called by `model.turn`. Must never fail a turn: an event that cannot be posted is counted and
+forgotten.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from modelfleet.errors import ModelfleetError
+from modelfleet.facts.plan import EventFact
+from modelfleet.kube.client import KubeClient
+from modelfleet.kube.resource import EVENTS
+from modelfleet.telemetry import metrics
+
+WINDOW_SECONDS = 600.0
+MOST_WAITING = 1000
+
+log = structlog.get_logger()
+
+
+class Publisher:
+    """Posts events in the background, one of a kind within ten minutes."""
+
+    def __init__(
+        self, client: KubeClient, instance: str, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`instance` names this process in the events."""
+        self._client = client
+        self._instance = instance
+        self._monotonic = monotonic
+        self._sent: dict[tuple[str, str, str], float] = {}
+        self._waiting: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue(MOST_WAITING)
+
+    def publish(self, model: Mapping[str, Any], event: EventFact) -> None:
+        """Post an event about a model, unless the same was posted a short while ago."""
+        meta = model["metadata"]
+        now = self._monotonic()
+        identity = (meta["uid"], event.reason, event.message)
+        if now - self._sent.get(identity, float("-inf")) < WINDOW_SECONDS:
+            return
+        self._sent[identity] = now
+        if len(self._sent) > 10 * MOST_WAITING:
+            self._sent = {k: t for k, t in self._sent.items() if now - t < WINDOW_SECONDS}
+        try:
+            self._waiting.put_nowait((meta["namespace"], self._body(model, event)))
+        except asyncio.QueueFull:
+            metrics.EVENTS_DROPPED.inc()
+
+    def _body(self, model: Mapping[str, Any], event: EventFact) -> dict[str, Any]:
+        meta = model["metadata"]
+        return {
+            "apiVersion": EVENTS.api_version,
+            "kind": "Event",
+            "metadata": {
+                "name": f"{meta['name']}.{time.time_ns():x}",
+                "namespace": meta["namespace"],
+            },
+            "eventTime": datetime.now(UTC).isoformat(timespec="microseconds"),
+            "reportingController": "modelfleet.dev/operator",
+            "reportingInstance": self._instance[:128],
+            "action": "Reconcile",
+            "reason": event.reason,
+            "type": event.type,
+            "note": event.message[:1000],
+            "regarding": {
+                "apiVersion": model["apiVersion"],
+                "kind": model["kind"],
+                "name": meta["name"],
+                "namespace": meta["namespace"],
+                "uid": meta["uid"],
+            },
+        }
+
+    async def run(self) -> None:
+        """Post what waits, until cancelled."""
+        while True:
+            namespace, body = await self._waiting.get()
+            try:
+                await self._client.post(EVENTS, namespace, body)
+            except ModelfleetError as error:
+                metrics.EVENTS_DROPPED.inc()
+                log.warning("event not posted", reason=body["reason"], error=str(error))

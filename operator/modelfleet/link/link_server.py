@@ -1,0 +1,133 @@
+"""The stream to the leader: HTTPS with a certificate and a token from a mounted Secret.
+
+Run by `agent`. Without the files the port stays closed, which is said once; they are looked at
+again every few seconds. Must never serve without the token, and never log it.
+"""
+
+import asyncio
+import hmac
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from modelfleet.link.feed import Board, Reader
+
+log = structlog.get_logger()
+
+LOOK_SECONDS = 2.0
+WRITE_SECONDS = 5.0
+CERTIFICATE, KEY, TOKEN = "tls.crt", "tls.key", "token"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Content of the mounted Secret."""
+
+    certificate: bytes
+    key: bytes
+    token: bytes
+
+
+def read_credentials(directory: Path) -> Credentials | None:
+    """The three files; None while one is absent or empty."""
+    try:
+        parts = [(directory / name).read_bytes() for name in (CERTIFICATE, KEY, TOKEN)]
+    except OSError:
+        return None
+    if not all(part.strip() for part in parts):
+        return None
+    return Credentials(parts[0], parts[1], parts[2].strip())
+
+
+class LinkServer:
+    """Serves `GET /v1/stream`."""
+
+    def __init__(self, board: Board, directory: Path, address: str, port: int) -> None:
+        """`directory` holds `tls.crt`, `tls.key` and `token`."""
+        self._board = board
+        self._directory = directory
+        self._address = address
+        self._port = port
+        self._credentials: Credentials | None = None
+        self._context: ssl.SSLContext | None = None
+        self._runner: web.AppRunner | None = None
+        self._has_said_closed = False
+
+    async def run(self) -> None:
+        """Follow the files until cancelled."""
+        try:
+            while True:
+                await self._look()
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            if self._runner is not None:
+                await self._runner.cleanup()
+
+    async def _look(self) -> None:
+        found = await asyncio.to_thread(read_credentials, self._directory)
+        if found is None:
+            if self._credentials is None and not self._has_said_closed:
+                self._has_said_closed = True
+                log.info("link_closed", why="no certificate and token", at=str(self._directory))
+            return
+        if found == self._credentials:
+            return
+        try:
+            await self._renew()
+        except (ssl.SSLError, OSError) as error:
+            # Half-written files come right with the next look.
+            log.warning("link_files", error=repr(error))
+            return
+        self._credentials = found
+        log.info("link_open", port=self._port)
+
+    async def _renew(self) -> None:
+        files = (str(self._directory / CERTIFICATE), str(self._directory / KEY))
+        if self._context is not None:
+            await asyncio.to_thread(self._context.load_cert_chain, *files)
+            return
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        await asyncio.to_thread(context.load_cert_chain, *files)
+        application = web.Application()
+        application.router.add_get("/v1/stream", self.stream)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        await web.TCPSite(runner, self._address, self._port, ssl_context=context).start()
+        self._context, self._runner = context, runner
+
+    def _is_allowed(self, request: web.Request) -> bool:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        return self._credentials is not None and hmac.compare_digest(
+            given.encode(), self._credentials.token
+        )
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        """The whole state, then news, until either side ends it."""
+        if not self._is_allowed(request):
+            return web.json_response({"error": "token refused"}, status=401)
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await response.prepare(request)
+        reader = self._board.join()
+        try:
+            await self._copy(reader, response)
+        except (ConnectionError, TimeoutError) as error:
+            log.info("link_reader_left", error=repr(error))
+        finally:
+            self._board.leave(reader)
+        return response
+
+    @staticmethod
+    async def _copy(reader: Reader, response: web.StreamResponse) -> None:
+        while (line := await reader.queue.get()) is not None:
+            lines = [line]
+            while not reader.queue.empty() and (more := reader.queue.get_nowait()) is not None:
+                lines.append(more)
+            async with asyncio.timeout(WRITE_SECONDS):
+                await response.write(b"".join(lines))
+            if reader.is_dropped:
+                log.warning("link_reader_dropped")
+                return

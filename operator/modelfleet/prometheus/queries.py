@@ -1,0 +1,168 @@
+"""The text of queries and the meaning of answers: many signals in one query, and back.
+
+Used by `prometheus.signal_reader` in its thread. Pure. One user's query must never be able to reach
+into another's: brackets have to close, and the mark of a signal cannot be guessed.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from modelfleet.api.conditions import Reason
+from modelfleet.facts.readings import SignalFault
+
+LABEL = "modelfleet_signal"
+MOST_QUERIES = 32
+MOST_CHARACTERS = 32_768
+MOST_ERROR_CHARACTERS = 300
+MOST_VALUE = 1e15
+Form = Literal["vector", "scalar"]
+Row = Mapping[str, Any]
+
+_CLOSERS = {"(": ")", "[": "]", "{": "}"}
+_OURS = re.compile(r'invalid parameter "query": |\b\d+:\d+: ')
+"""What the server says of the whole batch: no user knows the lines of it."""
+
+
+class QueryRejected(Exception):
+    """The server lives and does not answer this query; its words say why."""
+
+
+class ServerSilent(Exception):
+    """No usable answer, whatever the query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One user's query; `mark` finds its series in the answer of a batch."""
+
+    mark: str
+    query: str
+    form: Form = "vector"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of one signal. `is_whole`: of all replicas, so that it may lower a number."""
+
+    value: float | None = None
+    fault: SignalFault | None = None
+    is_whole: bool = True
+    form: Form = "vector"
+
+
+def batches(questions: Sequence[Question]) -> list[tuple[Question, ...]]:
+    """As few batches as the bounds on a query allow, in the given order."""
+    found: list[list[Question]] = []
+    characters = 0
+    for question in questions:
+        length = len(question.query)
+        if not found or len(found[-1]) >= MOST_QUERIES or characters + length > MOST_CHARACTERS:
+            found.append([])
+            characters = 0
+        found[-1].append(question)
+        characters += length
+    return [tuple(batch) for batch in found]
+
+
+def joined(batch: Sequence[Question]) -> str:
+    """One query for all; each series carries the mark of its signal.
+
+    At most two series of each: enough to see that it is not one. The line breaks end comments.
+    """
+    return " or\n".join(_marked(question) for question in batch)
+
+
+def _marked(question: Question) -> str:
+    inner = f"vector(\n{question.query}\n)" if question.form == "scalar" else question.query
+    return f'label_replace(topk(2,\n{inner}\n), "{LABEL}", "{question.mark}", "", "")'
+
+
+def unclosed(query: str) -> bool:
+    """Whether brackets or quotes do not close by themselves, as PromQL reads them."""
+    expected: list[str] = []
+    position = 0
+    while position < len(query):
+        character = query[position]
+        if character in "\"'`":
+            position = _after_string(query, position)
+            if position < 0:
+                return True
+            continue
+        if character == "#":
+            rest = re.compile(r"[\r\n]").search(query, position)
+            position = rest.end() if rest else len(query)
+            continue
+        if character in _CLOSERS:
+            expected.append(_CLOSERS[character])
+        elif character in _CLOSERS.values() and (not expected or expected.pop() != character):
+            return True
+        position += 1
+    return bool(expected)
+
+
+def _after_string(query: str, start: int) -> int:
+    """The position after the string that begins at `start`; -1 when it does not end."""
+    quote, position = query[start], start + 1
+    while position < len(query):
+        if query[position] == quote:
+            return position + 1
+        if query[position] == "\n" and quote != "`":
+            return -1
+        position += 2 if query[position] == "\\" and quote != "`" else 1
+    return -1
+
+
+def answers_of(batch: Sequence[Question], rows: Sequence[Row]) -> dict[str, Answer]:
+    """Answers by mark."""
+    by_mark: dict[str, list[Row]] = {question.mark: [] for question in batch}
+    for row in rows:
+        mark = row.get("metric", {}).get(LABEL)
+        if mark in by_mark:
+            by_mark[mark].append(row)
+    return {q.mark: _answer(by_mark[q.mark], q.form) for q in batch}
+
+
+def _answer(rows: Sequence[Row], form: Form) -> Answer:
+    if not rows:
+        text = "the query gives nothing now; use 'or vector(0)' where that means 0"
+        return Answer(None, SignalFault(Reason.NO_SERIES, text))
+    if len(rows) > 1:
+        text = "the query gives more than one series; wrap it in sum(), max() or another aggregate"
+        return Answer(None, SignalFault(Reason.MANY_SERIES, text))
+    value = number_of(rows[0])
+    fault = wrong(value)
+    return Answer(None if fault else value, fault, form=form)
+
+
+def number_of(row: Row) -> float | None:
+    """The value of a series; None where it is none, as for a histogram."""
+    try:
+        return float(row["value"][1])
+    except (KeyError, IndexError, TypeError, ValueError):
+        return None
+
+
+def wrong(value: float | None) -> SignalFault | None:
+    """Why a value cannot be scaled by; None when it can."""
+    text = None
+    if value is None:
+        text = "the query gives no plain number"
+    elif math.isnan(value):
+        text = "the value is NaN, as of a division by zero; add '> 0' to the divisor"
+    elif math.isinf(value):
+        text = "the value is infinite, as of a division by zero; add '> 0' to the divisor"
+    elif value < 0:
+        text = "the value is negative; use clamp_min(..., 0) where that means 0"
+    elif value > MOST_VALUE:
+        text = "the value is absurdly large; check the query"
+    return None if text is None else SignalFault(Reason.WRONG_VALUE, text)
+
+
+def rejected(words: str) -> SignalFault:
+    """A query that Prometheus does not take, with its words cut to what a person can use."""
+    readable = "".join(c if c.isprintable() else " " for c in _OURS.sub("", words))
+    short = " ".join(readable.split())[:MOST_ERROR_CHARACTERS]
+    return SignalFault(Reason.QUERY_FAILED, f"Prometheus refuses the query: {short}")

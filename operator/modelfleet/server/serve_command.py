@@ -1,0 +1,73 @@
+"""`modelfleet serve`: serve one ONNX model until told to stop.
+
+Run as the container of every replica of the runtime `onnx`. A file that is no model ends the
+process with one line of JSON in the termination log, from which the operator makes a condition.
+"""
+
+import argparse
+import asyncio
+import os
+from pathlib import Path
+
+import uvicorn
+
+from modelfleet.server.app import ModelServer, ServerConfig
+from modelfleet.server.onnx_model import NotAModelError
+from modelfleet.telemetry.termination import tell
+
+KEEP_ALIVE_SECONDS = 120
+"""Longer than the gateway keeps idle connections, so that it is never us who close one."""
+
+
+def serve(arguments: list[str]) -> int:
+    """Run the command; returns the exit code."""
+    options = _options(arguments)
+    config = ServerConfig(
+        name=options.name,
+        version=os.environ.get("MODELFLEET_VERSION", ""),
+        file=Path(options.file),
+        slots=options.slots,
+        most_bytes=options.most_bytes,
+    )
+    failures: list[str] = []
+    uvicorn_config = uvicorn.Config(
+        app="unset",
+        host=options.host,
+        port=options.port,
+        log_level="warning",
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=options.shutdown_seconds,
+        lifespan="off",
+    )
+    server = uvicorn.Server(uvicorn_config)
+
+    def failed(error: NotAModelError) -> None:
+        failures.append(str(error))
+        server.should_exit = True
+
+    model_server = ModelServer(config, failed)
+    uvicorn_config.app = model_server.app()
+    asyncio.run(_run(server, model_server))
+    if failures:
+        tell({"reason": "NotAModel", "message": failures[0], "final": True})
+        return 1
+    return 0
+
+
+async def _run(server: uvicorn.Server, model_server: ModelServer) -> None:
+    loading = asyncio.ensure_future(model_server.load())
+    await server.serve()
+    await loading
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="modelfleet serve", description=serve.__doc__)
+    parser.add_argument("--name", required=True, help="name under which the model is asked")
+    parser.add_argument("--file", required=True, help="ONNX file")
+    parser.add_argument("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104 - a pod's server
+    parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--slots", type=int, default=1, help="inferences at the same time")
+    parser.add_argument("--most-bytes", type=int, default=64 * 1024 * 1024)
+    parser.add_argument("--shutdown-seconds", type=int, default=60)
+    return parser.parse_args(arguments)

@@ -1,0 +1,364 @@
+"""The scaling pass on a virtual clock."""
+
+from dataclasses import replace
+
+import pytest
+
+from modelfleet.core.scaling.learned_concurrency import Evidence
+from modelfleet.core.scaling.service_time import Work
+from modelfleet.engine.ledger import Ledger, Seen
+from modelfleet.engine.scaling import takeover
+from modelfleet.engine.scaling.tick import Ticker
+from modelfleet.facts.identity import Key
+from modelfleet.facts.scaling import ScalingParams
+from modelfleet.facts.traffic import Answered, GatewaySample, ModelSample, VersionSample
+
+KEY = Key("team-a", "digits")
+PARAMS = ScalingParams(
+    min_replicas=0, max_replicas=10, slots=1, scale_down_seconds=10.0, keep_alive_seconds=20.0
+)
+
+NEW_SECONDS = 190
+"""So long a model that starts in 4 s keeps its highest demand: (4 + 5) / 0.05, and a bin."""
+
+
+class Gateways:
+    """Two gateways that share the traffic evenly."""
+
+    def __init__(self) -> None:
+        self.samples: list[GatewaySample] = []
+        self.alive = {"gw-0": True, "gw-1": True}
+        self.parked = 0
+        self.remembered = Answered()
+
+    def connected(self) -> dict[str, bool]:
+        return self.alive
+
+    def held(self, key: str) -> int:
+        return self.parked
+
+    def answered(self, key: str) -> Answered:
+        return self.remembered
+
+    def take_samples(self) -> list[GatewaySample]:
+        taken, self.samples = self.samples, []
+        return taken
+
+    def report(self, rate: float, service_seconds: float, bucket: int = 40) -> None:
+        """One second of traffic, half of it through each gateway that lives.
+
+        `bucket` of the latency histogram takes all answers; 40 is 102 ms.
+        """
+        for name, alive in self.alive.items():
+            if not alive:
+                continue
+            arrivals = round(rate / 2)
+            version = VersionSample(
+                arrivals=arrivals,
+                completions={"2xx": arrivals},
+                service_seconds=arrivals * service_seconds,
+                latency={bucket: arrivals},
+                in_flight=round(arrivals * service_seconds),
+            )
+            models = {str(KEY): ModelSample({"digits-v1": version})} if arrivals else {}
+            self.samples.append(GatewaySample(name, 1.0, models))
+
+
+class Fleet:
+    """One model under the ticker; a grant takes effect at once."""
+
+    def __init__(self, granted: int = 1) -> None:
+        self.now = 900.0  # The leader has led for a while when the traffic begins.
+        self.gateways = Gateways()
+        self.ledger = Ledger()
+        self.woken: list[Key] = []
+        self.ticker = Ticker(self.ledger, self.gateways, self.woken.append, lambda: self.now)
+        self.seen(granted)
+        self.now = 1000.0
+
+    def seen(self, granted: int) -> None:
+        self.ledger.entry(KEY).seen = Seen(PARAMS, granted, granted, 0, 4.0)
+
+    @property
+    def granted(self) -> int:
+        grant = self.ledger.entry(KEY).grant
+        seen = self.ledger.entry(KEY).seen
+        assert seen is not None
+        return seen.granted if grant is None else grant.replicas
+
+    def run(self, seconds: int, rate: float, service_seconds: float = 0.05) -> int:
+        for _ in range(seconds):
+            self.now += 1.0
+            self.gateways.report(rate, service_seconds)
+            self.ticker.tick()
+            self.seen(self.granted)
+        return self.granted
+
+
+def test_replicas_follow_arrivals_times_service_time():
+    fleet = Fleet()
+    assert fleet.run(30, rate=20) in (2, 3), "1 busy slot and a margin"
+    assert fleet.run(30, rate=100) in range(6, 11), "5 busy slots and a margin"
+
+
+def test_lower_demand_must_last():
+    fleet = Fleet()
+    high = fleet.run(NEW_SECONDS, rate=100)
+    assert fleet.run(8, rate=20) == high
+    assert fleet.run(80, rate=20) < high
+
+
+def test_model_that_is_hardly_known_gives_nothing_back():
+    fleet = Fleet()
+    fleet.run(30, rate=100)
+    assert fleet.run(100, rate=4) >= 5, "100 requests/s of 50 ms"
+    assert fleet.run(NEW_SECONDS, rate=4) < 5
+
+
+def test_idle_model_goes_to_zero_only_after_the_keep_alive():
+    fleet = Fleet()
+    fleet.run(30, rate=4)
+    assert fleet.run(18, rate=0) == 1
+    assert fleet.run(20, rate=0) == 0
+
+
+def test_new_leader_takes_nothing_away_before_it_has_watched():
+    fleet = Fleet(granted=5)
+    assert fleet.run(9, rate=4) == 5
+    assert fleet.run(NEW_SECONDS, rate=4) < 5
+
+
+SHARED = replace(
+    PARAMS,
+    slots=4,
+    min_replicas=1,
+    latency_objective_seconds=0.2,
+    learns_slots=True,
+    is_hint=True,
+)
+
+
+def inherited(fleet: Fleet) -> None:
+    """A new leader finds one replica that serves."""
+    fleet.ledger.forget(KEY)
+    fleet.ticker.begin()
+    fleet.ledger.entry(KEY).look(Seen(SHARED, 1, 1, 0, 4.0))
+
+
+def of_new_leader(fleet: Fleet, seconds: int, rate: float, service_seconds: float) -> int:
+    """The highest grant while the model is served by what its grant says."""
+    most = 0
+    for _ in range(seconds):
+        fleet.now += 1.0
+        fleet.gateways.report(rate, service_seconds)
+        fleet.ticker.tick()
+        fleet.ledger.entry(KEY).look(Seen(SHARED, fleet.granted, fleet.granted, 0, 4.0))
+        most = max(most, fleet.granted)
+    return most
+
+
+@pytest.mark.parametrize("slow_seconds", [3, 9, 14])
+def test_answers_that_are_slow_with_the_leaders_own_start_buy_nothing(slow_seconds):
+    fleet = Fleet()
+    inherited(fleet)
+    assert of_new_leader(fleet, slow_seconds, 50, 0.16) == 1
+    assert of_new_leader(fleet, 200, 50, 0.008) == 1
+    assert fleet.ledger.entry(KEY).work.service_seconds == pytest.approx(0.008, rel=0.3)
+
+
+def test_what_is_known_of_a_model_is_not_forgotten_for_a_slow_start():
+    fleet = Fleet()
+    inherited(fleet)
+    fleet.ledger.entry(KEY).work = Work(0.08, 10.0, 0.08)
+    assert of_new_leader(fleet, 19, 50, 0.16) == 1
+    assert fleet.ledger.entry(KEY).work.service_seconds == pytest.approx(0.008)
+    assert fleet.ledger.entry(KEY).evidence == Evidence()
+
+
+@pytest.mark.parametrize("slow_seconds", [3, 9, 19])
+def test_new_leader_believes_the_memory_of_the_gateways_more_than_its_own_start(slow_seconds):
+    """31 requests under way, slower than promised: without that memory it buys replicas."""
+    fleet = Fleet()
+    inherited(fleet)
+    fleet.gateways.remembered = Answered(24.0, 3000.0)
+    assert of_new_leader(fleet, slow_seconds, 50, 0.62) == 1
+    assert fleet.ledger.entry(KEY).learned().service_seconds == pytest.approx(0.008)
+    assert of_new_leader(fleet, 200, 50, 0.008) == 1
+    blind = Fleet()
+    inherited(blind)
+    assert of_new_leader(blind, 9, 50, 0.62) > 1
+
+
+@pytest.mark.parametrize("starved_seconds", [30, 60, 120])
+def test_a_node_that_is_starved_for_longer_than_a_begin_buys_nothing(starved_seconds):
+    """60 under way where 0.4 were: as many requests come as before, so as many are needed."""
+    fleet = Fleet()
+    inherited(fleet)
+    fleet.gateways.remembered = Answered(24.0, 3000.0)
+    assert of_new_leader(fleet, starved_seconds, 50, 1.2) == 1
+    assert of_new_leader(fleet, 200, 50, 0.008) == 1
+    assert fleet.ledger.entry(KEY).learned().service_seconds == pytest.approx(0.008, rel=0.3)
+
+
+def test_what_the_gateways_remember_later_has_the_slow_answers_in_it():
+    fleet = Fleet()
+    inherited(fleet)
+    fleet.gateways.remembered = Answered(24.0, 3000.0)
+    of_new_leader(fleet, 5, 50, 1.2)
+    fleet.gateways.remembered = Answered(2400.0, 3000.0)
+    assert of_new_leader(fleet, 60, 50, 1.2) == 1
+
+
+@pytest.mark.parametrize("begin_seconds", [3, 30, 60])
+def test_more_requests_are_demand_also_while_a_leader_takes_over(begin_seconds):
+    fleet = Fleet()
+    inherited(fleet)
+    fleet.gateways.remembered = Answered(24.0, 3000.0)
+    assert of_new_leader(fleet, begin_seconds, 50, 0.62) == 1
+    assert of_new_leader(fleet, 20, 1000, 0.62) >= 2, "8 busy slots at what an answer took before"
+
+
+def test_answers_as_quick_as_before_end_the_taking_over():
+    fleet = Fleet()
+    inherited(fleet)
+    fleet.gateways.remembered = Answered(24.0, 3000.0)
+    of_new_leader(fleet, 30, 50, 0.62)
+    assert takeover.is_under_way(fleet.ledger.entry(KEY), 30.0)
+    of_new_leader(fleet, 7, 50, 0.008)
+    assert not takeover.is_under_way(fleet.ledger.entry(KEY), 37.0)
+    assert of_new_leader(fleet, 300, 50, 0.62) > 1, "slow for another reason now"
+
+
+def test_a_model_that_stays_slow_is_believed_in_the_end():
+    fleet = Fleet()
+    inherited(fleet)
+    fleet.gateways.remembered = Answered(24.0, 3000.0)
+    assert of_new_leader(fleet, int(takeover.LONGEST_SECONDS) - 1, 50, 0.62) == 1
+    assert of_new_leader(fleet, 300, 50, 0.62) > 1
+
+
+def test_a_new_leader_does_not_call_gateways_silent_before_they_could_report():
+    fleet = Fleet()
+    fleet.ticker.begin()
+    fleet.gateways.alive["gw-1"] = False
+    of_new_leader(fleet, 30, 50, 0.008)
+    assert fleet.ticker.silent_seconds() is None
+    of_new_leader(fleet, 40, 50, 0.008)
+    assert (fleet.ticker.silent_seconds() or 0.0) > 60
+    fleet.gateways.alive["gw-1"] = True
+    of_new_leader(fleet, 3, 50, 0.008)
+    assert fleet.ticker.silent_seconds() == 0.0
+
+
+def test_memory_of_an_overload_does_not_count_its_waits():
+    """Requests of 80 ms that waited for 5 s: what the slots could do in that time is believed."""
+    fleet = Fleet()
+    inherited(fleet)
+    fleet.gateways.remembered = Answered(15_000.0, 3000.0)
+    of_new_leader(fleet, 5, 50, 5.0)
+    found = fleet.ledger.entry(KEY).learned().service_seconds
+    assert found is not None
+    assert found <= 4 / 50 * 10, "at most all slots of the replicas that it may have by now"
+
+
+def test_new_leader_adds_replicas_when_the_load_is_not_served_in_time():
+    fleet = Fleet()
+    inherited(fleet)
+    assert of_new_leader(fleet, 8, 100, 0.3) > 1, "30 under way, and 20 are answered in time"
+
+
+def test_silent_gateway_makes_no_leader_new_again():
+    fleet = Fleet()
+    inherited(fleet)
+    assert of_new_leader(fleet, 30, 50, 0.008) == 1
+    fleet.gateways.alive["gw-1"] = False
+    of_new_leader(fleet, 10, 50, 0.008)
+    fleet.gateways.alive["gw-1"] = True
+    # 16 are under way: with what is known of them by then they are answered in time.
+    assert of_new_leader(fleet, 15, 400, 0.04) > 1
+
+
+def test_slow_model_needs_its_replicas_after_the_begin_too():
+    """What the first seconds showed is doubted, not denied."""
+    fleet = Fleet()
+    inherited(fleet)
+    assert of_new_leader(fleet, 19, 50, 0.16) == 1
+    assert of_new_leader(fleet, 20, 50, 0.16) > 2
+
+
+def test_silent_gateway_holds_the_number_and_still_lets_it_grow():
+    fleet = Fleet()
+    high = fleet.run(NEW_SECONDS, rate=100)
+    fleet.gateways.alive["gw-1"] = False
+    assert fleet.run(60, rate=4) == high
+    assert (fleet.ticker.silent_seconds() or 0.0) > 50
+    fleet.gateways.alive["gw-1"] = True
+    assert fleet.run(40, rate=4) < high
+    fleet.gateways.alive["gw-1"] = False
+    assert fleet.run(20, rate=200) > 3
+
+
+def test_held_request_wakes_at_once():
+    fleet = Fleet()
+    fleet.run(30, rate=4)
+    fleet.run(40, rate=0)
+    assert fleet.granted == 0
+    fleet.woken.clear()
+    fleet.gateways.parked = 1
+    fleet.ticker.tick_one(KEY)
+    assert (fleet.granted, fleet.woken) == (1, [KEY])
+
+
+def promised(fleet: Fleet, ready: int, *, in_flight: float, bucket: int, **changed: object) -> None:
+    """20 s of traffic that keeps so many requests under way in `ready` replicas of 8 slots."""
+    limit = changed.get("limit", 0.2)
+    params = replace(
+        PARAMS, slots=8, latency_objective_seconds=limit, learns_slots=True, min_replicas=1
+    )
+    version = str(changed.get("version", "digits-v1"))
+    for _ in range(20):
+        fleet.now += 1.0
+        fleet.gateways.report(100, in_flight / 100, bucket)
+        seen = Seen(params, fleet.granted, ready, 0, 4.0, stable=version)
+        fleet.ledger.entry(KEY).seen = seen
+        fleet.ticker.tick()
+
+
+def test_latency_above_the_objective_corrects_the_slots():
+    fleet = Fleet()
+    promised(fleet, 1, in_flight=8, bucket=40)
+    assert fleet.ledger.entry(KEY).slots == 12
+    promised(fleet, 1, in_flight=8, bucket=60)
+    assert fleet.ledger.entry(KEY).slots == 4
+    assert fleet.granted >= 2
+
+
+def test_objective_below_the_own_latency_is_told_once_and_buys_nothing():
+    fleet = Fleet()
+    promised(fleet, 4, in_flight=2, bucket=60)
+    entry = fleet.ledger.entry(KEY)
+    assert entry.floor_seconds is not None
+    assert entry.slots == 8
+    told = fleet.woken.count(KEY)
+    promised(fleet, 4, in_flight=2, bucket=60)
+    assert fleet.woken.count(KEY) <= told + 1
+    assert fleet.granted <= 4
+
+
+def test_model_that_nobody_knows_is_no_error():
+    fleet = Fleet()
+    fleet.ticker.tick_one(Key("x", "y"))
+    assert fleet.woken == []
+
+
+@pytest.mark.parametrize("changed", [{"limit": 2.0}, {"version": "digits-v2"}])
+def test_another_objective_or_version_is_judged_by_its_own_answers(changed):
+    fleet = Fleet()
+    promised(fleet, 4, in_flight=2, bucket=60)
+    entry = fleet.ledger.entry(KEY)
+    assert entry.floor_seconds is not None
+    fleet.woken.clear()
+    promised(fleet, 4, in_flight=2, bucket=40, **changed)
+    assert entry.floor_seconds is None
+    assert KEY in fleet.woken
+    assert entry.evidence.judged(PARAMS.aim, fleet.now)[1] == -1

@@ -1,0 +1,115 @@
+"""Generated probes: the request, the judgment, and who is kept out for how long."""
+
+import asyncio
+from collections.abc import Iterator
+
+import orjson
+import pytest
+
+from modelfleet.facts.traffic import ProbeResult
+from modelfleet.gateway.admission.admission import Admission, Verdict
+from modelfleet.gateway.admission.http_probe import generate, judge
+from modelfleet.gateway.watched.view import ProbeSpec
+
+NAME = ("team-a", "churn-v1")
+SPEC = ProbeSpec("OpenInferenceV2", "churn")
+
+
+def test_dynamic_dimensions_become_one() -> None:
+    asked = generate({"inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 2]}]})
+    assert asked == {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [0, 0]}]}
+
+
+@pytest.mark.parametrize(
+    "metadata", [{}, {"inputs": [{"name": "x", "datatype": "FP32", "shape": [10_000_000]}]}]
+)
+def test_no_request_without_inputs_or_of_absurd_size(metadata: dict[str, object]) -> None:
+    assert generate(metadata) is None
+
+
+@pytest.mark.parametrize(
+    ("outputs", "kind"),
+    [
+        ('[{"name": "y", "data": [0.5]}]', "Right"),
+        ('[{"name": "y", "data": [[1], [2]]}]', "Right"),
+        ('[{"name": "y", "data": ["cat"]}]', "Right"),
+        ('[{"name": "y", "parameters": {"binary_data_size": 4}}]', "Right"),
+        ('[{"name": "y", "data": [null]}]', "Wrong"),
+        ('[{"name": "y", "data": [0.1, [null]]}]', "Wrong"),
+        ('[{"name": "y", "data": []}]', "Wrong"),
+        ('[{"name": "y"}]', "Wrong"),
+        ("[]", "Wrong"),
+    ],
+)
+def test_judgment(outputs: str, kind: str) -> None:
+    assert judge(orjson.loads(f'{{"outputs": {outputs}}}')).kind == kind
+
+
+class Script:
+    """Answers in order; reports into lists."""
+
+    def __init__(self, *verdicts: str) -> None:
+        self.verdicts: Iterator[str] = iter(verdicts)
+        self.results: list[ProbeResult] = []
+        self.left: list[str] = []
+        self.slept: list[float] = []
+
+    async def ask(self, _endpoint: str, _spec: ProbeSpec) -> Verdict:
+        return Verdict(next(self.verdicts), "")  # type: ignore[arg-type] # from the table above
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+    def probed(self, result: ProbeResult) -> None:
+        self.results.append(result)
+
+    def unprobed(self, _model: str, endpoint: str) -> None:
+        self.left.append(endpoint)
+
+
+async def _admitted(script: Script) -> tuple[str, ...]:
+    admission = Admission(script, script, script.sleep)
+    admission.begin()
+    admission.update(NAME, "churn", SPEC, {"a:1": "pod"})
+    assert admission.admitted(NAME) == ()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    return admission.admitted(NAME)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "passed", "slept"),
+    [
+        (["Right"], [True], []),
+        (["Unfit"], [True], []),
+        (["Wrong", "Wrong", "Right"], [False, False, True], [2.0, 4.0]),
+        (["Late", "Late", "Late"], [True], [0.5, 0.5]),
+        (["Late", "Wrong", "Late", "Late", "Late"], [False, True], [0.5, 2.0, 0.5, 0.5]),
+    ],
+)
+def test_only_a_wrong_answer_keeps_out(
+    verdicts: list[str], passed: list[bool], slept: list[float]
+) -> None:
+    script = Script(*verdicts)
+    assert asyncio.run(_admitted(script)) == ("a:1",)
+    assert [result.passed for result in script.results] == passed
+    assert script.slept == slept
+
+
+def test_who_was_there_before_is_in_and_stays() -> None:
+    script = Script()
+    admission = Admission(script, script)
+    admission.update(NAME, "churn", SPEC, {"a:1": "pod"})
+    admission.begin()
+    admission.update(NAME, "churn", SPEC, {"a:1": "pod"})
+    assert admission.admitted(NAME) == ("a:1",)
+    admission.update(NAME, "churn", SPEC, {})
+    assert (admission.admitted(NAME), script.left) == ((), ["a:1"])
+
+
+def test_without_a_probe_in_at_once() -> None:
+    script = Script()
+    admission = Admission(script, script)
+    admission.begin()
+    admission.update(NAME, "churn", None, {"a:1": "pod"})
+    assert admission.admitted(NAME) == ("a:1",)

@@ -1,0 +1,147 @@
+"""Watched objects in any order, and what is kept when they vanish."""
+
+import itertools
+from typing import Any
+
+import pytest
+
+from modelfleet.gateway.watched.models import Fleet
+from tests.gateway.objects import GATEWAYS, a_model, a_slice, a_version, gateway_slice, route
+
+NAME = ("team-a", "churn")
+
+
+class Clock:
+    """Moves by hand."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def a_fleet() -> tuple[Fleet, Clock]:
+    clock = Clock()
+    return Fleet(GATEWAYS, clock), clock
+
+
+def seen(fleet: Fleet) -> Any:
+    return fleet.view(NAME, lambda version: tuple(sorted(fleet.ready(version))))
+
+
+OBJECTS = [
+    ("MLModel", a_model("churn", route(3, {"churn-v1": 100}))),
+    ("MLModelVersion", a_version("churn", 1)),
+    ("EndpointSlice", a_slice("churn", 1, ["10.0.0.1", "10.0.0.2"])),
+]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(OBJECTS)))
+def test_any_order_and_duplicates_give_the_same(order: tuple[tuple[str, dict[str, Any]]]) -> None:
+    fleet, _ = a_fleet()
+    for kind, obj in (*order, *order):
+        fleet.put(kind, obj)
+    view = seen(fleet)
+    assert view.route.revision == 3
+    assert view.versions["churn-v1"].endpoints == ("10.0.0.1:8000", "10.0.0.2:8000")
+
+
+@pytest.mark.parametrize(
+    ("conditions", "count"),
+    [({"ready": False}, 0), ({"terminating": True}, 0), ({"ready": None}, 1), ({}, 1)],
+)
+def test_only_ready_endpoints_that_stay_count(conditions: dict[str, Any], count: int) -> None:
+    fleet, _ = a_fleet()
+    fleet.put("EndpointSlice", a_slice("churn", 1, ["10.0.0.1"], **conditions))
+    assert len(fleet.ready(("team-a", "churn-v1"))) == count
+
+
+def test_a_vanished_route_keeps_the_last_good_one() -> None:
+    fleet, _ = a_fleet()
+    for kind, obj in OBJECTS:
+        fleet.put(kind, obj)
+    fleet.put("MLModel", a_model("churn", None))
+    assert seen(fleet).route.revision == 3
+    fleet.put("MLModel", a_model("churn", route(4, {"churn-v1": 0})))
+    assert seen(fleet).route.revision == 3
+
+
+def test_a_deleted_model_lives_as_long_as_its_endpoints() -> None:
+    fleet, _ = a_fleet()
+    for kind, obj in OBJECTS:
+        fleet.put(kind, obj)
+    fleet.delete(*OBJECTS[0])
+    assert not fleet.is_over(NAME)
+    fleet.delete(*OBJECTS[2])
+    assert fleet.is_over(NAME)
+
+
+def test_a_version_that_left_the_route_lingers() -> None:
+    fleet, clock = a_fleet()
+    for kind, obj in (*OBJECTS, ("MLModelVersion", a_version("churn", 2))):
+        fleet.put(kind, obj)
+    fleet.put("MLModel", a_model("churn", route(4, {"churn-v2": 100})))
+    fleet.delete(*OBJECTS[1])
+    assert seen(fleet).lingering == ("churn-v1",)
+    clock.now = 109.0
+    fleet.expire()
+    assert seen(fleet).lingering == ("churn-v1",)
+    clock.now = 111.0
+    fleet.expire()
+    assert seen(fleet).lingering == ()
+    assert fleet.version(("team-a", "churn-v1")) is None
+
+
+def test_a_route_waits_for_the_versions_it_sends_to() -> None:
+    fleet, _ = a_fleet()
+    fleet.put(*OBJECTS[0])
+    assert seen(fleet) is None
+    fleet.put(*OBJECTS[1])
+    assert seen(fleet).versions["churn-v1"].endpoints == ()
+
+
+def test_a_route_that_waits_does_not_freeze_the_endpoints() -> None:
+    fleet, _ = a_fleet()
+    for kind, obj in OBJECTS:
+        fleet.put(kind, obj)
+    assert seen(fleet).route.revision == 3
+    fleet.put("MLModel", a_model("churn", route(4, {"churn-v2": 100})))
+    fleet.put("EndpointSlice", a_slice("churn", 1, ["10.0.0.9"]))
+    view = seen(fleet)
+    assert (view.route.revision, view.lingering) == (3, ())
+    assert view.versions["churn-v1"].endpoints == ("10.0.0.9:8000",)
+    fleet.put("MLModelVersion", a_version("churn", 2))
+    assert (seen(fleet).route.revision, seen(fleet).lingering) == (4, ("churn-v1",))
+
+
+def test_one_dashed_host_for_one_model() -> None:
+    fleet, _ = a_fleet()
+    first, second = ("c", "a-b"), ("b-c", "a")
+    for namespace, name in (first, second):
+        fleet.put("MLModel", a_model(name, route(1, {f"{name}-v1": 1}), namespace=namespace))
+        fleet.put("MLModelVersion", a_version(name, 1, namespace=namespace))
+    views = [fleet.view(name, lambda _: ()) for name in (first, second)]
+    assert [view is not None and view.has_dashed_host for view in views] == [True, False]
+    fleet.forget(first)
+    heir = fleet.view(second, lambda _: ())
+    assert heir is not None
+    assert heir.has_dashed_host
+
+
+def test_peers_are_the_other_ready_gateways() -> None:
+    fleet, _ = a_fleet()
+    fleet.put("EndpointSlice", gateway_slice({"g-1": "10.0.0.1", "g-2": "10.0.0.2"}))
+    assert fleet.peers("g-1") == ("10.0.0.2",)
+
+
+def test_endpoints_of_several_slices_add_up() -> None:
+    fleet, _ = a_fleet()
+    one = a_slice("churn", 1, ["10.0.0.1"])
+    two = a_slice("churn", 1, ["10.0.0.2"])
+    two["metadata"]["name"] = "another"
+    for part in (one, two):
+        fleet.put("EndpointSlice", part)
+    assert set(fleet.ready(("team-a", "churn-v1"))) == {"10.0.0.1:8000", "10.0.0.2:8000"}
+    fleet.delete("EndpointSlice", one)
+    assert set(fleet.ready(("team-a", "churn-v1"))) == {"10.0.0.2:8000"}
