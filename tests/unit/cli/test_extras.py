@@ -42,7 +42,8 @@ prometheus_series.server_at("http://127.0.0.1:1")
 EXPLAIN_PLOT = """
 import numpy as np
 from modelfleet.cli.support import decision_history, decision_picture, prometheus_series
-columns = dict.fromkeys((*decision_history._TERMS, *decision_history._STATES, *decision_history._SINGLE), np.ones(9))
+terms = (*decision_history._TERMS, *decision_history._STATES, *decision_history._SINGLE)
+columns = dict.fromkeys(terms, np.ones(9))
 made = decision_history.Decisions("a/b", prometheus_series.Span(0, 80, 10), columns)
 decision_picture.draw(made, sys.argv[2] + "/o.png")
 """
