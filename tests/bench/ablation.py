@@ -15,7 +15,7 @@ from typing import Any
 from modelfleet.core.forecasting.constants import SHIPPED, Tuning
 from modelfleet.simulate.comparison import Case, Draw, draws, one_model, shipped
 from modelfleet.simulate.shipped_scaler import ShippedScaler
-from modelfleet.simulate.simulated_service import Service
+from modelfleet.simulate.simulated_service import SimulatedService
 from modelfleet.simulate.trace import read_trace
 from tests.bench.autoscale import GENERATED, SCENARIOS, TRACES
 
@@ -62,7 +62,7 @@ def _case(name: str, seeds: Sequence[int]) -> Case:
         file, values = SCENARIOS[name]
         trace = read_trace(TRACES / file)
     startup, wait, slots, seconds, aim, skip, times = map(float, values.split())
-    service = Service(startup, wait, int(slots), seconds)
+    service = SimulatedService(startup, wait, int(slots), seconds)
     return one_model(trace.times(times), service, aim / 100, skip * 86_400, seeds)
 
 

@@ -25,7 +25,7 @@ import aiohttp
 import structlog
 
 from modelfleet.gateway.bounds.fairness import Shares
-from modelfleet.gateway.bounds.limits import Limits
+from modelfleet.gateway.bounds.limits import RequestLimits
 from tests.gateway.conftest import a_network
 from tests.gateway.envoy_process import find_envoy
 from tests.gateway.objects import NAMESPACE
@@ -96,9 +96,9 @@ async def _front(rig: Rig, system: str, folder: Path) -> AsyncIterator[str]:
             process.kill()
             await process.wait()
         return
-    known = Limits.after, Shares.after
+    known = RequestLimits.after, Shares.after
     if system == "without the bound":
-        Limits.after = lambda *_: {}  # type: ignore[method-assign,assignment] # the system as it was
+        RequestLimits.after = lambda *_: {}  # type: ignore[method-assign,assignment] # the system as it was
         Shares.after = lambda *_: []  # type: ignore[method-assign,assignment] # the same
     try:
         rig.version(1)
@@ -109,7 +109,7 @@ async def _front(rig: Rig, system: str, folder: Path) -> AsyncIterator[str]:
         await rig.acknowledged()
         yield f"http://{gateway.address}:{CLUSTER_PORT}/predict"
     finally:
-        Limits.after, Shares.after = known  # type: ignore[method-assign] # as above
+        RequestLimits.after, Shares.after = known  # type: ignore[method-assign] # as above
 
 
 def plain(network: str, port: int) -> dict[str, Any]:

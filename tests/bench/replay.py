@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from modelfleet.simulate.simulated_service import Service
+from modelfleet.simulate.simulated_service import SimulatedService
 from tests import stack
 from tests.bench import replay_picture, replay_traffic
 from tests.bench.replay_simulated import simulate
@@ -140,7 +140,7 @@ def _simulated(found: dict[str, Any]) -> dict[str, Any]:
     """The same requests; what the way through the gateway costs is added to their work."""
     work = np.array(found["work"], dtype=np.float32)
     way = max(0.0, found["service_seconds"] - float(work.mean()))
-    service = Service(
+    service = SimulatedService(
         startup_seconds=found["startup_seconds"],
         wait_seconds=OBJECTIVE_SECONDS - found["service_seconds"],
         slots=SLOTS,

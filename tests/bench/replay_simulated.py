@@ -15,7 +15,7 @@ from modelfleet.simulate.arrivals import Arrivals
 from modelfleet.simulate.run import run_fleet
 from modelfleet.simulate.scaler import Observation
 from modelfleet.simulate.shipped_scaler import ShippedScaler
-from modelfleet.simulate.simulated_service import Service
+from modelfleet.simulate.simulated_service import SimulatedService
 from modelfleet.simulate.world import World
 
 
@@ -44,7 +44,7 @@ class Recorded:
 def simulate(
     moments: np.ndarray,
     work: np.ndarray,
-    service: Service,
+    service: SimulatedService,
     *,
     aim: float,
     seconds: float,

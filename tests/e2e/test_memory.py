@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from modelfleet.core.forecasting.constants import SHIPPED
-from modelfleet.core.forecasting.model_figures import Service
+from modelfleet.core.forecasting.model_figures import ModelFigures
 from modelfleet.core.forecasting.quantiles.prior import Priors
-from modelfleet.core.forecasting.rows.learned_summary import Lesson
+from modelfleet.core.forecasting.rows.learned_summary import LearnedSummary
 from modelfleet.engine.memory.public_traces import traces
 from tests import stack
 from tests.e2e import operator_process as operator
@@ -137,9 +137,9 @@ def tell(namespace: str, service_seconds: float | None) -> None:
     """Write the version's `status.learned` as the operator does, or take it away."""
     body = None
     if service_seconds is not None:
-        service = Service(5.0, 0.7, 8, service_seconds, 0.05)
+        service = ModelFigures(5.0, 0.7, 8, service_seconds, 0.05)
         coefficients = Priors(traces(), SHIPPED).of(service)
-        lesson = Lesson(service_seconds, 0.009, 0.5, coefficients)
+        lesson = LearnedSummary(service_seconds, 0.009, 0.5, coefficients)
         body = {**lesson.to_status(), "time": datetime.now(UTC).isoformat(timespec="seconds")}
     stack.kubectl(
         *("-n", namespace, "patch", "mlmodelversion", "digits-v1", "--subresource=status"),

@@ -15,7 +15,7 @@ from envoy.data.accesslog.v3 import accesslog_pb2
 from envoy.service.accesslog.v3 import als_pb2
 
 from modelfleet.gateway.requests.access_log import AccessLog
-from modelfleet.gateway.requests.counters import Traffic
+from modelfleet.gateway.requests.counters import TrafficCounters
 from tests.gateway import scenarios
 from tests.gateway.envoy_process import find_envoy
 from tests.gateway.objects import NAMESPACE
@@ -108,7 +108,7 @@ def entries() -> None:
         entry.request.request_headers["x-modelfleet-version"] = "churn-v1"
         entry.request.request_headers["x-modelfleet-stream"] = "5a5f07c8-c179-4aff-9c0d-7a31828d"
     wire = message.SerializeToString()
-    log, rounds = AccessLog(Traffic(time.monotonic)), 30_000
+    log, rounds = AccessLog(TrafficCounters(time.monotonic)), 30_000
     begin = time.process_time()
     for _ in range(rounds):
         log.read(als_pb2.StreamAccessLogsMessage.FromString(wire))

@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 
 from modelfleet.facts.route import Route
-from modelfleet.gateway.agent import Agent, AgentConfig, Parts
+from modelfleet.gateway.agent import Agent, AgentConfig, Overrides
 from modelfleet.gateway.bootstrap import Listening
 from tests.gateway.envoy_process import Envoy
 from tests.gateway.objects import (
@@ -82,7 +82,7 @@ class Gateway:
         """`more`: `parts` for the agent, further fields of AgentConfig."""
         run_dir.mkdir(parents=True)
         self.name, self.address, self.run_dir = name, address, run_dir
-        self._parts: Parts | None = more.pop("parts", None)
+        self._parts: Overrides | None = more.pop("parts", None)
         self.config = AgentConfig(
             gateway=name,
             namespace=GATEWAYS,

@@ -8,10 +8,10 @@ import signal
 
 import pytest
 
-from modelfleet.gateway.agent import Parts
+from modelfleet.gateway.agent import Overrides
 from modelfleet.gateway.xds import builders
 from modelfleet.gateway.xds.push_order import PushOrder
-from modelfleet.gateway.xds.resources import CLUSTER, VIRTUAL_HOST, Resource
+from modelfleet.gateway.xds.resources import CLUSTER, VIRTUAL_HOST, EnvoyResource
 from modelfleet.gateway.xds.stream_state import Push
 from tests.gateway import scenarios
 from tests.gateway.rig import Rig, until
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.asyncio
 class RoutesFirst(PushOrder):
     """Virtual hosts do not wait for what they send to, and clusters wait for them."""
 
-    def may_push(self, resource: Resource) -> bool:
+    def may_push(self, resource: EnvoyResource) -> bool:
         return True
 
     def next(self, kind: str) -> Push | None:
@@ -38,19 +38,19 @@ class OldClustersFirst(PushOrder):
     def may_remove(self, kind: str, name: str) -> bool:
         return True
 
-    def may_push(self, resource: Resource) -> bool:
+    def may_push(self, resource: EnvoyResource) -> bool:
         clusters = self.tracks[CLUSTER]
         is_leaving = clusters.under_way is not None and clusters.under_way.removed
         return super().may_push(resource) and not (is_leaving and resource.needs)
 
 
 async def test_routes_before_clusters_fails(rig: Rig) -> None:
-    rig.defaults = {"parts": Parts(new_order=RoutesFirst)}
+    rig.defaults = {"parts": Overrides(new_order=RoutesFirst)}
     assert (await scenarios.swap_versions(rig)).failed > 0
 
 
 async def test_old_clusters_before_routes_fails(rig: Rig) -> None:
-    rig.defaults = {"parts": Parts(new_order=OldClustersFirst)}
+    rig.defaults = {"parts": Overrides(new_order=OldClustersFirst)}
     assert (await scenarios.swap_versions(rig)).failed > 0
 
 

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from modelfleet.gateway.bounds.fairness import Shares
-from modelfleet.gateway.bounds.limits import Limits
+from modelfleet.gateway.bounds.limits import RequestLimits
 from tests.gateway.rig import Rig
 
 pytestmark = pytest.mark.asyncio
@@ -134,7 +134,7 @@ async def test_overload_is_refused_at_once_and_the_replicas_work_on(
 
 async def test_without_the_bound_everybody_waits(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control."""
-    monkeypatch.setattr(Limits, "after", lambda *_: {})
+    monkeypatch.setattr(RequestLimits, "after", lambda *_: {})
     crowd = await overloaded(rig, 3)
     assert not [one for one in crowd.seen if one.code == 503]
     assert max(one.seconds for one in crowd.seen) > 4 * WAIT_SECONDS

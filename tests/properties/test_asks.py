@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from modelfleet.core.fleet.allocate import allocate
 from modelfleet.core.forecasting.constants import SHIPPED
-from modelfleet.core.forecasting.model_figures import Service
-from modelfleet.core.forecasting.policy import Fleet, Observed
+from modelfleet.core.forecasting.model_figures import ModelFigures
+from modelfleet.core.forecasting.policy import Bin, Policy
 from modelfleet.core.forecasting.quantiles.regression import uninformed
 from modelfleet.core.scaling.demand import ask, demands
 from modelfleet.facts.identity import Key
@@ -101,14 +101,14 @@ def test_order_of_models_does_not_matter(wants, budget, chance):
 @settings(max_examples=15)
 @given(st.permutations(range(4)), st.integers(0, 2**32 - 1))
 def test_rows_of_the_policy_may_stand_in_any_order(order, seed):
-    services = [Service(20.0 * (n + 1), 1.0 + n, 2 + n, 0.3 * (n + 1)) for n in range(4)]
-    plain, mixed = Fleet(4, SHIPPED), Fleet(4, SHIPPED)
+    services = [ModelFigures(20.0 * (n + 1), 1.0 + n, 2 + n, 0.3 * (n + 1)) for n in range(4)]
+    plain, mixed = Policy(4, SHIPPED), Policy(4, SHIPPED)
     for place, number in enumerate(order):
         plain.adopt(number, services[number], uninformed())
         mixed.adopt(place, services[number], uninformed())
     chance, some = np.random.default_rng(seed), np.array(order)
     for _ in range(40):
         columns = chance.poisson(30, (7, 4)).astype(np.float32)
-        first, second = plain.step(Observed(*columns)), mixed.step(Observed(*columns[:, some]))
+        first, second = plain.step(Bin(*columns)), mixed.step(Bin(*columns[:, some]))
     assert (first.up[some] == second.up).all()
     assert (first.hold[some] == second.hold).all()

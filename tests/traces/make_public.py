@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from modelfleet.core.forecasting.features.arrivals_history import encode
+from modelfleet.core.forecasting.features.arrivals_history import encode_counts
 
 HERE = Path(__file__).parent
 WEEK_BINS = 7 * 17_280
@@ -19,7 +19,7 @@ def week(name: str) -> np.ndarray:
         rows = csv.reader(lines)
         next(rows)
         rates = np.array([float(row[1]) for row in rows], dtype=np.float32)
-    return encode(np.rint(rates[:WEEK_BINS] * 5).astype(np.float32))
+    return encode_counts(np.rint(rates[:WEEK_BINS] * 5).astype(np.float32))
 
 
 def main() -> None:

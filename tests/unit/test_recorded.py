@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from modelfleet.core.forecasting.constants import SHIPPED
-from modelfleet.core.forecasting.policy import Fleet
+from modelfleet.core.forecasting.policy import Policy
 from modelfleet.core.forecasting.rows.encoding import NAMES, layout
 from modelfleet.core.forecasting.rows.transfer import TABLES, parts
 from modelfleet.engine.memory.learned_file import FILE_NAME
-from modelfleet.link.messages import Message, decode, encode
+from modelfleet.link.messages import Message, decode_message, encode_message
 from tests import stack
 from tests.unit.engine.memory.recalling import KEY, World
 
@@ -27,13 +27,13 @@ WRITTEN_LAYOUT = "8e7aca2a4c8ef12b"
 
 @pytest.mark.parametrize("line", LINES, ids=lambda line: line[:28].decode())
 def test_a_line_of_another_release_is_read_and_written_alike(line: bytes) -> None:
-    message = decode(line)
+    message = decode_message(line)
     assert message is not None
-    assert encode(message) == line
+    assert encode_message(message) == line
 
 
 def test_every_message_and_every_field_of_it_is_recorded() -> None:
-    read = [decode(line) for line in LINES]
+    read = [decode_message(line) for line in LINES]
     assert {type(message) for message in read} == set(Message.__args__)
     for message in read:
         for field in fields(message):
@@ -41,9 +41,9 @@ def test_every_message_and_every_field_of_it_is_recorded() -> None:
 
 
 def test_lines_of_the_next_release_are_understood_as_far_as_they_are_known() -> None:
-    assert decode(b'{"kind": "Unheard", "more": 1}') is None
-    known = decode(b'{"kind": "Held", "model": "a/b", "requests": 2, "since": 5}')
-    assert encode(known) == b'{"kind":"Held","model":"a/b","requests":2}\n'
+    assert decode_message(b'{"kind": "Unheard", "more": 1}') is None
+    known = decode_message(b'{"kind": "Held", "model": "a/b", "requests": 2, "since": 5}')
+    assert encode_message(known) == b'{"kind":"Held","model":"a/b","requests":2}\n'
 
 
 async def test_a_memory_file_of_another_release_is_restored(tmp_path) -> None:
@@ -65,7 +65,7 @@ def test_the_layout_is_the_one_that_was_written() -> None:
 
 
 def test_every_table_has_a_name_in_the_file() -> None:
-    fleet = Fleet(1, SHIPPED)
+    fleet = Policy(1, SHIPPED)
     tables = {f"fleet.{name}" for name in TABLES}
     for name, part in parts(fleet).items():
         tables |= {f"{name}.{array}" for array in part.AXES}

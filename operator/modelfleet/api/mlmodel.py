@@ -110,7 +110,7 @@ ArgumentList = Annotated[
 ]
 
 
-class Runtime(ApiObject):
+class RuntimeSpec(ApiObject):
     """What runs the model."""
 
     name: DnsLabel | None = None
@@ -193,7 +193,7 @@ class ServiceOptions(ApiObject):
     """Whether modelfleet makes it (type ExternalName, to the gateway)."""
 
 
-class Traffic(ApiObject):
+class TrafficSpec(ApiObject):
     """How requests are carried."""
 
     request_timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
@@ -231,7 +231,7 @@ class MLModelSpec(ApiObject):
 
     model: ModelSource = ModelSource()
     """The artifact."""
-    runtime: Runtime = Runtime()
+    runtime: RuntimeSpec = RuntimeSpec()
     """What runs it."""
     placement: Placement = Placement()
     """Where it runs."""
@@ -239,7 +239,7 @@ class MLModelSpec(ApiObject):
     """What a replica may use."""
     objective: Objective | None = None
     """The promise to clients; drives scaling."""
-    traffic: Traffic = Traffic()
+    traffic: TrafficSpec = TrafficSpec()
     """How requests are carried."""
     replicas: Annotated[int, Field(ge=0, le=1000)] | None = None
     """Set by a person or another autoscaler, through `/scale` too; ours then only recommends."""

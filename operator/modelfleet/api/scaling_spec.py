@@ -27,7 +27,7 @@ class Overload(ApiObject):
     """Longest wait behind others; beyond it 503 with Retry-After (docs/concepts/overload.md)."""
 
 
-class Signal(ApiObject):
+class ScalingSignal(ApiObject):
     """A number in Prometheus that replicas follow; the largest demand of all signals counts."""
 
     name: Annotated[DnsLabel, Field(min_length=1)]
@@ -55,7 +55,7 @@ SIGNAL_RULES = (
 )
 
 
-class Schedule(ApiObject):
+class ScalingSchedule(ApiObject):
     """A window that comes back, in which other bounds hold."""
 
     name: Annotated[DnsLabel, Field(min_length=1)]
@@ -117,7 +117,7 @@ class Scaling(ApiObject):
     """Bounded waiting while the replicas are too few."""
     signals: (
         Annotated[
-            list[Annotated[Signal, Field(json_schema_extra=validations(*SIGNAL_RULES))]],
+            list[Annotated[ScalingSignal, Field(json_schema_extra=validations(*SIGNAL_RULES))]],
             Field(max_length=8, json_schema_extra=map_list("name")),
         ]
         | None
@@ -125,7 +125,7 @@ class Scaling(ApiObject):
     """Numbers in Prometheus to follow beside the traffic."""
     schedules: (
         Annotated[
-            list[Annotated[Schedule, Field(json_schema_extra=validations(*SCHEDULE_RULES))]],
+            list[Annotated[ScalingSchedule, Field(json_schema_extra=validations(*SCHEDULE_RULES))]],
             Field(max_length=16, json_schema_extra=map_list("name")),
         ]
         | None

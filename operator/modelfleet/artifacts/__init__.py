@@ -1,11 +1,11 @@
 """Fetchers of model artifacts by scheme. To add one: a file here, a line in SCHEMES, a test."""
 
-from modelfleet.artifacts.base import Fetcher, FetchError, Limits
+from modelfleet.artifacts.base import Fetcher, FetchError, FetchLimits
 from modelfleet.artifacts.http_download import HttpFetcher
 
 SCHEMES: tuple[Fetcher, ...] = (HttpFetcher(),)
 
-__all__ = ["SCHEMES", "FetchError", "Fetcher", "Limits", "by_uri"]
+__all__ = ["SCHEMES", "FetchError", "FetchLimits", "Fetcher", "by_uri"]
 
 
 def by_uri(uri: str) -> Fetcher:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class FetchLimits:
     """Bounds of one fetch: bytes of the artifact, seconds in all, redirects."""
 
     most_bytes: int = 20 * 1024**3
@@ -38,6 +38,6 @@ class Fetcher(Protocol):
         """URI schemes that it fetches."""
         ...
 
-    def chunks(self, uri: str, limits: Limits) -> Iterator[bytes]:
+    def chunks(self, uri: str, limits: FetchLimits) -> Iterator[bytes]:
         """The artifact's bytes in pieces; raises FetchError."""
         ...

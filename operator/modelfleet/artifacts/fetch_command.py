@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from modelfleet.artifacts import by_uri
-from modelfleet.artifacts.base import FetchError, Limits
-from modelfleet.telemetry.termination import tell
+from modelfleet.artifacts.base import FetchError, FetchLimits
+from modelfleet.telemetry.termination import write_last_words
 
 _PAUSES = (0.5, 1.0, 2.0, 4.0)
 
@@ -23,7 +23,7 @@ _PAUSES = (0.5, 1.0, 2.0, 4.0)
 def fetch(arguments: list[str]) -> int:
     """Run the command; returns the exit code (0 done, 1 failed)."""
     options = _options(arguments)
-    limits = Limits(most_bytes=options.most_bytes, most_seconds=options.most_seconds)
+    limits = FetchLimits(most_bytes=options.most_bytes, most_seconds=options.most_seconds)
     try:
         if options.resolve:
             digest, size = with_retries(lambda: _digest_of(options.uri, limits, None))
@@ -32,10 +32,10 @@ def fetch(arguments: list[str]) -> int:
             target = safe_target(Path(options.target), Path(options.root))
             digest, size = with_retries(lambda: _store(options, limits, target))
     except FetchError as error:
-        tell({"reason": error.reason, "message": str(error), "final": error.is_final})
+        write_last_words({"reason": error.reason, "message": str(error), "final": error.is_final})
         return 1
     reason = "Resolved" if options.resolve else "Fetched"
-    tell({"reason": reason, "digest": digest, "bytes": size})
+    write_last_words({"reason": reason, "digest": digest, "bytes": size})
     return 0
 
 
@@ -46,8 +46,8 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--target", default="/model/artifact", help="file to write")
     parser.add_argument("--root", default="/model", help="folder that the target must be in")
     parser.add_argument("--resolve", action="store_true", help="only tell the digest")
-    parser.add_argument("--most-bytes", type=int, default=Limits().most_bytes)
-    parser.add_argument("--most-seconds", type=float, default=Limits().most_seconds)
+    parser.add_argument("--most-bytes", type=int, default=FetchLimits().most_bytes)
+    parser.add_argument("--most-seconds", type=float, default=FetchLimits().most_seconds)
     return parser.parse_args(arguments)
 
 
@@ -75,7 +75,7 @@ def safe_target(target: Path, root: Path) -> Path:
     return real
 
 
-def _store(options: argparse.Namespace, limits: Limits, target: Path) -> tuple[str, int]:
+def _store(options: argparse.Namespace, limits: FetchLimits, target: Path) -> tuple[str, int]:
     """Into a file beside the target, renamed only when its digest is right."""
     partial = target.with_name(f".{target.name}.partial")
     try:
@@ -87,7 +87,7 @@ def _store(options: argparse.Namespace, limits: Limits, target: Path) -> tuple[s
     return digest, size
 
 
-def _digest_of(uri: str, limits: Limits, copy: Path | None) -> tuple[str, int]:
+def _digest_of(uri: str, limits: FetchLimits, copy: Path | None) -> tuple[str, int]:
     """SHA-256 and size of the artifact; also written to `copy` if given."""
     hashed = hashlib.sha256()
     size = 0
@@ -99,7 +99,7 @@ def _digest_of(uri: str, limits: Limits, copy: Path | None) -> tuple[str, int]:
     return f"sha256:{hashed.hexdigest()}", size
 
 
-def _bounded(chunks: Iterator[bytes], uri: str, limits: Limits) -> Iterator[bytes]:
+def _bounded(chunks: Iterator[bytes], uri: str, limits: FetchLimits) -> Iterator[bytes]:
     started, size = time.monotonic(), 0
     for chunk in chunks:
         size += len(chunk)

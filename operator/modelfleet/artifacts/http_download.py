@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 
-from modelfleet.artifacts.base import FetchError, Limits
+from modelfleet.artifacts.base import FetchError, FetchLimits
 
 _CHUNK = 1024 * 1024
 _SERVER_ERROR = 500
@@ -18,7 +18,7 @@ _RETRIED = {408, 425, 429}
 class _BoundedRedirects(urllib.request.HTTPRedirectHandler):
     """The standard library itself refuses redirects that leave http and https."""
 
-    max_redirections = Limits().most_redirects
+    max_redirections = FetchLimits().most_redirects
 
 
 class HttpFetcher:
@@ -26,7 +26,7 @@ class HttpFetcher:
 
     schemes = ("http", "https")
 
-    def chunks(self, uri: str, limits: Limits) -> Iterator[bytes]:
+    def chunks(self, uri: str, limits: FetchLimits) -> Iterator[bytes]:
         """The body in pieces of at most 1 MiB; raises FetchError."""
         opener = urllib.request.OpenerDirector()
         for handler in (

@@ -19,7 +19,7 @@ from modelfleet.gateway.bootstrap import Listening, bootstrap
 from modelfleet.kube.access import load_access
 from modelfleet.kube.client import KubeClient
 from modelfleet.kube.reflector import Reflector
-from modelfleet.kube.resource import ENDPOINT_SLICES, MODELS, VERSIONS, Resource
+from modelfleet.kube.resource import ENDPOINT_SLICES, MODELS, VERSIONS, ResourceKind
 from modelfleet.settings import Settings
 from modelfleet.telemetry import logs
 
@@ -68,10 +68,12 @@ def _config(settings: Settings) -> AgentConfig:
     )
 
 
-def _watches(settings: Settings) -> list[tuple[Resource, str | None, str]]:
+def _watches(settings: Settings) -> list[tuple[ResourceKind, str | None, str]]:
     chosen = [part.strip() for part in settings.watch_namespaces.split(",") if part.strip()]
     own = f"{names.SERVICE_NAME_LABEL}={names.GATEWAY_NAME}"
-    watches: list[tuple[Resource, str | None, str]] = [(ENDPOINT_SLICES, settings.namespace, own)]
+    watches: list[tuple[ResourceKind, str | None, str]] = [
+        (ENDPOINT_SLICES, settings.namespace, own)
+    ]
     everywhere: list[str | None] = [None]
     for namespace in chosen or everywhere:
         watches += [

@@ -23,16 +23,16 @@ from modelfleet.core.forecasting.quantiles.prior import Priors
 from modelfleet.engine.ledger import Ledger
 from modelfleet.engine.loop.leader import lead
 from modelfleet.engine.loop.lifecycle import signalled, until_stopped
-from modelfleet.engine.loop.operator_health import Health
+from modelfleet.engine.loop.operator_health import OperatorHealth
 from modelfleet.engine.loop.queue import KeyQueue
 from modelfleet.engine.loop.worker import Workers
 from modelfleet.engine.memory import public_traces
-from modelfleet.engine.memory.history_backfill import Filler
-from modelfleet.engine.memory.learned_file import Memory
-from modelfleet.engine.memory.learned_status import Lessons
+from modelfleet.engine.memory.history_backfill import HistoryBackfill
+from modelfleet.engine.memory.learned_file import LearnedFile
+from modelfleet.engine.memory.learned_status import LearnedStatus
 from modelfleet.engine.model import change_filter
-from modelfleet.engine.model.observe import Observer, Sight, is_followed
-from modelfleet.engine.model.turn import Pace, Turner
+from modelfleet.engine.model.observe import Caches, Observer, is_followed
+from modelfleet.engine.model.turn import ModelTurns, ScalingTimes
 from modelfleet.engine.scaling.forecaster import Forecaster
 from modelfleet.engine.scaling.tick import Ticker
 from modelfleet.errors import ModelfleetError
@@ -47,7 +47,7 @@ from modelfleet.kube.event_publisher import Publisher
 from modelfleet.kube.lease import Lease
 from modelfleet.kube.link_secret import link_secret
 from modelfleet.kube.reflector import Reflector
-from modelfleet.kube.resource import DEPLOYMENTS, MODELS, PODS, SERVICES, VERSIONS, Resource
+from modelfleet.kube.resource import DEPLOYMENTS, MODELS, PODS, SERVICES, VERSIONS, ResourceKind
 from modelfleet.kube.store import Store, own_key
 from modelfleet.link.link_client import GatewayLinks
 from modelfleet.prometheus.past_arrivals import PrometheusPast
@@ -124,7 +124,7 @@ def _cache(client: KubeClient, settings: Settings, queue: KeyQueue) -> Cache:
         reflectors=[],
     )
 
-    def reflect(resource: Resource, store: Store, namespace: str | None, selector: str) -> None:
+    def reflect(resource: ResourceKind, store: Store, namespace: str | None, selector: str) -> None:
         cache.reflectors.append(
             Reflector(client, resource, store, namespace=namespace, selector=selector)
         )
@@ -219,16 +219,16 @@ def _turner(
     writer: Applier,
     publisher: Publisher,
     parts: tuple[Observer, Ledger, KeyQueue, Settings],
-) -> Turner:
+) -> ModelTurns:
     observer, ledger, queue, settings = parts
-    return Turner(
+    return ModelTurns(
         cache.models,
         observer,
         writer,
         publisher,
         configs=ConfigMaps(client),
         ledger=ledger,
-        pace=Pace(settings.scale_down_seconds, settings.keep_alive_seconds),
+        pace=ScalingTimes(settings.scale_down_seconds, settings.keep_alive_seconds),
         on_observe=queue.observed,
     )
 
@@ -239,29 +239,29 @@ def _kept(
     writer: Applier,
     ticker: Ticker | None,
     parts: tuple[Ledger, Settings],
-) -> tuple[Memory | None, Lessons | None, Filler | None]:
+) -> tuple[LearnedFile | None, LearnedStatus | None, HistoryBackfill | None]:
     """What the autoscaler knows of earlier times: a file, statuses, and what a Prometheus kept."""
     ledger, settings = parts
     if ticker is None:
         return None, None, None
     folder = Path(settings.state_dir) if settings.state_dir else None
     known = (ledger, ticker.forecaster)
-    memory = Memory(folder, *known, models=cache.models, may_write=lambda: lease.is_held)
-    lessons = Lessons(cache.models, cache.versions, *known, writer)
+    memory = LearnedFile(folder, *known, models=cache.models, may_write=lambda: lease.is_held)
+    lessons = LearnedStatus(cache.models, cache.versions, *known, writer)
     return memory, lessons, _filler(cache, ticker.forecaster, settings)
 
 
-def _filler(cache: Cache, forecaster: Forecaster, settings: Settings) -> Filler | None:
+def _filler(cache: Cache, forecaster: Forecaster, settings: Settings) -> HistoryBackfill | None:
     if not settings.prometheus_url:
         return None
     patience = max(HISTORY_SECONDS, settings.prometheus_timeout_seconds)
     server = _prometheus_server(settings, patience)
     past = PrometheusPast(server, settings.namespace, settings.prometheus_window_seconds)
-    return Filler(past, forecaster, cache.models, public_traces.traces())
+    return HistoryBackfill(past, forecaster, cache.models, public_traces.traces())
 
 
-def _sight(cache: Cache, links: GatewayLinks | None, settings: Settings) -> Sight:
-    return Sight(
+def _sight(cache: Cache, links: GatewayLinks | None, settings: Settings) -> Caches:
+    return Caches(
         models=cache.models,
         versions=cache.versions,
         deployments=cache.deployments,
@@ -284,9 +284,9 @@ def _prometheus(ledger: Ledger, settings: Settings) -> PrometheusSource:
 
 def _prometheus_server(settings: Settings, patience_seconds: float) -> "PrometheusServer":
     # Its client is large; who has no Prometheus does without.
-    from modelfleet.prometheus.connection import Access, PrometheusServer
+    from modelfleet.prometheus.connection import PrometheusAccess, PrometheusServer
 
-    access = Access(settings.prometheus_token_file, settings.prometheus_ca_file)
+    access = PrometheusAccess(settings.prometheus_token_file, settings.prometheus_ca_file)
     return PrometheusServer(settings.prometheus_url, patience_seconds, access)
 
 
@@ -312,7 +312,7 @@ async def operator(settings: Settings) -> int:
     gc.set_threshold(*COLLECT_AFTER)
     access = load_access(settings.kube_context, environment=dict(os.environ))
     client = KubeClient(access, concurrency=settings.api_concurrency)
-    queue, ledger, health = KeyQueue(), Ledger(), Health()
+    queue, ledger, health = KeyQueue(), Ledger(), OperatorHealth()
     cache = _cache(client, settings, queue)
     identity = settings.pod_name or f"{socket.gethostname()}-{os.getpid()}"
     lease = Lease(
@@ -346,7 +346,7 @@ async def operator(settings: Settings) -> int:
         _census(client, cache, settings, observer),
         publisher.run(),
         health.beat(),
-        endpoints.serve(_address(settings), health.report, cache.waiting),
+        endpoints.serve_endpoints(_address(settings), health.report, cache.waiting),
         _lead(
             *(lease, cache, ready),
             lambda: _count(client, cache, settings),

@@ -9,20 +9,20 @@ from dataclasses import dataclass, field
 
 from modelfleet.api.conditions import Reason
 from modelfleet.core.scaling.learned_concurrency import Evidence
-from modelfleet.core.scaling.service_time import Work
+from modelfleet.core.scaling.service_time import ServiceTime
 from modelfleet.errors import ModelfleetError, Refused
 from modelfleet.facts.identity import Key
 from modelfleet.facts.model import Fault
 from modelfleet.facts.readings import Reading, Watched
 from modelfleet.facts.scaling import Ask, Bucket, Grant, ScalingParams
-from modelfleet.facts.traffic import Answered
+from modelfleet.facts.traffic import AnswerTimes
 
 KEPT_BUCKETS = 180
 TAKEN_SECONDS = 30.0
 
 
 @dataclass(slots=True)
-class Seen:
+class LastTurn:
     """What the last turn saw, for the tick."""
 
     params: ScalingParams
@@ -59,10 +59,10 @@ class Entry:
     needs: deque[tuple[float, float]] = field(
         default_factory=lambda: deque(maxlen=KEPT_BUCKETS * 4)
     )
-    work: Work = field(default_factory=Work)
-    first_work: Work = field(default_factory=Work)
+    work: ServiceTime = field(default_factory=ServiceTime)
+    first_work: ServiceTime = field(default_factory=ServiceTime)
     """Of inherited replicas while this leader began: of use where nothing else is known."""
-    answered: Answered = field(default_factory=Answered)
+    answered: AnswerTimes = field(default_factory=AnswerTimes)
     """What the gateways remember of the time before this leader."""
     evidence: Evidence = field(default_factory=Evidence)
     evidence_of: tuple[str, float | None] | None = None
@@ -76,7 +76,7 @@ class Entry:
     """Latency of a request that is alone, where even that breaks the promise."""
     overload: float | None = None
     """How many times what the replicas can answer comes, 1 where they can; None: not known yet."""
-    seen: Seen | None = None
+    seen: LastTurn | None = None
     is_inherited: bool = False
     """Whether replicas served already when this leader saw the model first."""
     is_as_before: bool = False
@@ -93,13 +93,13 @@ class Entry:
     uid: str = ""
     status_at: float = float("-inf")
 
-    def look(self, seen: Seen) -> None:
+    def look(self, seen: LastTurn) -> None:
         """What a turn saw."""
         if self.seen is None:
             self.is_inherited = seen.ready > 0
         self.seen = seen
 
-    def learned(self) -> Work:
+    def learned(self) -> ServiceTime:
         """What a request costs a replica, as far as anything is known."""
         return self.work if self.work.answers > 0 else self.first_work.corrected(self.answered)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from modelfleet.api.mlmodelstatus import MLModelStatus
-from modelfleet.facts.history import Told, Wish
+from modelfleet.facts.history import History, HistoryRequest
 from modelfleet.facts.identity import Key
 from modelfleet.facts.plan import (
     Create,
@@ -17,7 +17,7 @@ from modelfleet.facts.plan import (
     VersionLearned,
 )
 from modelfleet.facts.readings import Reading, SignalSpec
-from modelfleet.facts.traffic import Answered, GatewaySample, RouteAcknowledgement
+from modelfleet.facts.traffic import AnswerTimes, GatewaySample, RouteAcknowledgement
 
 Json = dict[str, Any]
 
@@ -76,7 +76,7 @@ class Writer(Protocol):
         ...
 
 
-class Announcer(Protocol):
+class Events(Protocol):
     """Posts events; see `kube.event_publisher.Publisher`."""
 
     def publish(self, model: Mapping[str, Any], event: EventFact) -> None:
@@ -107,7 +107,7 @@ class Samples(Protocol):
         """Samples since the last call."""
         ...
 
-    def answered(self, key: str) -> Answered:
+    def answered(self, key: str) -> AnswerTimes:
         """What answers took before this leader listened."""
         ...
 
@@ -120,10 +120,10 @@ class Readings(Protocol):
         ...
 
 
-class Past(Protocol):
+class PastArrivals(Protocol):
     """What was before this leader; see `prometheus.past_arrivals`."""
 
-    def read(self, wishes: Sequence[Wish], now_seconds: float) -> Mapping[Key, Told]:
+    def read(self, wishes: Sequence[HistoryRequest], now_seconds: float) -> Mapping[Key, History]:
         """What is known of these models, of those only of which anything is. Blocking.
 
         Raises `Unanswered`.

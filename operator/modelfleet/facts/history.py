@@ -13,7 +13,7 @@ from modelfleet.facts.identity import Key
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class HistoryRequest:
     """A model, and the wall clock in seconds before which nothing is its own."""
 
     key: Key
@@ -21,7 +21,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class History:
     """Requests (n,) in steps of several bins, oldest first; NaN where nobody knows.
 
     Step i holds the bins from `begin` + i x `step_bins` on; bins are counted on the wall clock.
@@ -32,5 +32,5 @@ class Told:
     requests: NDArray[np.floating[Any]]
 
 
-class Unanswered(Exception):
+class HistoryUnavailable(Exception):
     """The source cannot be asked now; the text says why."""

@@ -24,28 +24,28 @@ def kept_share(length: float, answers: int) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class AnswerTimes:
     """Answers of late and the seconds that they took, both forgetful sums."""
 
     seconds: float = 0.0
     answers: float = 0.0
 
-    def after(self, length: float, seconds: float, answers: int) -> "Answered":
+    def after(self, length: float, seconds: float, answers: int) -> "AnswerTimes":
         """With `answers` more of `seconds` in all, which came in `length` seconds.
 
         Worked example: 10 answers of 0.1 s in each of 600 s: 3,800 are remembered, of 0.1 s.
         """
         kept = kept_share(length, answers)
-        return Answered(kept * self.seconds + seconds, kept * self.answers + answers)
+        return AnswerTimes(kept * self.seconds + seconds, kept * self.answers + answers)
 
     @property
     def service_seconds(self) -> float | None:
         """Mean time of an answer; None before the first."""
         return self.seconds / self.answers if self.answers > 0 else None
 
-    def plus(self, other: "Answered") -> "Answered":
+    def plus(self, other: "AnswerTimes") -> "AnswerTimes":
         """Both together."""
-        return Answered(self.seconds + other.seconds, self.answers + other.answers)
+        return AnswerTimes(self.seconds + other.seconds, self.answers + other.answers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The agent of one gateway pod, put together: discovery, access log, holder, link, health.
 
 Constructed by `main`, which feeds the watches into `put`, `delete` and `synced`, and runs it.
-Everything from outside is injectable by `Parts`. Must never talk to the Kubernetes API itself.
+Everything from outside is injectable by `Overrides`. Must never talk to the Kubernetes API itself.
 """
 
 import asyncio
@@ -22,20 +22,20 @@ from modelfleet.facts.traffic import GatewaySample
 from modelfleet.gateway import envoy_names
 from modelfleet.gateway.admission.admission import Admission, Prober
 from modelfleet.gateway.admission.http_probe import HttpProber
-from modelfleet.gateway.agent_health import Health, TrafficCollector
+from modelfleet.gateway.agent_health import AgentHealth, TrafficCollector
 from modelfleet.gateway.bounds.fairness import Shares
-from modelfleet.gateway.bounds.limits import Limits
+from modelfleet.gateway.bounds.limits import RequestLimits
 from modelfleet.gateway.envoy_admin import EnvoyAdmin
 from modelfleet.gateway.requests.access_log import AccessLog
-from modelfleet.gateway.requests.counters import Traffic
-from modelfleet.gateway.requests.holder import Clocks, Holder
-from modelfleet.gateway.watched.models import Fleet, Name
+from modelfleet.gateway.requests.counters import TrafficCounters
+from modelfleet.gateway.requests.holder import Holder, HolderClocks
+from modelfleet.gateway.watched.models import Name, WatchedModels
 from modelfleet.gateway.watched.view import GatewaySite
-from modelfleet.gateway.xds.controller import Configuration
-from modelfleet.gateway.xds.desired import Wanted
+from modelfleet.gateway.xds.controller import Controller
+from modelfleet.gateway.xds.desired import DesiredResources
 from modelfleet.gateway.xds.push_order import PushOrder
 from modelfleet.gateway.xds.stream import Discovery
-from modelfleet.link.feed import Board
+from modelfleet.link.feed import LeaderFeed
 from modelfleet.link.link_server import LinkServer
 
 log = structlog.get_logger()
@@ -77,27 +77,27 @@ class AgentConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Overrides:
     """What tests replace. `started` names this life of the agent in the link's first line."""
 
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
     prober: Prober | None = None
-    new_order: Callable[[Wanted], PushOrder] = PushOrder
+    new_order: Callable[[DesiredResources], PushOrder] = PushOrder
     started: str = field(default_factory=lambda: str(time.time_ns()))
 
 
 class Agent:
     """One gateway's agent. Feed it from the start; it answers Envoy after `synced`."""
 
-    def __init__(self, config: AgentConfig, parts: Parts | None = None) -> None:
+    def __init__(self, config: AgentConfig, parts: Overrides | None = None) -> None:
         """Nothing runs before `run`."""
         self.config = config
-        self._parts = parts or Parts()
+        self._parts = parts or Overrides()
         clock = self._parts.clock
-        self.board = Board(config.gateway, self._parts.started)
-        self.fleet = Fleet(config.namespace, clock)
-        self.traffic = Traffic(clock)
+        self.board = LeaderFeed(config.gateway, self._parts.started)
+        self.fleet = WatchedModels(config.namespace, clock)
+        self.traffic = TrafficCounters(clock)
         self.board.answered = self.traffic.answered
         self.admission = Admission(self._parts.prober or _NoProber(), self.board)
         site = GatewaySite(
@@ -106,17 +106,17 @@ class Agent:
             config.cluster_domain,
             f"{config.loopback}:{config.holder_port}",
         )
-        self.configuration = Configuration(
+        self.configuration = Controller(
             site, config.holder_port, self.fleet, self.admission, self.board
         )
         self.holder = Holder(
             self.configuration,
             self.traffic,
-            Clocks(clock, self._parts.wall),
+            HolderClocks(clock, self._parts.wall),
             self.board.hold,
             config.hold_max_bytes,
         )
-        self.limits, self.shares = Limits(clock), Shares(clock)
+        self.limits, self.shares = RequestLimits(clock), Shares(clock)
         self._log = AccessLog(self.traffic)
         self._discovery = Discovery(
             self.configuration.wanted, self.configuration, self._parts.new_order
@@ -239,7 +239,7 @@ class Agent:
     async def _serve_http(self, stack: contextlib.AsyncExitStack) -> None:
         holding = web.Application(client_max_size=0)
         holding.router.add_route("*", "/{path:.*}", self.holder.handle)
-        health = Health(
+        health = AgentHealth(
             self.why_not_ready, TrafficCollector(self.traffic, lambda: self.holder.held)
         )
         ports = (

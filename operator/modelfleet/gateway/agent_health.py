@@ -12,16 +12,16 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from modelfleet.gateway.requests.counters import Traffic
+from modelfleet.gateway.requests.counters import TrafficCounters
 
 _VERSION = ["namespace", "model", "version"]
 _MODEL = ["namespace", "model"]
 
 
 class TrafficCollector(Collector):
-    """The counts of `Traffic` as Prometheus metrics, made when somebody asks."""
+    """The counts of `TrafficCounters` as Prometheus metrics, made when somebody asks."""
 
-    def __init__(self, traffic: Traffic, held: Callable[[], Mapping[str, int]]) -> None:
+    def __init__(self, traffic: TrafficCounters, held: Callable[[], Mapping[str, int]]) -> None:
         """`held` gives parked requests by model."""
         self._traffic = traffic
         self._held = held
@@ -101,7 +101,7 @@ def _split(model: str) -> list[str]:
     return [namespace, name]
 
 
-class Health:
+class AgentHealth:
     """The HTTP endpoints."""
 
     def __init__(self, is_ready: Callable[[], str], collector: Collector) -> None:

@@ -15,7 +15,7 @@ from modelfleet import __version__
 from modelfleet.api.conditions import Reason
 from modelfleet.errors import Bug, Conflict, Gone, Refused, Transient
 from modelfleet.kube.access import Access
-from modelfleet.kube.resource import Resource
+from modelfleet.kube.resource import ResourceKind
 from modelfleet.telemetry import metrics
 
 MERGE_PATCH = "application/merge-patch+json"
@@ -74,12 +74,12 @@ class KubeClient:
         if self._session is not None:
             await self._session.close()
 
-    async def get(self, resource: Resource, namespace: str | None, name: str) -> dict[str, Any]:
+    async def get(self, resource: ResourceKind, namespace: str | None, name: str) -> dict[str, Any]:
         """One object; raises Gone when it does not exist."""
         return await self._send("GET", resource.path(namespace, name), kind=resource.kind)
 
     async def post(
-        self, resource: Resource, namespace: str, body: Mapping[str, Any]
+        self, resource: ResourceKind, namespace: str, body: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Create an object; raises TakenError when the name exists."""
         return await self._send(
@@ -112,7 +112,7 @@ class KubeClient:
         return await self._send("PUT", path, body=body, kind=kind)
 
     async def delete(
-        self, resource: Resource, namespace: str, name: str, preconditions: Mapping[str, str]
+        self, resource: ResourceKind, namespace: str, name: str, preconditions: Mapping[str, str]
     ) -> None:
         """Delete exactly the object that was looked at; raises Gone or Conflict."""
         body = {
@@ -124,7 +124,7 @@ class KubeClient:
         await self._send("DELETE", resource.path(namespace, name), body=body, kind=resource.kind)
 
     async def list(
-        self, resource: Resource, namespace: str | None, params: Mapping[str, str]
+        self, resource: ResourceKind, namespace: str | None, params: Mapping[str, str]
     ) -> tuple[list[dict[str, Any]], str]:
         """All objects, in pages, with the resource version from which to watch."""
         found: list[dict[str, Any]] = []
@@ -144,7 +144,7 @@ class KubeClient:
 
     async def watch(
         self,
-        resource: Resource,
+        resource: ResourceKind,
         namespace: str | None,
         params: Mapping[str, str],
         *,

@@ -14,7 +14,7 @@ import structlog
 
 from modelfleet.errors import ModelfleetError
 from modelfleet.kube.client import ExpiredError, KubeClient
-from modelfleet.kube.resource import Resource
+from modelfleet.kube.resource import ResourceKind
 from modelfleet.telemetry import metrics
 
 SERVER_SECONDS = 300
@@ -49,7 +49,7 @@ class Reflector:
     def __init__(
         self,
         client: KubeClient,
-        resource: Resource,
+        resource: ResourceKind,
         sink: Sink,
         *,
         namespace: str | None = None,

@@ -9,7 +9,7 @@ from modelfleet.api import names
 
 
 @dataclass(frozen=True, slots=True)
-class Resource:
+class ResourceKind:
     """A kind with its place in the API."""
 
     api_version: str
@@ -30,15 +30,15 @@ class Resource:
         return "/".join(parts)
 
 
-MODELS = Resource(names.API_VERSION, names.MODEL_KIND, names.MODEL_PLURAL)
-VERSIONS = Resource(names.API_VERSION, names.VERSION_KIND, names.VERSION_PLURAL)
-DEPLOYMENTS = Resource("apps/v1", "Deployment", "deployments")
-SERVICES = Resource("v1", "Service", "services")
-PODS = Resource("v1", "Pod", "pods")
-SECRETS = Resource("v1", "Secret", "secrets")
-CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps")
-EVENTS = Resource("events.k8s.io/v1", "Event", "events")
-LEASES = Resource("coordination.k8s.io/v1", "Lease", "leases")
-ENDPOINT_SLICES = Resource("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
+MODELS = ResourceKind(names.API_VERSION, names.MODEL_KIND, names.MODEL_PLURAL)
+VERSIONS = ResourceKind(names.API_VERSION, names.VERSION_KIND, names.VERSION_PLURAL)
+DEPLOYMENTS = ResourceKind("apps/v1", "Deployment", "deployments")
+SERVICES = ResourceKind("v1", "Service", "services")
+PODS = ResourceKind("v1", "Pod", "pods")
+SECRETS = ResourceKind("v1", "Secret", "secrets")
+CONFIG_MAPS = ResourceKind("v1", "ConfigMap", "configmaps")
+EVENTS = ResourceKind("events.k8s.io/v1", "Event", "events")
+LEASES = ResourceKind("coordination.k8s.io/v1", "Lease", "leases")
+ENDPOINT_SLICES = ResourceKind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
 
 BY_KIND = {resource.kind: resource for resource in (MODELS, VERSIONS, DEPLOYMENTS, SERVICES, PODS)}

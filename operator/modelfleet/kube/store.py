@@ -32,7 +32,7 @@ class Store:
         self._by_model: dict[Key, set[tuple[str, str]]] = {}
         self._gone: dict[str, int] = {}
         self._on_change = on_change
-        self._key_of = key_of or model_key
+        self._key_of = key_of or model_key_of
         self._reads = reads
 
     def __len__(self) -> int:
@@ -126,7 +126,7 @@ class Store:
             self._on_change(key)
 
 
-def model_key(item: Json) -> Key | None:
+def model_key_of(item: Json) -> Key | None:
     """The model that an object's label names."""
     meta = item["metadata"]
     model = (meta.get("labels") or {}).get(names.LABEL_MODEL)

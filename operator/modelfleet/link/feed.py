@@ -8,26 +8,26 @@ never wait for a reader.
 import asyncio
 from collections.abc import Iterator, Mapping
 
-from modelfleet.facts.traffic import Answered, GatewaySample, ProbeResult, RouteAcknowledgement
+from modelfleet.facts.traffic import AnswerTimes, GatewaySample, ProbeResult, RouteAcknowledgement
 from modelfleet.link.messages import (
     Acknowledged,
-    Gone,
     Held,
     Hello,
     Message,
+    ModelForgotten,
+    PastAnswers,
     Probed,
+    ProbeWithdrawn,
     Rejected,
-    Remembered,
     Sampled,
     Synced,
-    Unprobed,
-    encode,
+    encode_message,
 )
 
 QUEUE_LINES = 20_000
 
 
-class Reader:
+class FeedReader:
     """One stream's queue of lines; None in it ends the stream."""
 
     def __init__(self, lines: int) -> None:
@@ -47,19 +47,19 @@ class Reader:
         self.queue.put_nowait(line)
 
 
-class Board:
+class LeaderFeed:
     """State and news of one gateway."""
 
     def __init__(self, gateway: str, started: str, lag_lines: int = QUEUE_LINES) -> None:
         """`started` names this life of the agent."""
         self._hello = Hello(gateway, started)
         self._lag_lines = lag_lines
-        self._readers: set[Reader] = set()
+        self._readers: set[FeedReader] = set()
         self.acknowledgements: dict[str, RouteAcknowledgement] = {}
         self.rejections: dict[str, str] = {}
         self.probes: dict[tuple[str, str], ProbeResult] = {}
         self.held: dict[str, int] = {}
-        self.answered: Mapping[str, Answered] = {}
+        self.answered: Mapping[str, AnswerTimes] = {}
         """What answers took while an operator listened, by model; owned by the sampler."""
 
     def acknowledge(self, model: str, acknowledgement: RouteAcknowledgement) -> None:
@@ -82,7 +82,7 @@ class Board:
         """The model is served no longer."""
         self.acknowledgements.pop(model, None)
         self.rejections.pop(model, None)
-        self._tell(Gone(model))
+        self._tell(ModelForgotten(model))
 
     def probed(self, result: ProbeResult) -> None:
         """An admission probe ended."""
@@ -92,7 +92,7 @@ class Board:
     def unprobed(self, model: str, endpoint: str) -> None:
         """The endpoint left."""
         if self.probes.pop((model, endpoint), None) is not None:
-            self._tell(Unprobed(model, endpoint))
+            self._tell(ProbeWithdrawn(model, endpoint))
 
     def hold(self, model: str, requests: int) -> None:
         """So many are parked now; leaving and reaching zero is told at once."""
@@ -108,11 +108,11 @@ class Board:
         """One second's traffic."""
         self._tell(Sampled(sample))
 
-    def join(self) -> Reader:
+    def join(self) -> FeedReader:
         """A new reader, with the whole state already in its queue."""
-        reader = Reader(self._lag_lines)
+        reader = FeedReader(self._lag_lines)
         for message in self._state():
-            reader.queue.put_nowait(encode(message))
+            reader.queue.put_nowait(encode_message(message))
         self._readers.add(reader)
         return reader
 
@@ -121,7 +121,7 @@ class Board:
         """Whether an operator listens."""
         return bool(self._readers)
 
-    def leave(self, reader: Reader) -> None:
+    def leave(self, reader: FeedReader) -> None:
         """The stream ended."""
         self._readers.discard(reader)
 
@@ -136,12 +136,12 @@ class Board:
         for model, requests in self.held.items():
             yield Held(model, requests)
         for model, answered in self.answered.items():
-            yield Remembered(model, answered)
+            yield PastAnswers(model, answered)
         yield Synced()
 
     def _tell(self, message: Message) -> None:
         if not self._readers:
             return
-        line = encode(message)
+        line = encode_message(message)
         for reader in self._readers:
             reader.give(line)

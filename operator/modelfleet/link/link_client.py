@@ -18,24 +18,24 @@ import structlog
 
 from modelfleet.api import names
 from modelfleet.facts.traffic import (
-    Answered,
+    AnswerTimes,
     GatewaySample,
     ProbeResult,
     RouteAcknowledgement,
 )
 from modelfleet.link.messages import (
     Acknowledged,
-    Gone,
     Held,
     Hello,
     Message,
+    ModelForgotten,
+    PastAnswers,
     Probed,
+    ProbeWithdrawn,
     Rejected,
-    Remembered,
     Sampled,
     Synced,
-    Unprobed,
-    decode,
+    decode_message,
 )
 
 log = structlog.get_logger()
@@ -50,14 +50,14 @@ MAX_SAMPLES = 60
 
 
 @dataclass(slots=True)
-class _Told:
+class _GatewayState:
     """What one stream said. `draft` is filled until its state is complete."""
 
     acknowledgements: dict[str, RouteAcknowledgement] = field(default_factory=dict)
     rejections: dict[str, str] = field(default_factory=dict)
     probes: dict[tuple[str, str], ProbeResult] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)
-    answered: dict[str, Answered] = field(default_factory=dict)
+    answered: dict[str, AnswerTimes] = field(default_factory=dict)
     in_flight: dict[str, int] = field(default_factory=dict)
     unsure: dict[str, int] = field(default_factory=dict)
     """Endpoints that just left, and how many samples must come before their number is known."""
@@ -66,8 +66,8 @@ class _Told:
 @dataclass(slots=True)
 class _Gateway:
     address: str
-    told: _Told | None = None
-    draft: _Told | None = None
+    told: _GatewayState | None = None
+    draft: _GatewayState | None = None
     heard_at: float = float("-inf")
     is_streaming: bool = False
     task: asyncio.Task[None] | None = None
@@ -167,10 +167,10 @@ class GatewayLinks:
             server_hostname=names.GATEWAY_LINK_HOST if self._ssl is not None else None,
         ) as response:
             response.raise_for_status()
-            gateway.draft = _Told()
+            gateway.draft = _GatewayState()
             async for line in response.content:
                 gateway.heard_at = self._clock()
-                message = decode(line)
+                message = decode_message(line)
                 if message is not None:
                     self._take(name, gateway, message)
 
@@ -186,7 +186,7 @@ class GatewayLinks:
                 self._complete(name, gateway)
             case Sampled(sample=sample):
                 self._sampled(gateway, sample)
-            case Remembered(model=key, answered=answered):
+            case PastAnswers(model=key, answered=answered):
                 if gateway.draft is not None:
                     gateway.draft.answered[key] = answered
             case _:
@@ -259,7 +259,7 @@ class GatewayLinks:
             lambda told: None if endpoint in told.unsure else told.in_flight.get(endpoint, 0)
         )
 
-    def _sum(self, of: Callable[[_Told], int | None]) -> int | None:
+    def _sum(self, of: Callable[[_GatewayState], int | None]) -> int | None:
         total = 0
         for gateway in self._gateways.values():
             if gateway.told is None or not self._is_live(gateway):
@@ -296,12 +296,12 @@ class GatewayLinks:
             if gateway.told is not None and key in gateway.told.rejections
         }
 
-    def answered(self, key: str) -> Answered:
+    def answered(self, key: str) -> AnswerTimes:
         """What answers of a model took before the streams began, over all gateways."""
-        total = Answered()
+        total = AnswerTimes()
         for gateway in self._gateways.values():
             if gateway.told is not None:
-                total = total.plus(gateway.told.answered.get(key, Answered()))
+                total = total.plus(gateway.told.answered.get(key, AnswerTimes()))
         return total
 
     def take_samples(self) -> list[GatewaySample]:
@@ -310,7 +310,7 @@ class GatewayLinks:
         return taken
 
 
-def _note(told: _Told, message: Message) -> tuple[str, str]:
+def _note(told: _GatewayState, message: Message) -> tuple[str, str]:
     """Write one piece of news down; returns the model and what kind of news it was."""
     match message:
         case Acknowledged(model=key, acknowledgement=acknowledgement):
@@ -324,7 +324,7 @@ def _note(told: _Told, message: Message) -> tuple[str, str]:
             else:
                 told.rejections.pop(key, None)
             return key, "rejected"
-        case Gone(model=key):
+        case ModelForgotten(model=key):
             told.acknowledgements.pop(key, None)
             told.rejections.pop(key, None)
             return key, "gone"
@@ -334,7 +334,7 @@ def _note(told: _Told, message: Message) -> tuple[str, str]:
         case Probed(result=result):
             told.probes[result.model, result.endpoint] = result
             return result.model, "probed"
-        case Unprobed(model=key, endpoint=endpoint):
+        case ProbeWithdrawn(model=key, endpoint=endpoint):
             told.probes.pop((key, endpoint), None)
             return key, "probed"
     msg = f"no news about a model: {message!r}"

@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
-from modelfleet.link.feed import Board, Reader
+from modelfleet.link.feed import FeedReader, LeaderFeed
 
 log = structlog.get_logger()
 
@@ -45,7 +45,7 @@ def read_credentials(directory: Path) -> Credentials | None:
 class LinkServer:
     """Serves `GET /v1/stream`."""
 
-    def __init__(self, board: Board, directory: Path, address: str, port: int) -> None:
+    def __init__(self, board: LeaderFeed, directory: Path, address: str, port: int) -> None:
         """`directory` holds `tls.crt`, `tls.key` and `token`."""
         self._board = board
         self._directory = directory
@@ -121,7 +121,7 @@ class LinkServer:
         return response
 
     @staticmethod
-    async def _copy(reader: Reader, response: web.StreamResponse) -> None:
+    async def _copy(reader: FeedReader, response: web.StreamResponse) -> None:
         while (line := await reader.queue.get()) is not None:
             lines = [line]
             while not reader.queue.empty() and (more := reader.queue.get_nowait()) is not None:

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from modelfleet.facts.traffic import (
-    Answered,
+    AnswerTimes,
     GatewaySample,
     ModelSample,
     ProbeResult,
@@ -47,7 +47,7 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class ModelForgotten:
     """The model is served here no longer."""
 
     model: str
@@ -61,7 +61,7 @@ class Probed:
 
 
 @dataclass(frozen=True, slots=True)
-class Unprobed:
+class ProbeWithdrawn:
     """An endpoint left: what its probe said means nothing any more."""
 
     model: str
@@ -77,11 +77,11 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class PastAnswers:
     """What answers of a model took before this stream began: a new leader has seen none."""
 
     model: str
-    answered: Answered
+    answered: AnswerTimes
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +100,11 @@ Message = (
     Hello
     | Acknowledged
     | Rejected
-    | Gone
+    | ModelForgotten
     | Probed
-    | Unprobed
+    | ProbeWithdrawn
     | Held
-    | Remembered
+    | PastAnswers
     | Synced
     | Sampled
 )
@@ -114,17 +114,17 @@ Content = dict[str, Any]
 """Of one line, or of a part of it, under the names on the wire."""
 
 
-def encode(message: Message) -> bytes:
+def encode_message(message: Message) -> bytes:
     """One line, its newline included."""
     kind, write = _WRITERS[type(message)]
     content = {"kind": kind, **write(message)}
     return orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
 
 
-def decode(line: bytes) -> Message | None:
+def decode_message(line: bytes) -> Message | None:
     """The message of a line; None for a kind that this release does not know.
 
-    Raises ValueError or KeyError when the line is not what `encode` makes.
+    Raises ValueError or KeyError when the line is not what `encode_message` makes.
     """
     content: Mapping[str, Any] = orjson.loads(line)
     reader = _READERS.get(content["kind"])
@@ -157,7 +157,7 @@ def _probed_line(message: Probed) -> Content:
     }
 
 
-def _remembered_line(message: Remembered) -> Content:
+def _remembered_line(message: PastAnswers) -> Content:
     answered = message.answered
     return {
         "model": message.model,
@@ -223,9 +223,9 @@ def _probed(content: Mapping[str, Any]) -> Probed:
     )
 
 
-def _remembered(content: Mapping[str, Any]) -> Remembered:
+def _remembered(content: Mapping[str, Any]) -> PastAnswers:
     told = content["answered"]
-    return Remembered(content["model"], Answered(told["seconds"], told["answers"]))
+    return PastAnswers(content["model"], AnswerTimes(told["seconds"], told["answers"]))
 
 
 def _version(told: Mapping[str, Any]) -> VersionSample:
@@ -263,14 +263,14 @@ _WRITERS: Mapping[type, tuple[str, Callable[[Any], Content]]] = {
     Hello: ("Hello", lambda message: {"gateway": message.gateway, "started": message.started}),
     Acknowledged: ("Acknowledged", _acknowledged_line),
     Rejected: ("Rejected", lambda message: {"model": message.model, "reason": message.reason}),
-    Gone: ("Gone", lambda message: {"model": message.model}),
+    ModelForgotten: ("Gone", lambda message: {"model": message.model}),
     Probed: ("Probed", _probed_line),
-    Unprobed: (
+    ProbeWithdrawn: (
         "Unprobed",
         lambda message: {"model": message.model, "endpoint": message.endpoint},
     ),
     Held: ("Held", lambda message: {"model": message.model, "requests": message.requests}),
-    Remembered: ("Remembered", _remembered_line),
+    PastAnswers: ("Remembered", _remembered_line),
     Synced: ("Synced", lambda _: {}),
     Sampled: ("Sampled", _sampled_line),
 }
@@ -279,9 +279,9 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any]], Message]] = {
     "Hello": lambda content: Hello(content["gateway"], content["started"]),
     "Acknowledged": _acknowledged,
     "Rejected": lambda content: Rejected(content["model"], content["reason"]),
-    "Gone": lambda content: Gone(content["model"]),
+    "Gone": lambda content: ModelForgotten(content["model"]),
     "Probed": _probed,
-    "Unprobed": lambda content: Unprobed(content["model"], content["endpoint"]),
+    "Unprobed": lambda content: ProbeWithdrawn(content["model"], content["endpoint"]),
     "Held": lambda content: Held(content["model"], content["requests"]),
     "Remembered": _remembered,
     "Synced": lambda _: Synced(),

@@ -24,7 +24,7 @@ _OK = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class PrometheusAccess:
     """How to be let in; empty: as anybody, and by the certificates of the system."""
 
     token_file: str = ""
@@ -36,13 +36,15 @@ class Access:
 class PrometheusServer:
     """Queries, each within a time. One thread at a time."""
 
-    def __init__(self, url: str, timeout_seconds: float, access: Access = Access()) -> None:
+    def __init__(
+        self, url: str, timeout_seconds: float, access: PrometheusAccess = PrometheusAccess()
+    ) -> None:
         """`url` is the server's address, without `/api`."""
         self._timeout_seconds = timeout_seconds
         # Its own retries would take minutes; the next round is the retry.
         self._client = PrometheusConnect(
             url.rstrip("/"),
-            session=_Session(access),
+            session=_HttpSession(access),
             retry=Retry(total=0),
             timeout=timeout_seconds + _GRACE_SECONDS,
             method="POST",
@@ -87,10 +89,10 @@ class PrometheusServer:
         return found
 
 
-class _Session(requests.Session):  # type: ignore[misc] # its types are in another package
+class _HttpSession(requests.Session):  # type: ignore[misc] # its types are in another package
     """Sends the query as a form, as it may be longer than a URL may be; knows errors."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: PrometheusAccess) -> None:
         super().__init__()
         self._access = access
 

@@ -15,7 +15,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from modelfleet.facts.history import Told, Unanswered, Wish
+from modelfleet.facts.history import History, HistoryRequest, HistoryUnavailable
 from modelfleet.facts.identity import Key
 from modelfleet.prometheus.queries import QueryRejected, Row, ServerSilent
 
@@ -51,10 +51,10 @@ class PrometheusPast:
         # An increase needs two scrapes within the step.
         self._step = max(BIN_SECONDS, window_seconds // 2 // BIN_SECONDS * BIN_SECONDS)
 
-    def read(self, wishes: Sequence[Wish], now_seconds: float) -> Mapping[Key, Told]:
+    def read(self, wishes: Sequence[HistoryRequest], now_seconds: float) -> Mapping[Key, History]:
         """What is known of these models up to now, of those only of which anything is.
 
-        Blocking. Raises `Unanswered`.
+        Blocking. Raises `HistoryUnavailable`.
         """
         step, keys = self._step, [w.key for w in wishes if _NAME.fullmatch(w.key.name)]
         last = int(now_seconds // step)
@@ -68,10 +68,10 @@ class PrometheusPast:
                 part = slice(low, min(low + size, last - begun))
                 self._chunk(table, alive, part, begun)
         except ServerSilent as silence:
-            raise Unanswered(str(silence)) from silence
+            raise HistoryUnavailable(str(silence)) from silence
         since = {wish.key: math.ceil(wish.since_seconds / step) - begun for wish in wishes}
         return {
-            key: Told(begun * step // BIN_SECONDS, step // BIN_SECONDS, own)
+            key: History(begun * step // BIN_SECONDS, step // BIN_SECONDS, own)
             for key, column in table.items()
             if not np.isnan(own := _own(column, alive, since[key])).all()
         }

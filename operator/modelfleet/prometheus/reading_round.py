@@ -41,7 +41,7 @@ class Server(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class ReadingRound:
     """What to read: queries that go together, suspects that are asked alone, metrics by name."""
 
     together: tuple[Question, ...] = ()
@@ -51,7 +51,7 @@ class Work:
 
 
 @dataclass(slots=True)
-class Found:
+class RoundResult:
     """What was read. `silent` says why the rest is missing, where the server went away."""
 
     answers: dict[str, Answer] = field(default_factory=dict)
@@ -60,9 +60,9 @@ class Found:
     silent: str | None = None
 
 
-def read(server: Server, work: Work) -> Found:
+def read_round(server: Server, work: ReadingRound) -> RoundResult:
     """Ask for everything, one query after the other; ends at once when the server is silent."""
-    found = Found()
+    found = RoundResult()
     try:
         _read_metrics(server, work, found)
         sound = []
@@ -80,7 +80,7 @@ def read(server: Server, work: Work) -> Found:
     return found
 
 
-def _read_metrics(server: Server, work: Work, found: Found) -> None:
+def _read_metrics(server: Server, work: ReadingRound, found: RoundResult) -> None:
     if not work.metrics:
         return
     found.scraped = {
@@ -131,7 +131,7 @@ def _other(question: Question) -> Form:
     return "vector" if question.form == "scalar" else "scalar"
 
 
-def summed(namespace: str, watched: Watched, metric: str, found: Found) -> Answer:
+def summed(namespace: str, watched: Watched, metric: str, found: RoundResult) -> Answer:
     """A canonical metric of one model: the sum over its pods.
 
     Worked example: two ready replicas with 3 and 4 waiting: 7. One of them is not scraped: 3, which
@@ -155,7 +155,7 @@ def summed(namespace: str, watched: Watched, metric: str, found: Found) -> Answe
     return Answer(None if wrong(total) else total, fault, is_whole=not missing)
 
 
-def _missing(namespace: str, watched: Watched, metric: str, found: Found) -> SignalFault:
+def _missing(namespace: str, watched: Watched, metric: str, found: RoundResult) -> SignalFault:
     if all((namespace, pod) in found.scraped for pod in watched.ready):
         text = (
             f"no replica exports {metric} under a name that is known for vLLM, Triton, MLServer or"

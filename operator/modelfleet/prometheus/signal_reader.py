@@ -17,7 +17,13 @@ from modelfleet.api.conditions import Reason
 from modelfleet.facts.identity import Key
 from modelfleet.facts.readings import Reading, SignalFault, SignalSpec, Watched
 from modelfleet.prometheus.queries import Answer, Form, Question
-from modelfleet.prometheus.reading_round import Found, Server, Work, read, summed
+from modelfleet.prometheus.reading_round import (
+    ReadingRound,
+    RoundResult,
+    Server,
+    read_round,
+    summed,
+)
 from modelfleet.telemetry import metrics
 
 POLL_SECONDS = 1.0
@@ -55,7 +61,7 @@ class Rhythm:
 
 
 @dataclass(slots=True)
-class _Known:
+class _KnownSignal:
     """What is known of one signal; times are monotonic seconds."""
 
     mark: str
@@ -90,7 +96,7 @@ class PrometheusSource:
         self._watched = watched
         self._rhythm = rhythm
         self._monotonic = monotonic
-        self._known: dict[Place, _Known] = {}
+        self._known: dict[Place, _KnownSignal] = {}
         self._read_at = float("-inf")
         self._is_silent = False
 
@@ -104,7 +110,7 @@ class PrometheusSource:
     def _reading(self, key: Key, spec: SignalSpec, now: float) -> Reading:
         known = self._known.get((key, spec))
         if known is None:
-            known = self._known[key, spec] = _Known(secrets.token_hex(8), now)
+            known = self._known[key, spec] = _KnownSignal(secrets.token_hex(8), now)
         stale = self._rhythm.stale_seconds
         is_young = now - known.value_at <= stale
         is_current = known.is_whole and now - known.whole_at <= stale
@@ -116,7 +122,7 @@ class PrometheusSource:
             is_known=known.is_tried or now - known.since > stale,
         )
 
-    def _fault(self, known: _Known, spec: SignalSpec, now: float) -> SignalFault | None:
+    def _fault(self, known: _KnownSignal, spec: SignalSpec, now: float) -> SignalFault | None:
         """What to say: at once of a query that never was right, otherwise of what lasts."""
         stale = self._rhythm.stale_seconds
         if known.fault is not None:
@@ -146,14 +152,14 @@ class PrometheusSource:
         self._known = {place: known for place, known in self._known.items() if place in wanted}
         for place in wanted:
             if place not in self._known:
-                self._known[place] = _Known(secrets.token_hex(8), began)
+                self._known[place] = _KnownSignal(secrets.token_hex(8), began)
         is_due = began - self._read_at >= self._rhythm.interval_seconds
         chosen = {
             place: known for place, known in self._known.items() if is_due or not known.is_tried
         }
         if not chosen or self._server is None:
             return
-        found = await asyncio.to_thread(read, self._server, self._work(chosen, began))
+        found = await asyncio.to_thread(read_round, self._server, self._work(chosen, began))
         metrics.SIGNALS_SECONDS.observe(self._monotonic() - began)
         self._say(found)
         for place, known in chosen.items():
@@ -164,7 +170,7 @@ class PrometheusSource:
         if is_due:
             self._read_at = began
 
-    def _work(self, chosen: Mapping[Place, _Known], now: float) -> Work:
+    def _work(self, chosen: Mapping[Place, _KnownSignal], now: float) -> ReadingRound:
         together: list[Question] = []
         alone: list[Question] = []
         names: set[str] = set()
@@ -174,14 +180,16 @@ class PrometheusSource:
             elif spec.query is not None and now >= known.again_at:
                 question = Question(known.mark, spec.query, known.form)
                 (alone if known.failures else together).append(question)
-        return Work(
+        return ReadingRound(
             together=tuple(together),
             alone=tuple(alone),
             metrics=tuple(sorted(names)),
             window_seconds=self._rhythm.window_seconds,
         )
 
-    def _answer(self, place: Place, known: _Known, watched: Watched, found: Found) -> Answer | None:
+    def _answer(
+        self, place: Place, known: _KnownSignal, watched: Watched, found: RoundResult
+    ) -> Answer | None:
         """What this reading says of a signal that it was asked for."""
         key, spec = place
         if spec.metric is not None and spec.metric in found.metrics:
@@ -191,7 +199,7 @@ class PrometheusSource:
             return Answer(None, SILENT, form=known.form)
         return answer
 
-    def _say(self, found: Found) -> None:
+    def _say(self, found: RoundResult) -> None:
         """One line of the log when the server goes, and one when it is back."""
         if found.silent is not None and not self._is_silent:
             log.warning("prometheus does not answer", error=found.silent)
@@ -200,7 +208,7 @@ class PrometheusSource:
         self._is_silent = found.silent is not None
 
 
-def _learn(known: _Known, answer: Answer, at: float) -> None:
+def _learn(known: _KnownSignal, answer: Answer, at: float) -> None:
     """Keep an answer that was asked for at `at`."""
     known.is_tried = True
     known.is_whole = answer.value is not None and answer.is_whole

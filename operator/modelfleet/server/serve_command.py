@@ -13,7 +13,7 @@ import uvicorn
 
 from modelfleet.server.app import ModelServer, ServerConfig
 from modelfleet.server.onnx_model import NotAModelError
-from modelfleet.telemetry.termination import tell
+from modelfleet.telemetry.termination import write_last_words
 
 KEEP_ALIVE_SECONDS = 120
 """Longer than the gateway keeps idle connections, so that it is never us who close one."""
@@ -50,7 +50,7 @@ def serve(arguments: list[str]) -> int:
     uvicorn_config.app = model_server.app()
     asyncio.run(_run(server, model_server))
     if failures:
-        tell({"reason": "NotAModel", "message": failures[0], "final": True})
+        write_last_words({"reason": "NotAModel", "message": failures[0], "final": True})
         return 1
     return 0
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from modelfleet.simulate.simulated_service import DAY_SECONDS, Service
+from modelfleet.simulate.simulated_service import DAY_SECONDS, SimulatedService
 from modelfleet.simulate.trace import Floats, Trace
 
 STARTUPS = 4096
@@ -28,7 +28,7 @@ class Arrivals:
     seconds: float
 
 
-def draw(trace: Trace, service: Service, seed: int) -> Arrivals:
+def draw_arrivals(trace: Trace, service: SimulatedService, seed: int) -> Arrivals:
     """The requests of a trace.
 
     Whole counts are measurements: they are kept and placed uniformly inside their bin, which is

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from modelfleet.simulate.arrivals import Arrivals, draw
+from modelfleet.simulate.arrivals import Arrivals, draw_arrivals
 from modelfleet.simulate.baselines.base import DEFAULT, Peer, Setting
-from modelfleet.simulate.baselines.clairvoyant import Schedule, cheapest, plan
+from modelfleet.simulate.baselines.clairvoyant import Foresight, cheapest, plan
 from modelfleet.simulate.baselines.static import Static
 from modelfleet.simulate.run import follow, run, run_fleet
 from modelfleet.simulate.scaler import FleetScaler, Scaler
 from modelfleet.simulate.score import Score, scored_minutes, total
-from modelfleet.simulate.simulated_service import Service
+from modelfleet.simulate.simulated_service import SimulatedService
 from modelfleet.simulate.trace import Trace
 from modelfleet.simulate.world import MOST_REPLICAS, World
 
@@ -33,7 +33,7 @@ Note = Callable[[str], None]
 class Model:
     """One service of a case with its trace."""
 
-    service: Service
+    service: SimulatedService
     trace: Trace
     scored: NDArray[np.bool_]
 
@@ -92,7 +92,7 @@ class Outcome:
 
 
 def one_model(
-    trace: Trace, service: Service, aim: float, skip_seconds: float, seeds: Sequence[int]
+    trace: Trace, service: SimulatedService, aim: float, skip_seconds: float, seeds: Sequence[int]
 ) -> Case:
     """A case of a single service."""
     model = Model(service, trace, scored_minutes(trace, skip_seconds))
@@ -101,7 +101,7 @@ def one_model(
 
 def fleet(
     name: str,
-    models: Sequence[tuple[Trace, Service]],
+    models: Sequence[tuple[Trace, SimulatedService]],
     aim: float,
     skip_seconds: float,
     seeds: Sequence[int],
@@ -133,7 +133,7 @@ def _begin(case: Case) -> float:
 
 
 def _draw(case: Case, seed: int) -> Draw:
-    arrivals = tuple(draw(m.trace, m.service, seed) for m in case.models)
+    arrivals = tuple(draw_arrivals(m.trace, m.service, seed) for m in case.models)
     plans = [plan(m.service, a) for m, a in zip(case.models, arrivals, strict=True)]
     known: dict[float, Score] = {}
 
@@ -150,7 +150,7 @@ def _draw(case: Case, seed: int) -> Draw:
     return Draw(seed, arrivals, beta, score_of(beta), initial)
 
 
-def _follow(case: Case, arrivals: Sequence[Arrivals], schedules: Sequence[Schedule]) -> Score:
+def _follow(case: Case, arrivals: Sequence[Arrivals], schedules: Sequence[Foresight]) -> Score:
     # It may sleep where one is kept: what others are divided by stays the same for 0 and 1.
     least = case.least if case.least > 1 else 0
     schedules = [s.keeping(least) for s in schedules]
@@ -257,7 +257,9 @@ def _in_order(
 
 
 def shipped(
-    case: Case, drawn: Sequence[Draw], make: Callable[[Sequence[Service], float], FleetScaler]
+    case: Case,
+    drawn: Sequence[Draw],
+    make: Callable[[Sequence[SimulatedService], float], FleetScaler],
 ) -> Outcome:
     """All seeds and models in one run of our own policy, from the begin of the trace.
 

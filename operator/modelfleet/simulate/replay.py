@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelfleet.simulate.arrivals import draw
+from modelfleet.simulate.arrivals import draw_arrivals
 from modelfleet.simulate.engines.state import MINUTE
 from modelfleet.simulate.run import run_fleet
 from modelfleet.simulate.score import Score, scored_minutes
 from modelfleet.simulate.shipped_scaler import ShippedScaler
-from modelfleet.simulate.simulated_service import Service
+from modelfleet.simulate.simulated_service import SimulatedService
 from modelfleet.simulate.trace import Floats, Trace
 from modelfleet.simulate.world import World
 
@@ -28,10 +28,10 @@ class Replay:
 
 
 def replay(
-    trace: Trace, service: Service, aim: float, skip_seconds: float, least: int = 0
+    trace: Trace, service: SimulatedService, aim: float, skip_seconds: float, least: int = 0
 ) -> Replay:
     """Run the shipped policy over the trace, scored after `skip_seconds`."""
-    arrivals = draw(trace, service, 1)
+    arrivals = draw_arrivals(trace, service, 1)
     world = World(service, arrivals, scored_minutes(trace, skip_seconds))
     run_fleet([world], ShippedScaler([service], aim, least_replicas=least))
     replicas, _ = world.replicas_by_minute()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from modelfleet.core.forecasting.constants import BIN_SECONDS, SHIPPED, Tuning
 from modelfleet.core.forecasting.quantiles.prior import Priors
-from modelfleet.engine.ledger import Ledger, Seen
+from modelfleet.engine.ledger import LastTurn, Ledger
 from modelfleet.engine.memory.public_traces import traces
 from modelfleet.engine.scaling.forecaster import Forecaster
 from modelfleet.engine.scaling.tick import Ticker
@@ -16,13 +16,13 @@ from modelfleet.facts.identity import Key
 from modelfleet.facts.scaling import ScalingParams
 from modelfleet.facts.traffic import (
     LATENCY_BUCKETS,
-    Answered,
+    AnswerTimes,
     GatewaySample,
     ModelSample,
     VersionSample,
 )
 from modelfleet.simulate.scaler import Observation
-from modelfleet.simulate.simulated_service import Service
+from modelfleet.simulate.simulated_service import SimulatedService
 
 GATEWAY = "gateway"
 MOST_REPLICAS = 100_000
@@ -30,7 +30,7 @@ SCALE_DOWN_SECONDS = 60.0
 KEEP_ALIVE_SECONDS = 300.0
 
 
-class _Gateways:
+class _SimulatedGateways:
     """What one gateway reports in this world."""
 
     def __init__(self) -> None:
@@ -44,8 +44,8 @@ class _Gateways:
             return 0
         return self.sample.models[key].held
 
-    def answered(self, key: str) -> Answered:  # noqa: ARG002 - nothing was before the trace
-        return Answered()
+    def answered(self, key: str) -> AnswerTimes:  # noqa: ARG002 - nothing was before the trace
+        return AnswerTimes()
 
     def take_samples(self) -> list[GatewaySample]:
         taken, self.sample = self.sample, None
@@ -60,7 +60,7 @@ class ShippedScaler:
 
     def __init__(
         self,
-        services: Sequence[Service],
+        services: Sequence[SimulatedService],
         aim: float,
         tuning: Tuning = SHIPPED,
         *,
@@ -70,7 +70,7 @@ class ShippedScaler:
         self._now = 0.0
         self._services = services
         self._keys = [Key("simulated", f"m{number:05d}") for number in range(len(services))]
-        self._ledger, self._gateways = Ledger(), _Gateways()
+        self._ledger, self._gateways = Ledger(), _SimulatedGateways()
         forecaster = Forecaster(Priors(traces() if tuning.has_prior else (), tuning), tuning)
         self.ticker = Ticker(
             self._ledger, self._gateways, lambda _: None, lambda: self._now, forecaster=forecaster
@@ -99,7 +99,7 @@ class ShippedScaler:
         del started[: max(0, len(started) - one.starting)]
         if self._granted[number] is None:
             self._granted[number] = max(one.ready + one.starting, self._params[number].min_replicas)
-        self._ledger.entry(self._keys[number]).seen = Seen(
+        self._ledger.entry(self._keys[number]).seen = LastTurn(
             params=self._params[number],
             granted=self._granted[number] or 0,
             ready=one.ready,
@@ -121,7 +121,7 @@ class ShippedScaler:
         return wanted
 
 
-def _params(service: Service, aim: float, least: int) -> ScalingParams:
+def _params(service: SimulatedService, aim: float, least: int) -> ScalingParams:
     return ScalingParams(
         min_replicas=least,
         max_replicas=MOST_REPLICAS,

@@ -38,7 +38,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class SimulatedService:
     """One service; times in seconds.
 
     `startup_seconds` (S) from the creation of a replica to readiness, log-normal with
@@ -81,7 +81,7 @@ class Service:
 
 def batch_service(
     batch: Batch, startup_seconds: float, wait_seconds: float, slots: int, service_cv: float = 0.7
-) -> Service:
+) -> SimulatedService:
     """A service of batching replicas with at most `slots` requests each."""
     full = batch.request_seconds(slots)
-    return Service(startup_seconds, wait_seconds, slots, full, service_cv, batch=batch)
+    return SimulatedService(startup_seconds, wait_seconds, slots, full, service_cv, batch=batch)

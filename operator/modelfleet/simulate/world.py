@@ -24,10 +24,10 @@ from modelfleet.simulate.engines.state import (
 )
 from modelfleet.simulate.scaler import Observation
 from modelfleet.simulate.score import Score, score
-from modelfleet.simulate.simulated_service import Service
+from modelfleet.simulate.simulated_service import SimulatedService
 from modelfleet.simulate.trace import Floats
 
-__all__ = ["Observation", "Service", "World"]
+__all__ = ["Observation", "SimulatedService", "World"]
 
 MOST_REPLICAS = 1000
 PLACE = {name: place for place, name in enumerate(FIGURES.names or ())}
@@ -47,7 +47,7 @@ class World:
 
     def __init__(
         self,
-        service: Service,
+        service: SimulatedService,
         arrivals: Arrivals,
         scored: NDArray[np.bool_] | None = None,
         begin_seconds: float = 0.0,
@@ -103,11 +103,11 @@ class World:
         """Let time pass up to a moment of the trace."""
         batch = self.service.batch
         if batch is None:
-            slots_engine.advance(self._state, until_seconds)
+            slots_engine.advance_slots(self._state, until_seconds)
             return
         alone = batch.prefill_seconds + batch.tokens * batch.alpha_seconds
         each = batch.tokens * batch.beta_seconds
-        batch_engine.advance(self._state, until_seconds, alone, each)
+        batch_engine.advance_batches(self._state, until_seconds, alone, each)
 
     def scale_to(self, replicas: int) -> int:
         """That many ready and starting replicas; returns how many there are now."""

@@ -10,7 +10,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 
-async def serve(
+async def serve_endpoints(
     address: tuple[str, int],
     wrong: Callable[[], Mapping[str, str]],
     waiting: Callable[[], Sequence[str]],

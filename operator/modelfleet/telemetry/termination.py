@@ -11,7 +11,7 @@ from pathlib import Path
 TERMINATION_LOG = Path("/dev/termination-log")
 
 
-def tell(words: dict[str, object], log: Path = TERMINATION_LOG) -> None:
+def write_last_words(words: dict[str, object], log: Path = TERMINATION_LOG) -> None:
     """One line of JSON to standard error, and to the pod's termination log where there is one."""
     line = json.dumps(words)
     sys.stderr.write(line + "\n")

@@ -44,8 +44,8 @@ import numpy as np
 from modelfleet.cli.support import decision_history, decision_picture, prometheus_series
 terms = (*decision_history._TERMS, *decision_history._STATES, *decision_history._SINGLE)
 columns = dict.fromkeys(terms, np.ones(9))
-made = decision_history.Decisions("a/b", prometheus_series.Span(0, 80, 10), columns)
-decision_picture.draw(made, sys.argv[2] + "/o.png")
+made = decision_history.Decisions("a/b", prometheus_series.TimeSpan(0, 80, 10), columns)
+decision_picture.draw_picture(made, sys.argv[2] + "/o.png")
 """
 RUN = """
 from pathlib import Path

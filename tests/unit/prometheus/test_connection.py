@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from modelfleet.prometheus.connection import Access, PrometheusServer
+from modelfleet.prometheus.connection import PrometheusAccess, PrometheusServer
 from modelfleet.prometheus.queries import QueryRejected, ServerSilent
 from tests.gateway.certificate import write_link
 
@@ -112,7 +112,7 @@ def test_query_that_takes_too_long_is_told_from_a_server_that_hangs(web):
 def test_token_is_read_anew_for_each_query(web, tmp_path):
     file = tmp_path / "token"
     server = PrometheusServer(
-        f"http://127.0.0.1:{web.server_port}", 0.2, Access(token_file=str(file))
+        f"http://127.0.0.1:{web.server_port}", 0.2, PrometheusAccess(token_file=str(file))
     )
     for token in ("first", "renewed"):
         file.write_text(f"{token}\n")
@@ -135,9 +135,11 @@ def test_server_is_believed_by_the_given_certificates_only(web, tmp_path):
     context.load_cert_chain(tmp_path / "own" / "tls.crt", tmp_path / "own" / "tls.key")
     web.socket = context.wrap_socket(web.socket, server_side=True)
     url = f"https://localhost:{web.server_port}"
-    own, foreign = (Access(ca_file=str(tmp_path / name / "tls.crt")) for name in ("own", "foreign"))
+    own, foreign = (
+        PrometheusAccess(ca_file=str(tmp_path / name / "tls.crt")) for name in ("own", "foreign")
+    )
     assert PrometheusServer(url, 2.0, own).ask("up") == [{"metric": {}}]
-    for access in (foreign, Access()):
+    for access in (foreign, PrometheusAccess()):
         with pytest.raises(ServerSilent, match="SSLError"):
             PrometheusServer(url, 2.0, access).ask("up")
 

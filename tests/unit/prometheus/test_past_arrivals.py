@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from modelfleet.facts.history import Unanswered, Wish
+from modelfleet.facts.history import HistoryRequest, HistoryUnavailable
 from modelfleet.facts.identity import Key
 from modelfleet.prometheus import past_arrivals
 from modelfleet.prometheus.past_arrivals import PrometheusPast
@@ -63,7 +63,7 @@ def server():
 
 def read(server, *keys, since=BEGIN, now=NOW):
     source = PrometheusPast(server, "modelfleet-system", 2 * STEP)
-    return source.read([Wish(key, since) for key in keys or (KEY,)], now)
+    return source.read([HistoryRequest(key, since) for key in keys or (KEY,)], now)
 
 
 def requests(server, **when):
@@ -96,7 +96,7 @@ def test_time_before_the_model_existed_is_of_its_namesake(server):
     server.tell(dict.fromkeys(range(10), 7))
     other = Key("team-a", "older")
     source = PrometheusPast(server, "modelfleet-system", 2 * STEP)
-    wishes = [Wish(KEY, BEGIN + 3 * STEP + 1), Wish(other, BEGIN)]
+    wishes = [HistoryRequest(KEY, BEGIN + 3 * STEP + 1), HistoryRequest(other, BEGIN)]
     assert same(source.read(wishes, NOW)[KEY].requests, [None] * 4 + [7] * 6)
 
 
@@ -188,13 +188,15 @@ def test_server_that_does_not_answer(server):
         raise ServerSilent("no answer in time")
 
     server.ask_range = silent
-    with pytest.raises(Unanswered, match="no answer in time"):
+    with pytest.raises(HistoryUnavailable, match="no answer in time"):
         read(server)
 
 
 def test_metric_names_are_those_of_the_gateways():
     from modelfleet.gateway.agent_health import TrafficCollector
-    from modelfleet.gateway.requests.counters import Traffic
+    from modelfleet.gateway.requests.counters import TrafficCounters
 
-    families = {f"{one.name}_total" for one in TrafficCollector(Traffic(lambda: 0), dict).collect()}
+    families = {
+        f"{one.name}_total" for one in TrafficCollector(TrafficCounters(lambda: 0), dict).collect()
+    }
     assert {past_arrivals.ARRIVALS, past_arrivals.ALIVE} <= families

@@ -4,10 +4,12 @@ import numpy as np
 
 from modelfleet.simulate.arrivals import Arrivals
 from modelfleet.simulate.scaler import Observation
-from modelfleet.simulate.simulated_service import Service
+from modelfleet.simulate.simulated_service import SimulatedService
 from modelfleet.simulate.world import World
 
-SERVICE = Service(startup_seconds=10, wait_seconds=2, slots=2, service_seconds=1, service_cv=0)
+SERVICE = SimulatedService(
+    startup_seconds=10, wait_seconds=2, slots=2, service_seconds=1, service_cv=0
+)
 
 
 def arrivals(*moments: float, work: float = 1.0, startup: float = 10.0, until: float = 600):
@@ -16,7 +18,9 @@ def arrivals(*moments: float, work: float = 1.0, startup: float = 10.0, until: f
     return Arrivals(np.array(moments, dtype=float), works, np.full(4, startup), until)
 
 
-def a_world(*moments: float, service: Service = SERVICE, initial: int = 0, **more: float) -> World:
+def a_world(
+    *moments: float, service: SimulatedService = SERVICE, initial: int = 0, **more: float
+) -> World:
     return World(service, arrivals(*moments, **more), initial=initial)
 
 

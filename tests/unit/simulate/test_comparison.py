@@ -18,12 +18,12 @@ from modelfleet.simulate.comparison import (
     static,
 )
 from modelfleet.simulate.generate import idle_fleet, seasons
-from modelfleet.simulate.simulated_service import Service
+from modelfleet.simulate.simulated_service import SimulatedService
 from modelfleet.simulate.trace import Trace
 
 pytestmark = pytest.mark.long
 
-SERVICE = Service(60, 5, 8, 4)
+SERVICE = SimulatedService(60, 5, 8, 4)
 KEDA = next(p for p in PEERS if p.name == "keda-rate")
 
 
@@ -72,7 +72,7 @@ def test_document_has_mean_and_spread(case, drawn):
 
 def test_fleet_is_summed_and_goes_to_zero():
     traces = idle_fleet(models=4, days=0.25)
-    models = [(t, Service(30, 5, 4, t.mean_work_seconds() or 1)) for t in traces.values()]
+    models = [(t, SimulatedService(30, 5, 4, t.mean_work_seconds() or 1)) for t in traces.values()]
     case = fleet("idle", models, 0.2, 3600, (1,))
     drawn = draws(case)
     found = default(case, drawn, KEDA)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from modelfleet.simulate.simulated_service import Batch, Service, batch_service
+from modelfleet.simulate.simulated_service import Batch, SimulatedService, batch_service
 
 BATCH = Batch(prefill_seconds=0.5, tokens=100, alpha_seconds=0.02, beta_seconds=0.001)
 
@@ -17,7 +17,7 @@ def test_batch_service_is_described_by_its_full_replica():
 
 
 def test_capacity_is_slots_over_service_time():
-    assert Service(120, 5, 8, 6).capacity_per_second() == pytest.approx(4 / 3)
+    assert SimulatedService(120, 5, 8, 6).capacity_per_second() == pytest.approx(4 / 3)
 
 
 @pytest.mark.parametrize(
@@ -33,4 +33,4 @@ def test_capacity_is_slots_over_service_time():
 def test_impossible_figures_are_named(field, value):
     figures = {"startup_seconds": 1, "wait_seconds": 1, "slots": 1, "service_seconds": 1}
     with pytest.raises(ValueError, match=field):
-        Service(**{**figures, field: value})
+        SimulatedService(**{**figures, field: value})

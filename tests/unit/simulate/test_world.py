@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from modelfleet.simulate.arrivals import Arrivals
-from modelfleet.simulate.simulated_service import Batch, Service, batch_service
+from modelfleet.simulate.simulated_service import Batch, SimulatedService, batch_service
 from modelfleet.simulate.world import World
 from tests.unit.simulate.given import a_world
 
@@ -24,13 +24,13 @@ def poisson(rate: float, mean_work: float, seed: int = 1) -> Arrivals:
 
 @pytest.mark.parametrize(("wait", "expected"), [(0.0, 0.4092), (0.5, 0.4092 * math.exp(-1))])
 def test_waits_are_those_of_erlang_c(wait, expected):
-    world = World(Service(0, wait, 10, 1, 1), poisson(8, 1), initial=1)
+    world = World(SimulatedService(0, wait, 10, 1, 1), poisson(8, 1), initial=1)
     world.advance(SECONDS)
     assert world.result().violations_percent / 100 == pytest.approx(expected, rel=0.03)
 
 
 def test_replicas_times_slots_is_all_that_counts():
-    world = World(Service(0, 0, 2, 1, 1), poisson(8, 1), initial=5)
+    world = World(SimulatedService(0, 0, 2, 1, 1), poisson(8, 1), initial=5)
     world.advance(SECONDS)
     assert world.result().violations_percent / 100 == pytest.approx(0.4092, rel=0.03)
 
@@ -138,7 +138,7 @@ def test_reversals_and_starts_are_counted():
 
 
 def test_only_scored_minutes_count():
-    service = Service(10, 2, 2, 1, 0)
+    service = SimulatedService(10, 2, 2, 1, 0)
     moments = np.array([30.0, 90.0, 150.0])
     drawn = Arrivals(moments, np.ones(3, dtype=np.float32), np.full(1, 10.0), 180)
     world = World(service, drawn, np.array([False, True, False]), initial=1)
@@ -148,7 +148,7 @@ def test_only_scored_minutes_count():
 
 
 def test_world_may_begin_inside_a_trace():
-    world = World(Service(10, 2, 2, 1, 0), poisson(1, 1), begin_seconds=1000, initial=3)
+    world = World(SimulatedService(10, 2, 2, 1, 0), poisson(1, 1), begin_seconds=1000, initial=3)
     world.advance(1060)
     look = world.observe()
     assert look.seconds == pytest.approx(60)

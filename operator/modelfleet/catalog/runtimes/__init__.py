@@ -6,14 +6,14 @@ from modelfleet.catalog.runtimes.onnx import OnnxRuntime
 
 RUNTIMES: tuple[Runtime, ...] = (OnnxRuntime(), CustomRuntime())
 
-__all__ = ["RUNTIMES", "PodShape", "Runtime", "by_format", "by_name"]
+__all__ = ["RUNTIMES", "PodShape", "Runtime", "runtime_for_format", "runtime_named"]
 
 
-def by_name(name: str) -> Runtime | None:
+def runtime_named(name: str) -> Runtime | None:
     """The runtime of that name, or None."""
     return next((runtime for runtime in RUNTIMES if runtime.name == name), None)
 
 
-def by_format(artifact_format: str) -> Runtime | None:
+def runtime_for_format(artifact_format: str) -> Runtime | None:
     """The first runtime that takes artifacts of that format, or None."""
     return next((runtime for runtime in RUNTIMES if artifact_format in runtime.formats), None)

@@ -5,9 +5,9 @@ from modelfleet.catalog.strategies.rolling import RollingStrategy
 
 STRATEGIES: tuple[Strategy, ...] = (RollingStrategy(),)
 
-__all__ = ["STRATEGIES", "RolloutFacts", "Step", "Strategy", "by_name"]
+__all__ = ["STRATEGIES", "RolloutFacts", "Step", "Strategy", "strategy_named"]
 
 
-def by_name(name: str) -> Strategy:
+def strategy_named(name: str) -> Strategy:
     """The strategy of that name; the schema admits no other."""
     return next(strategy for strategy in STRATEGIES if strategy.name == name)

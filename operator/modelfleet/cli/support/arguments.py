@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from modelfleet.simulate.simulated_service import Service
+    from modelfleet.simulate.simulated_service import SimulatedService
 
 MOST_PERCENT = 100
 
@@ -58,7 +58,7 @@ def parser(verb: str, text: str) -> argparse.ArgumentParser:
     return made
 
 
-def check(chosen: argparse.Namespace) -> None:
+def check_arguments(chosen: argparse.Namespace) -> None:
     """What can be said before anything is read; raises `UsageError` with option and value."""
     if not 0 < chosen.aim_percent < MOST_PERCENT:
         message = f"--aim-percent must be above 0 and below 100: {chosen.aim_percent:g}"
@@ -102,18 +102,18 @@ def check_least(least: int, most: int) -> int:
     return least
 
 
-def service_of(chosen: argparse.Namespace, measured_seconds: float | None) -> "Service":
+def service_of(chosen: argparse.Namespace, measured_seconds: float | None) -> "SimulatedService":
     """The service that the arguments describe; raises `UsageError`.
 
     `measured_seconds`: mean service time of the trace, used where the file has one.
     """
-    from modelfleet.simulate.simulated_service import Service
+    from modelfleet.simulate.simulated_service import SimulatedService
 
     seconds = measured_seconds or chosen.service_seconds
     if seconds is None:
         raise UsageError("--service-seconds is needed")
     try:
-        return Service(
+        return SimulatedService(
             startup_seconds=chosen.startup_seconds,
             wait_seconds=chosen.wait_seconds,
             slots=chosen.slots,

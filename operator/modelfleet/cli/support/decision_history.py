@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modelfleet.cli.support.arguments import UsageError
-from modelfleet.cli.support.prometheus_series import Span, read
+from modelfleet.cli.support.prometheus_series import TimeSpan, read_series
 
 if TYPE_CHECKING:
     from modelfleet.cli.support.prometheus_series import Column
@@ -50,7 +50,7 @@ class Decisions:
     """
 
     title: str
-    span: Span
+    span: TimeSpan
     columns: "Mapping[str, Column]"
 
     def bound(self) -> "Column":
@@ -75,7 +75,7 @@ class Decisions:
         return np.select([np.asarray(claim) for claim, _ in claims], [x for _, x in claims], 0.0)
 
 
-def decisions(server: "PrometheusServer", namespace: str, name: str, span: Span) -> Decisions:
+def decisions(server: "PrometheusServer", namespace: str, name: str, span: TimeSpan) -> Decisions:
     """What a Prometheus knows of a model's decisions; raises `UsageError`."""
     import numpy as np
 
@@ -84,7 +84,7 @@ def decisions(server: "PrometheusServer", namespace: str, name: str, span: Span)
     columns |= _by(server, "modelfleet_scaling_slots", "term", (namespace, name), span)
     columns |= _by(server, "modelfleet_scaling_replicas", "state", (namespace, name), span)
     for column, metric in _SINGLE.items():
-        found = read(server, f"max({_selected(metric, namespace, name)})", span)
+        found = read_series(server, f"max({_selected(metric, namespace, name)})", span)
         columns[column] = next(iter(found.values()), unknown)
     if all(np.isnan(columns[term]).all() for term in _TERMS):
         hours = (span.end - span.begin) / 3600
@@ -98,9 +98,9 @@ def decisions(server: "PrometheusServer", namespace: str, name: str, span: Span)
 
 
 def _by(
-    server: "PrometheusServer", metric: str, label: str, model: tuple[str, str], span: Span
+    server: "PrometheusServer", metric: str, label: str, model: tuple[str, str], span: TimeSpan
 ) -> "dict[str, Column]":
-    found = read(server, f"max by ({label}) ({_selected(metric, *model)})", span)
+    found = read_series(server, f"max by ({label}) ({_selected(metric, *model)})", span)
     return {dict(labels).get(label, ""): numbers for labels, numbers in found.items()}
 
 

@@ -27,7 +27,7 @@ SLOTS = (
 )
 
 
-def draw(found: Decisions, path: Path) -> None:
+def draw_picture(found: Decisions, path: Path) -> None:
     """Write the picture of a model's decisions; the ending of the name says in which format."""
     made = figure(12, 9)
     heights = {"height_ratios": [3.2, 2.4, 0.35, 1.3]}

@@ -28,7 +28,7 @@ Labels = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TimeSpan:
     """Moments `begin`, `begin` + `step`, ... up to `end`; seconds of the wall clock."""
 
     begin: int
@@ -43,11 +43,11 @@ class Span:
 
 def span_until_now(
     seconds: float, step_seconds: int, clock: Callable[[], float] = time.time
-) -> Span:
+) -> TimeSpan:
     """The last `seconds` seconds; the moments are multiples of the step, so that answers repeat."""
     end = int(clock()) // step_seconds * step_seconds
     steps = max(1, int(seconds // step_seconds))
-    return Span(end - (steps - 1) * step_seconds, end, step_seconds)
+    return TimeSpan(end - (steps - 1) * step_seconds, end, step_seconds)
 
 
 def server_at(url: str) -> "PrometheusServer":
@@ -59,18 +59,20 @@ def server_at(url: str) -> "PrometheusServer":
         message = f"'{url}' is no address of a Prometheus; write it as http://HOST:9090"
         raise UsageError(message)
     try:
-        from modelfleet.prometheus.connection import Access, PrometheusServer
+        from modelfleet.prometheus.connection import PrometheusAccess, PrometheusServer
     except ImportError as fault:
         message = "Prometheus is asked with prometheus-api-client: install 'modelfleet[cli]'"
         raise UsageError(message) from fault
-    access = Access(
+    access = PrometheusAccess(
         token_file=os.environ.get("MODELFLEET_PROMETHEUS_TOKEN_FILE", ""),
         ca_file=os.environ.get("MODELFLEET_PROMETHEUS_CA_FILE", ""),
     )
     return PrometheusServer(url, PATIENCE_SECONDS, access)
 
 
-def read(server: "PrometheusServer", query: str, span: Span) -> "Mapping[Labels, Column]":
+def read_series(
+    server: "PrometheusServer", query: str, span: TimeSpan
+) -> "Mapping[Labels, Column]":
     """Numbers (span.size,) of each series of a query, NaN where there are none.
 
     Raises `UsageError`.
@@ -99,7 +101,7 @@ def read(server: "PrometheusServer", query: str, span: Span) -> "Mapping[Labels,
     return found
 
 
-def _put(column: "Column", values: Any, span: Span) -> None:
+def _put(column: "Column", values: Any, span: TimeSpan) -> None:
     for at, value in values:
         place = round((float(at) - span.begin) / span.step)
         if 0 <= place < span.size:

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modelfleet.cli.support.arguments import UsageError
-from modelfleet.cli.support.prometheus_series import Span, read, server_at, span_until_now
+from modelfleet.cli.support.prometheus_series import (
+    TimeSpan,
+    read_series,
+    server_at,
+    span_until_now,
+)
 from modelfleet.core.forecasting.constants import BIN_SECONDS
 from modelfleet.core.forecasting.features import upsample
 from modelfleet.engine.memory import public_traces
@@ -30,7 +35,7 @@ MOST_NAME = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Traffic:
+class QueriedTrace:
     """The trace, in a sentence what was found, and whether the values never fall."""
 
     trace: Trace
@@ -38,7 +43,7 @@ class Traffic:
     is_rising: bool
 
 
-def traffic(url: str, query: str, days: float, step_seconds: int) -> Traffic:
+def traffic(url: str, query: str, days: float, step_seconds: int) -> QueriedTrace:
     """Ask for the last days; raises UsageError with what to do."""
     if not 0 < days <= MOST_DAYS:
         message = f"--days must be above 0 and at most {MOST_DAYS}"
@@ -47,7 +52,7 @@ def traffic(url: str, query: str, days: float, step_seconds: int) -> Traffic:
         message = f"--step-seconds must be from 1 to {MOST_STEP_SECONDS}"
         raise UsageError(message)
     span = span_until_now(days * DAY_SECONDS, step_seconds)
-    found = read(server_at(url), query, span)
+    found = read_series(server_at(url), query, span)
     if not found:
         message = f"the query gives nothing in the last {days:g} days; try it in Prometheus first"
         raise UsageError(message)
@@ -59,7 +64,7 @@ def traffic(url: str, query: str, days: float, step_seconds: int) -> Traffic:
     return _traffic(next(iter(found.values())), span, query)
 
 
-def _traffic(rates: "Column", span: Span, query: str) -> Traffic:
+def _traffic(rates: "Column", span: TimeSpan, query: str) -> QueriedTrace:
     rates = np.where(np.isfinite(rates), rates, np.nan)
     if np.nanmax(rates, initial=0.0) > MOST_RATE:
         message = f"the query gives {np.nanmax(rates):.3g}; it must give requests per second"
@@ -88,7 +93,7 @@ def _traffic(rates: "Column", span: Span, query: str) -> Traffic:
         told += "; its values never fall, as those of a counter: should it be in rate(...)?"
     if unknown:
         told += f"; {100 * unknown:.1f} % of the time is not known and counts as no traffic"
-    return Traffic(trace, told, is_rising)
+    return QueriedTrace(trace, told, is_rising)
 
 
 def _trace(name: str, counts: "Column", step_seconds: int) -> Trace:

@@ -16,7 +16,7 @@ FINE_SECONDS = 5.0
 """Bins of the forecasts: what is finer than they are makes no difference."""
 
 
-def tell(verb: str, lines: Iterator[str]) -> None:
+def print_notes(verb: str, lines: Iterator[str]) -> None:
     """To stderr, as the result goes to stdout."""
     for line in lines:
         sys.stderr.write(f"modelfleet {verb}: {line}\n")

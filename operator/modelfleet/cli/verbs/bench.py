@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 
 from modelfleet.cli.support.arguments import (
     UsageError,
-    check,
+    check_arguments,
     check_least,
     parser,
     service_of,
     skip_of,
 )
 from modelfleet.cli.support.exit import ended
-from modelfleet.cli.support.trace_notes import notes, tell
+from modelfleet.cli.support.trace_notes import notes, print_notes
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -93,7 +93,7 @@ def _autoscale(chosen: argparse.Namespace) -> int:
 
 def _case(chosen: argparse.Namespace) -> "Case":
     """What is measured; raises `UsageError` or ValueError before anything large is made."""
-    check(chosen)
+    check_arguments(chosen)
     if (chosen.trace is None) == (chosen.fleet is None):
         raise UsageError("either --trace or --fleet is needed")
     for option, value in (("--jobs", chosen.jobs), ("--seeds", chosen.seeds)):
@@ -118,7 +118,7 @@ def _one_model(chosen: argparse.Namespace) -> "Case":
     check_slots(chosen.slots, MOST_REPLICAS, chosen.seeds)
     skip = skip_of(chosen, trace.seconds)
     service = service_of(chosen, trace.mean_work_seconds())
-    tell("bench autoscale", notes(chosen, [trace], skip))
+    print_notes("bench autoscale", notes(chosen, [trace], skip))
     aim, seeds = chosen.aim_percent / 100, range(1, chosen.seeds + 1)
     return one_model(trace, service, aim, skip, seeds).keeping(least)
 
@@ -136,7 +136,7 @@ def _fleet(chosen: argparse.Namespace) -> "Case":
     check_slots(chosen.slots, MOST_OF_SMALL, chosen.seeds * len(traces))
     skip = skip_of(chosen, traces[0].seconds)
     models = [(t, service_of(chosen, t.mean_work_seconds())) for t in traces]
-    tell("bench autoscale", notes(chosen, traces, skip))
+    print_notes("bench autoscale", notes(chosen, traces, skip))
     aim, seeds = chosen.aim_percent / 100, range(1, chosen.seeds + 1)
     return fleet(chosen.fleet.stem, models, aim, skip, seeds).keeping(least)
 

@@ -40,7 +40,7 @@ def explain(arguments: list[str]) -> int:
     if chosen.plot is None:
         return 0
     try:
-        draw(chosen, model["metadata"]["namespace"])
+        write_picture(chosen, model["metadata"]["namespace"])
     except (UsageError, ImportError, OSError, ValueError) as fault:
         sys.stderr.write(f"modelfleet explain: {fault}\n")
         return 2
@@ -99,7 +99,7 @@ def _of_a_picture(parser: argparse.ArgumentParser) -> None:
     made.add_argument("--hours", type=float, default=6.0, metavar="H", help="up to now (6)")
 
 
-def draw(chosen: argparse.Namespace, namespace: str) -> None:
+def write_picture(chosen: argparse.Namespace, namespace: str) -> None:
     """Write the picture; raises UsageError with what is missing."""
     from modelfleet.cli.support import decision_history, prometheus_series
 
@@ -115,7 +115,7 @@ def draw(chosen: argparse.Namespace, namespace: str) -> None:
     found = decision_history.decisions(server, namespace, chosen.name, span)
     from modelfleet.cli.support import decision_picture
 
-    decision_picture.draw(found, chosen.plot)
+    decision_picture.draw_picture(found, chosen.plot)
 
 
 def _namespace(config: Any, context: str | None) -> str:

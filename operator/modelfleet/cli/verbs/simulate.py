@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from modelfleet.cli.support.arguments import (
     UsageError,
-    check,
+    check_arguments,
     check_least,
     parser,
     service_of,
     skip_of,
 )
 from modelfleet.cli.support.exit import ended
-from modelfleet.cli.support.trace_notes import notes, tell
+from modelfleet.cli.support.trace_notes import notes, print_notes
 
 if TYPE_CHECKING:
     from modelfleet.simulate.replay import Replay
@@ -56,7 +56,7 @@ def _simulate(chosen: argparse.Namespace) -> int:
     from modelfleet.simulate.replay import replay
     from modelfleet.simulate.world import MOST_REPLICAS
 
-    check(chosen)
+    check_arguments(chosen)
     least = check_least(chosen.least_replicas, MOST_REPLICAS)
     trace, is_rising = _trace(chosen)
     trace = trace.times(chosen.rate_times)
@@ -64,7 +64,7 @@ def _simulate(chosen: argparse.Namespace) -> int:
     service = service_of(chosen, trace.mean_work_seconds())
     check_slots(service.slots, MOST_REPLICAS, 1)
     skip = skip_of(chosen, trace.seconds)
-    tell("simulate", notes(chosen, [trace], skip))
+    print_notes("simulate", notes(chosen, [trace], skip))
     found = replay(trace, service, chosen.aim_percent / 100, skip, least)
     _show(found, chosen, trace.name)
     if chosen.json:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from modelfleet.core.forecasting.constants import BIN_SECONDS
 
 if TYPE_CHECKING:
-    from modelfleet.core.forecasting.policy import Fleet, Wanted
+    from modelfleet.core.forecasting.policy import Policy, PolicyOutput
 
 
-def dial(fleet: "Fleet", candidate: int) -> str:
+def dial(fleet: "Policy", candidate: int) -> str:
     """The candidate's dial in words: `risk 0.9 %`."""
     return f"risk {100 * fleet.bank.risk[candidate]:g} %"
 
 
-def binding(wanted: "Wanted", row: int) -> str:
+def binding(wanted: "PolicyOutput", row: int) -> str:
     """Which term bound the number of replicas to start."""
     start = float(wanted.start[row])
     if wanted.backlog[row] > start:
@@ -28,7 +28,7 @@ def binding(wanted: "Wanted", row: int) -> str:
     return "forecast"
 
 
-def sentence(fleet: "Fleet", wanted: "Wanted", row: int) -> str:
+def sentence(fleet: "Policy", wanted: "PolicyOutput", row: int) -> str:
     """For example `8.1 busy slots now, 14.1 forecast in 120 s at risk 0.9 %`."""
     service = fleet.services[row]
     ahead = BIN_SECONDS if service is None else service.startup_seconds

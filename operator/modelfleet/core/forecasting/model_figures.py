@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class ModelFigures:
     """One model's figures.
 
     `startup_seconds` from the creation of a pod to its first answer (S); `wait_seconds` that a

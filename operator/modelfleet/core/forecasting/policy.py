@@ -12,14 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelfleet.core.forecasting.constants import BIN_SECONDS, HOUR_BINS, TAUS, Tuning
-from modelfleet.core.forecasting.dials.choice import KNOWN_BINS, Choice
-from modelfleet.core.forecasting.dials.dials import Bank
-from modelfleet.core.forecasting.dials.replay_queues import About, Shadow, backlog_level, is_late
-from modelfleet.core.forecasting.dials.sleep import Rest
-from modelfleet.core.forecasting.features.arrivals_history import History, encode
-from modelfleet.core.forecasting.features.live import Present
+from modelfleet.core.forecasting.dials.choice import KNOWN_BINS, DialChoice
+from modelfleet.core.forecasting.dials.dials import Dials
+from modelfleet.core.forecasting.dials.replay_queues import (
+    FigureColumns,
+    ReplayQueues,
+    backlog_level,
+    is_late,
+)
+from modelfleet.core.forecasting.dials.sleep import Sleep
+from modelfleet.core.forecasting.features.arrivals_history import ArrivalHistory, encode_counts
+from modelfleet.core.forecasting.features.live import LiveFeatures
 from modelfleet.core.forecasting.features.whole import FEATURES, Floats, box_bins, smoothing
-from modelfleet.core.forecasting.model_figures import Service
+from modelfleet.core.forecasting.model_figures import ModelFigures
 from modelfleet.core.forecasting.quantiles.regression import (
     Coefficients,
     predict,
@@ -34,7 +39,7 @@ UNUSED = np.array([[30.0, 1.0, 1.0, 1.0]])
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
+class Bin:
     """What the last bin showed of all models; arrays (n,).
 
     `in_system` are the requests under way or waiting now, `ages` is the summed age in seconds of
@@ -52,7 +57,7 @@ class Observed:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PolicyOutput:
     """Replicas, arrays (n,): at least `up` are needed; above `hold` they may go."""
 
     up: NDArray[np.int64]
@@ -71,7 +76,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class _Levels:
+class _DialSlots:
     """Of all candidates, (n, c): slots to start and to keep for; of the models the rest, (n,).
 
     `rate` and `median` are columns, (n, 1).
@@ -86,19 +91,19 @@ class _Levels:
     median: Floats
 
 
-class Fleet:
+class Policy:
     """All state of the policy."""
 
     def __init__(self, size: int, tuning: Tuning) -> None:
         """`size` rows, none in use."""
         self.tuning, self.size = tuning, size
-        self.bank = Bank(tuning)
-        self.present = Present(size, tuning)
-        self.shadow = Shadow(size, self.bank.worth, tuning)
-        self.choice = Choice(size, self.bank, tuning)
-        self.rest = Rest(size, tuning)
-        self.services: list[Service | None] = [None] * size
-        self.histories = [History(HISTORY_DAYS) for _ in range(size)]
+        self.bank = Dials(tuning)
+        self.present = LiveFeatures(size, tuning)
+        self.shadow = ReplayQueues(size, self.bank.worth, tuning)
+        self.choice = DialChoice(size, self.bank, tuning)
+        self.rest = Sleep(size, tuning)
+        self.services: list[ModelFigures | None] = [None] * size
+        self.histories = [ArrivalHistory(HISTORY_DAYS) for _ in range(size)]
         self.newest = np.zeros(size, dtype=np.float32)
         """Arrivals of the last bin."""
         self._table = np.tile(UNUSED, (size, 1))
@@ -117,7 +122,7 @@ class Fleet:
         for part in (self.present, self.shadow, self.choice, self.rest):
             part.grow(size)
         self.services += [None] * more
-        self.histories += [History(HISTORY_DAYS) for _ in range(more)]
+        self.histories += [ArrivalHistory(HISTORY_DAYS) for _ in range(more)]
         self._priors += [uninformed()] * more
         self._warm += [None] * more
         self._table = np.concatenate((self._table, np.tile(UNUSED, (more, 1))))
@@ -135,13 +140,13 @@ class Fleet:
         for part in (self.present, self.shadow, self.choice, self.rest):
             part.clear(row)
         self.services[row], self._warm[row] = None, None
-        self.histories[row] = History(HISTORY_DAYS)
+        self.histories[row] = ArrivalHistory(HISTORY_DAYS)
         self._table[row] = UNUSED
         self.newest[row] = 0.0
         self._has_served[row] = False
         self._is_stale = True
 
-    def adopt(self, row: int, service: Service, prior: Coefficients) -> None:
+    def adopt(self, row: int, service: ModelFigures, prior: Coefficients) -> None:
         """A model takes a row."""
         self.clear(row)
         self.believe(row, prior)
@@ -154,7 +159,7 @@ class Fleet:
         if self._warm[row] is None:
             self._coefficients[row] = prior.stacked()
 
-    def describe(self, row: int, service: Service) -> None:
+    def describe(self, row: int, service: ModelFigures) -> None:
         """The model's figures, at the begin and whenever they were learned anew."""
         self.services[row] = service
         self._table[row] = (
@@ -168,19 +173,19 @@ class Fleet:
 
     def _figures(self) -> None:
         table = self._table
-        self._about = About(table, self.tuning)
+        self._about = FigureColumns(table, self.tuning)
         self._weight = np.array([smoothing(s) for s in table[:, 3]])
         self._boxes = np.array([box_bins(w) for w in table[:, 1]])
         self._idle = (self.tuning.idle_share * table[:, 2]).astype(np.float32)
         self._is_stale = False
 
-    def step(self, seen: Observed) -> Wanted:
+    def step(self, seen: Bin) -> PolicyOutput:
         """One bin of 5 s has passed."""
         if self._is_stale:
             self._figures()
         about, present = self._about, self.present
         counts = self.newest = seen.arrivals
-        for row, code in enumerate(encode(counts).tolist()):
+        for row, code in enumerate(encode_counts(counts).tolist()):
             if self.services[row] is not None:
                 self.histories[row].push(code)
         per_bin = self._table[:, 3] / BIN_SECONDS
@@ -217,10 +222,10 @@ class Fleet:
         if due.any():
             self.rest.choose(np.flatnonzero(due), self.choice.aim, about)
         self.steps += 1
-        found = _Levels(start, keep, rate, half, least, highest, median)
+        found = _DialSlots(start, keep, rate, half, least, highest, median)
         return self._wanted(seen, found)
 
-    def _begun(self, seen: Observed) -> NDArray[np.bool_]:
+    def _begun(self, seen: Bin) -> NDArray[np.bool_]:
         """Models that have once caught up with the requests that waited for their first start."""
         late = is_late(seen.in_system[:, None], seen.ready[:, None], self._about)[:, 0]
         self._has_served |= (self.present.age > self._about.delay) & ~late
@@ -229,7 +234,7 @@ class Fleet:
     def _counted_seconds(self) -> NDArray[np.float64]:
         return self.choice.counted_seconds(self.present.age)
 
-    def _wanted(self, seen: Observed, found: "_Levels") -> Wanted:
+    def _wanted(self, seen: Bin, found: "_DialSlots") -> PolicyOutput:
         """The chosen candidate's levels with the real queue and the real replicas."""
         rows, chosen = np.arange(self.size), self.choice.chosen
         slots = self._about.slots[:, 0]
@@ -252,7 +257,7 @@ class Fleet:
             floor, cap = (
                 chance.staffed(x[:, None], found.median, risk)[:, 0] for x in (floor, cap)
             )
-        return Wanted(
+        return PolicyOutput(
             up.astype(np.int64),
             hold.astype(np.int64),
             self.present.load,

@@ -21,7 +21,7 @@ from modelfleet.core.model import (
     wanted_objects,
     wanted_version,
 )
-from modelfleet.core.model.roles import Roles, assign
+from modelfleet.core.model.roles import Roles, roles_of
 from modelfleet.core.model.validation import check_schedules
 from modelfleet.core.scaling.schedules import bounds
 from modelfleet.errors import Refused
@@ -40,9 +40,9 @@ def decide(facts: ModelFacts) -> Plan:
         return Plan(status=status.refused(facts, Reason.INVALID_SPEC, text), why=text)
     try:
         check_schedules(facts.spec)
-        wanted = wanted_version.wanted(facts, facts.spec)
+        wanted = wanted_version.wanted_version_of(facts, facts.spec)
     except Refused as fault:
-        kept = _serve(facts, facts.spec, wanted_version.Wanted(version=None))
+        kept = _serve(facts, facts.spec, wanted_version.WantedVersion(version=None))
         claims = status.refused(replace(facts, status=kept.status), fault.reason, str(fault))
         refused = replace(kept, status=claims, why=str(fault))
         return replace(refused, events=events.since(facts, refused))
@@ -53,9 +53,9 @@ def _with_events(facts: ModelFacts, plan: Plan) -> Plan:
     return replace(plan, events=events.since(facts, plan))
 
 
-def _serve(facts: ModelFacts, spec: MLModelSpec, wanted: wanted_version.Wanted) -> Plan:
+def _serve(facts: ModelFacts, spec: MLModelSpec, wanted: wanted_version.WantedVersion) -> Plan:
     creates = () if spec.paused and facts.status.stable else wanted.create
-    roles = assign(facts, wanted.version, is_paused=spec.paused)
+    roles = roles_of(facts, wanted.version, is_paused=spec.paused)
     allowed = bounds(spec.scaling, facts.now)
     grant = replica_targets.granted(facts, spec, allowed)
     now_routed = next_route.present(facts)
@@ -65,7 +65,7 @@ def _serve(facts: ModelFacts, spec: MLModelSpec, wanted: wanted_version.Wanted) 
         roles = _promoted(roles, roles.candidate)
     retained = _retained(facts, spec, roles, step)
     moving_step = None if step is None or step.is_complete else step
-    targets = replica_targets.targets(roles, moving_step, grant, retained[0])
+    targets = replica_targets.replica_targets(roles, moving_step, grant, retained[0])
     to_create, repairs = wanted_objects.needed(facts, spec, roles, targets)
     weights = _weights(roles, step, now_routed)
     routed = next_route.next_route(facts, spec, weights, _named(roles)) if weights else now_routed
@@ -125,7 +125,7 @@ def _step(
     if not facts.gateways.is_used:
         # Without a gateway no weights exist; ready replicas are all there is to wait for.
         rollout = replace(rollout, weights={roles.candidate.name: 100})
-    return strategies.by_name(spec.rollout.strategy).step(rollout)
+    return strategies.strategy_named(spec.rollout.strategy).step(rollout)
 
 
 def _promoted(roles: Roles, candidate: VersionFacts) -> Roles:
@@ -176,7 +176,7 @@ def _moves(
         may_leave = target > 0 or owns_route or (confirmed and weight == 0)
         if not facts.gateways.is_used:
             may_leave = True
-        found.append(drain.move(facts, one, target, may_leave=may_leave))
+        found.append(drain.next_drain(facts, one, target, may_leave=may_leave))
     return tuple(found)
 
 
@@ -189,7 +189,7 @@ def _flat_scales(moves: tuple[drain.Drain, ...]) -> tuple[Scale, ...]:
 
 
 def _obstacle(
-    facts: ModelFacts, wanted: wanted_version.Wanted, roles: Roles
+    facts: ModelFacts, wanted: wanted_version.WantedVersion, roles: Roles
 ) -> obstacles.Obstacle | None:
     """The one that matters most: what keeps the wanted version back, then what ails the stable."""
     if facts.taken:
@@ -215,7 +215,7 @@ def _picture(
     spec: MLModelSpec,
     roles: Roles,
     course: status.Course,
-    hindrance: tuple[wanted_version.Wanted, obstacles.Obstacle | None],
+    hindrance: tuple[wanted_version.WantedVersion, obstacles.Obstacle | None],
 ) -> status.Picture:
     wanted, obstacle = hindrance
     is_paused = (
@@ -234,7 +234,10 @@ def _picture(
 
 
 def _moving(
-    facts: ModelFacts, roles: Roles, step: strategies.Step | None, wanted: wanted_version.Wanted
+    facts: ModelFacts,
+    roles: Roles,
+    step: strategies.Step | None,
+    wanted: wanted_version.WantedVersion,
 ) -> str:
     if step is not None and not step.is_complete:
         if facts.gateways.silent and not step.why.startswith("waits for the first"):
@@ -296,7 +299,7 @@ def _learned(facts: ModelFacts) -> tuple[VersionLearned, ...]:
 def _look_again(
     facts: ModelFacts,
     picture: status.Picture,
-    wanted: wanted_version.Wanted,
+    wanted: wanted_version.WantedVersion,
     moves: tuple[drain.Drain, ...],
 ) -> float | None:
     """The soonest moment at which time alone could change the plan; None when none can."""

@@ -20,7 +20,7 @@ class Drain:
     waits_for: str = ""
 
 
-def move(facts: ModelFacts, version: VersionFacts, target: int, *, may_leave: bool) -> Drain:
+def next_drain(facts: ModelFacts, version: VersionFacts, target: int, *, may_leave: bool) -> Drain:
     """Bring `version` to `target` replicas. `may_leave`: its traffic may be taken away now."""
     deployment = version.deployment
     if deployment is None or deployment.is_terminating:

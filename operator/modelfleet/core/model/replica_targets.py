@@ -34,7 +34,7 @@ def granted(facts: ModelFacts, spec: MLModelSpec, allowed: Bounds) -> int:
     return min(max(number, allowed.low), allowed.high)
 
 
-def targets(
+def replica_targets(
     roles: Roles, step: Step | None, grant: int, kept_warm: str | None
 ) -> Mapping[str, int]:
     """Replicas wanted for each version by name; `kept_warm` is the former stable one, if any."""

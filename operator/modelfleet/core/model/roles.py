@@ -22,7 +22,7 @@ class Roles:
         return self.stable or self.candidate
 
 
-def assign(facts: ModelFacts, desired: VersionFacts | None, *, is_paused: bool) -> Roles:
+def roles_of(facts: ModelFacts, desired: VersionFacts | None, *, is_paused: bool) -> Roles:
     """Roles of the versions. While paused, a candidate that has begun stays, none begins."""
     stable = _stable(facts)
     if is_paused and stable is not None:

@@ -14,7 +14,7 @@ def runtime_of(spec: MLModelSpec) -> runtimes.Runtime:
     """The runtime that the spec names or that its format implies; raises Refused."""
     known = ", ".join(runtime.name for runtime in runtimes.RUNTIMES)
     if spec.runtime.name is not None:
-        named = runtimes.by_name(spec.runtime.name)
+        named = runtimes.runtime_named(spec.runtime.name)
         if named is None:
             raise Refused(
                 Reason.UNKNOWN_RUNTIME,
@@ -22,7 +22,7 @@ def runtime_of(spec: MLModelSpec) -> runtimes.Runtime:
             )
         return named
     artifact_format = spec.model.format or _format_of(spec.model.uri or "")
-    implied = runtimes.by_format(artifact_format)
+    implied = runtimes.runtime_for_format(artifact_format)
     if implied is None:
         raise Refused(
             Reason.UNKNOWN_RUNTIME,

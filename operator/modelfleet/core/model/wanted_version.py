@@ -23,7 +23,7 @@ RESOLVE_PATIENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedVersion:
     """What the spec asks for.
 
     Exactly one of `version` (it exists), `create` (it is made now) and `obstacle` (it cannot be
@@ -38,7 +38,7 @@ class Wanted:
     look_again_seconds: float | None = None
 
 
-def wanted(facts: ModelFacts, spec: MLModelSpec) -> Wanted:
+def wanted_version_of(facts: ModelFacts, spec: MLModelSpec) -> WantedVersion:
     """The version that the spec asks for; raises Refused for a fault inside the spec."""
     if spec.version is not None:
         return _pinned(facts, spec.version)
@@ -46,25 +46,27 @@ def wanted(facts: ModelFacts, spec: MLModelSpec) -> Wanted:
     source = source_hash(spec)
     existing = [v for v in facts.versions if v.spec.source == source and not v.is_terminating]
     if existing:
-        return Wanted(version=max(existing, key=lambda v: v.number), deletes=_leftover(facts))
+        return WantedVersion(
+            version=max(existing, key=lambda v: v.number), deletes=_leftover(facts)
+        )
     missing = [ref for ref in config_references(spec) if facts.config_maps.get(ref) is None]
     if missing:
         name, key = missing[0]
         text = f"runtime.env: ConfigMap '{name}' with key '{key}' must exist in this namespace"
-        return Wanted(obstacle=(Reason.CONFIG_MAP_MISSING, Fault("ConfigMapMissing", text)))
+        return WantedVersion(obstacle=(Reason.CONFIG_MAP_MISSING, Fault("ConfigMapMissing", text)))
     if spec.model.uri is None:
-        return Wanted(create=(Create(_manifest(facts, spec, source, None)),))
+        return WantedVersion(create=(Create(_manifest(facts, spec, source, None)),))
     return _resolved(facts, spec, source)
 
 
-def _pinned(facts: ModelFacts, name: str) -> Wanted:
+def _pinned(facts: ModelFacts, name: str) -> WantedVersion:
     version = facts.version(name)
     if version is None:
         known = ", ".join(v.name for v in facts.versions) or "none yet"
         raise Refused(
             Reason.UNKNOWN_VERSION, f"version '{name}' must be an existing version: {known}"
         )
-    return Wanted(version=version)
+    return WantedVersion(version=version)
 
 
 def _leftover(facts: ModelFacts) -> tuple[Delete, ...]:
@@ -74,35 +76,35 @@ def _leftover(facts: ModelFacts) -> tuple[Delete, ...]:
     return (Delete("Pod", pod.name, pod.uid, "its digest is in the version"),)
 
 
-def _resolved(facts: ModelFacts, spec: MLModelSpec, source: str) -> Wanted:
+def _resolved(facts: ModelFacts, spec: MLModelSpec, source: str) -> WantedVersion:
     """Ask a one-shot pod for the digest; the kubelet starts it again when it fails."""
     pod = facts.resolve
     if pod is None:
-        return Wanted(create=(_resolve(facts, spec, source),), is_resolving=True)
+        return WantedVersion(create=(_resolve(facts, spec, source),), is_resolving=True)
     if pod.source != source:
-        return Wanted(
+        return WantedVersion(
             deletes=(Delete("Pod", pod.name, pod.uid, "the spec has changed"),),
             is_resolving=True,
         )
     if pod.digest is not None:
-        return Wanted(create=(Create(_manifest(facts, spec, source, pod.digest)),))
+        return WantedVersion(create=(Create(_manifest(facts, spec, source, pod.digest)),))
     if pod.fault is None:
-        return Wanted(is_resolving=True)
+        return WantedVersion(is_resolving=True)
     reason = _reason_of(pod.fault)
     return _retried(facts, pod, reason)
 
 
-def _retried(facts: ModelFacts, pod: ResolveFacts, reason: Reason) -> Wanted:
+def _retried(facts: ModelFacts, pod: ResolveFacts, reason: Reason) -> WantedVersion:
     fault = pod.fault
     assert fault is not None  # noqa: S101 - narrowed by the caller
     if pod.finished_at is None:
-        return Wanted(obstacle=(reason, fault), is_resolving=True)
+        return WantedVersion(obstacle=(reason, fault), is_resolving=True)
     waited = (facts.now - pod.finished_at).total_seconds()
     again = RESOLVE_PATIENCE_SECONDS - waited
     if again > 0:
-        return Wanted(obstacle=(reason, fault), is_resolving=True, look_again_seconds=again)
+        return WantedVersion(obstacle=(reason, fault), is_resolving=True, look_again_seconds=again)
     gone = Delete("Pod", pod.name, pod.uid, "the next attempt follows")
-    return Wanted(obstacle=(reason, fault), is_resolving=True, deletes=(gone,))
+    return WantedVersion(obstacle=(reason, fault), is_resolving=True, deletes=(gone,))
 
 
 def _reason_of(fault: Fault) -> Reason:

@@ -142,7 +142,7 @@ def learned_slots(evidence: Evidence, hint: int, aim: float, now: float, *, is_f
     return min(found, hint) if is_fixed else found
 
 
-def floor_seconds(evidence: Evidence, aim: float, now: float) -> float | None:
+def lone_latency_seconds(evidence: Evidence, aim: float, now: float) -> float | None:
     """Mean latency of requests that are alone in a replica and break the promise even so.
 
     None while the objective can be met, or nobody knows. No size meets it then.

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
-from modelfleet.api.scaling_spec import Scaling, Schedule
+from modelfleet.api.scaling_spec import Scaling, ScalingSchedule
 
 _CLOCK_CHANGE = timedelta(hours=3)
 """More than clocks are ever moved: the search begins so far off, and looks at real time."""
@@ -62,7 +62,7 @@ def bounds(scaling: Scaling, now: datetime) -> Bounds:
     return Bounds(low, max(high, low, 1), low_why, high_why, conflict, edge)
 
 
-def _conflict(lowest: Schedule, limiting: Schedule) -> str:
+def _conflict(lowest: ScalingSchedule, limiting: ScalingSchedule) -> str:
     return (
         f"scaling.schedules '{lowest.name}' and '{limiting.name}' are open at the same time and"
         f" contradict each other: minReplicas {lowest.min_replicas} of '{lowest.name}' is above"
@@ -72,7 +72,7 @@ def _conflict(lowest: Schedule, limiting: Schedule) -> str:
 
 
 @lru_cache(maxsize=4096)
-def fault(schedule: Schedule) -> str | None:
+def fault(schedule: ScalingSchedule) -> str | None:
     """What is wrong with a window, by its field; None when it can be read."""
     place = f"scaling.schedules '{schedule.name}'"
     if _zone(schedule.timezone) is None:
@@ -97,12 +97,12 @@ def _moments(cron: CronSim) -> tuple[object, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Span:
+class _OpenWindow:
     is_open: bool
     edge_seconds: float
 
 
-def _span(schedule: Schedule, now: datetime) -> _Span | None:
+def _span(schedule: ScalingSchedule, now: datetime) -> _OpenWindow | None:
     """Whether a window is open, and when that changes; None when it cannot be read."""
     if fault(schedule) is not None:
         return None
@@ -111,7 +111,7 @@ def _span(schedule: Schedule, now: datetime) -> _Span | None:
     start = _around(schedule.start, schedule.timezone, minute)
     end = _around(schedule.end, schedule.timezone, minute)
     is_open = start[0] > end[0]
-    return _Span(is_open, max(1.0, min(start[1], end[1]) - seconds))
+    return _OpenWindow(is_open, max(1.0, min(start[1], end[1]) - seconds))
 
 
 @lru_cache(maxsize=8192)

@@ -7,27 +7,27 @@ replica must never count as work, or an overload would look like a slower model.
 from dataclasses import dataclass
 
 from modelfleet.facts.scaling import Bucket
-from modelfleet.facts.traffic import Answered, kept_share
+from modelfleet.facts.traffic import AnswerTimes, kept_share
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class ServiceTime:
     """Forgetful sums: seconds that answers took, answers, and slot-seconds that were there."""
 
     seconds: float = 0.0
     answers: float = 0.0
     available: float = 0.0
 
-    def after(self, bucket: Bucket, slots: float) -> "Work":
+    def after(self, bucket: Bucket, slots: float) -> "ServiceTime":
         """The sums with one more bucket, during which `slots` slots were ready."""
         kept = kept_share(bucket.seconds, bucket.completions)
-        return Work(
+        return ServiceTime(
             kept * self.seconds + bucket.service_seconds,
             kept * self.answers + bucket.completions,
             kept * self.available + slots * bucket.seconds,
         )
 
-    def corrected(self, told: Answered) -> "Work":
+    def corrected(self, told: AnswerTimes) -> "ServiceTime":
         """What to begin with after a bad moment, from what gateways remember of the time before.
 
         Their memory counts waits inside a busy replica, and the answers of that moment were slow:
@@ -37,15 +37,15 @@ class Work:
         own = self.service_seconds
         if own is None or told.answers <= 0 or told.seconds > own * told.answers:
             return self.doubted()
-        return Work(told.seconds, told.answers, told.seconds)
+        return ServiceTime(told.seconds, told.answers, told.seconds)
 
-    def doubted(self) -> "Work":
+    def doubted(self) -> "ServiceTime":
         """The same service time, counting as one answer only: outweighed by what comes.
 
         Worked example: 1,000 answers of 80 ms, then 50 of 8 ms: (80 + 50 * 8) / 51 = 9.4 ms.
         """
         share = min(1.0, 1.0 / self.answers) if self.answers > 0 else 1.0
-        return Work(share * self.seconds, share * self.answers, share * self.available)
+        return ServiceTime(share * self.seconds, share * self.answers, share * self.available)
 
     @property
     def service_seconds(self) -> float | None:

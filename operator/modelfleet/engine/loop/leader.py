@@ -11,9 +11,9 @@ from collections.abc import Callable
 import structlog
 
 from modelfleet.engine.loop.worker import Workers
-from modelfleet.engine.memory.history_backfill import Filler
-from modelfleet.engine.memory.learned_file import Memory
-from modelfleet.engine.memory.learned_status import Lessons
+from modelfleet.engine.memory.history_backfill import HistoryBackfill
+from modelfleet.engine.memory.learned_file import LearnedFile
+from modelfleet.engine.memory.learned_status import LearnedStatus
 from modelfleet.engine.scaling.tick import Ticker
 from modelfleet.telemetry import metrics
 
@@ -24,10 +24,10 @@ async def lead(
     workers: Workers,
     ticker: Ticker | None,
     tick_seconds: float,
-    memory: Memory | None = None,
-    lessons: Lessons | None = None,
+    memory: LearnedFile | None = None,
+    lessons: LearnedStatus | None = None,
     *,
-    filler: Filler | None = None,
+    filler: HistoryBackfill | None = None,
 ) -> None:
     """Turns and ticks until cancelled; at the end what was learned is saved."""
     if ticker is not None:

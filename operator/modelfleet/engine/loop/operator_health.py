@@ -16,7 +16,7 @@ MOST_WAIT_SECONDS = 120.0
 _BEAT_SECONDS = 1.0
 
 
-class Health:
+class OperatorHealth:
     """Collects signs of life. `checks` by name give None when well, else what is wrong."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:

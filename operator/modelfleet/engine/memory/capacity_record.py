@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelfleet.core.scaling.learned_concurrency import Evidence, as_table, of_table
-from modelfleet.core.scaling.service_time import Work
+from modelfleet.core.scaling.service_time import ServiceTime
 from modelfleet.engine.ledger import Entry
 from modelfleet.facts.scaling import CONCURRENCY_LEVELS
 
@@ -18,7 +18,7 @@ MOST_FLOOR_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
-class Clocks:
+class BothClocks:
     """One moment on both clocks, in seconds."""
 
     monotonic: float
@@ -31,17 +31,17 @@ class Clocks:
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class CapacityRecord:
     """Fields of the same names of an `Entry`."""
 
-    work: Work
+    work: ServiceTime
     evidence: Evidence
     evidence_of: tuple[str, float | None] | None
     slots: int | None
     floor_seconds: float | None
 
 
-def as_head(entry: Entry, now: Clocks) -> dict[str, Any]:
+def as_head(entry: Entry, now: BothClocks) -> dict[str, Any]:
     """Of an entry, for the head of a block; its names never change."""
     work = entry.work
     return {
@@ -57,7 +57,7 @@ def as_head(entry: Entry, now: Clocks) -> dict[str, Any]:
     }
 
 
-def of_head(head: Mapping[str, Any], now: Clocks) -> Answers:
+def of_head(head: Mapping[str, Any], now: BothClocks) -> CapacityRecord:
     """What `as_head` has given; of an older release the work alone. ValueError for nonsense."""
     slots, floor = head.get("slots"), head.get("floorSeconds")
     if slots is not None and not (isinstance(slots, int) and 1 <= slots <= CONCURRENCY_LEVELS[-1]):
@@ -66,8 +66,8 @@ def of_head(head: Mapping[str, Any], now: Clocks) -> Answers:
     if floor is not None and not 0 < float(floor) <= MOST_FLOOR_SECONDS:
         msg = f"a latency is {str(floor)[:20]}"
         raise ValueError(msg)
-    return Answers(
-        Work(*(float(head["work"][name]) for name in ("seconds", "answers", "available"))),
+    return CapacityRecord(
+        ServiceTime(*(float(head["work"][name]) for name in ("seconds", "answers", "available"))),
         of_table(head.get("levels", {}), now.monotonic, now.ahead),
         _told_of(head.get("levelsOf")),
         slots,
@@ -82,7 +82,7 @@ def _told_of(found: Any) -> tuple[str, float | None] | None:
     return str(version), None if limit is None else float(limit)
 
 
-def give(entry: Entry, uid: str, found: Answers) -> None:
+def give(entry: Entry, uid: str, found: CapacityRecord) -> None:
     """To the entry of the object `uid`, unless it has learned more by now."""
     if entry.uid in {"", uid} and entry.work.answers <= 0:
         entry.uid, entry.work, entry.evidence = uid, found.work, found.evidence

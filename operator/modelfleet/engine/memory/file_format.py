@@ -31,7 +31,7 @@ class Unusable(Exception):
     """The file cannot be used; the text says why."""
 
 
-class SnapshotWriter:
+class MemoryFileWriter:
     """Writes one file beside the old one, and takes its place at the end.
 
     For one task that writes in threads, one after the other; `abandon` may come at any time.
@@ -101,7 +101,7 @@ class SnapshotWriter:
                 self._part.unlink(missing_ok=True)
 
 
-def check(path: Path) -> None:
+def check_file(path: Path) -> None:
     """Raises Unusable for a file that is foreign, of another format, cut off, damaged, too large.
 
     FileNotFoundError when there is none.

@@ -17,12 +17,12 @@ import structlog
 from modelfleet.core.forecasting.constants import BIN_SECONDS, DAY_BINS, MINUTE_BINS
 from modelfleet.core.forecasting.features.upsample import Textures, drawn, textures
 from modelfleet.core.forecasting.features.whole import Floats
-from modelfleet.core.forecasting.policy import Fleet
+from modelfleet.core.forecasting.policy import Policy
 from modelfleet.core.forecasting.rows.backfill import recollect
 from modelfleet.engine.model.pods import moment
-from modelfleet.engine.ports import Objects, Past
-from modelfleet.engine.scaling.forecaster import Forecaster, Stranger
-from modelfleet.facts.history import Told, Unanswered, Wish
+from modelfleet.engine.ports import Objects, PastArrivals
+from modelfleet.engine.scaling.forecaster import Forecaster, UnknownModel
+from modelfleet.facts.history import History, HistoryRequest, HistoryUnavailable
 from modelfleet.facts.identity import Key
 
 LOOK_SECONDS = 30.0
@@ -37,12 +37,12 @@ MOST_BINS = 8 * DAY_BINS
 log = structlog.get_logger()
 
 
-class Filler:
+class HistoryBackfill:
     """The past of models for the forecaster."""
 
     def __init__(
         self,
-        past: Past,
+        past: PastArrivals,
         forecaster: Forecaster,
         models: Objects,
         traces: Sequence[Floats],
@@ -73,7 +73,7 @@ class Filler:
             return 0
         try:
             told = await asyncio.to_thread(self._past.read, wishes, self._clock())
-        except Unanswered as silence:
+        except HistoryUnavailable as silence:
             if not self._is_silent:
                 log.warning("history not read, asked again later", why=str(silence))
             self._is_silent = True
@@ -89,7 +89,7 @@ class Filler:
             log.info("no history", models=len(wishes) - filled)
         return filled
 
-    def _wishes(self) -> list[Wish]:
+    def _wishes(self) -> list[HistoryRequest]:
         """Strangers that are older than what was watched of them; the others have no past."""
         found = []
         for key in self._forecaster.strangers():
@@ -101,18 +101,18 @@ class Filler:
             if since.timestamp() > (stranger.clock - watched) * BIN_SECONDS:
                 self._forecaster.introduce(key)
             else:
-                found.append(Wish(key, since.timestamp()))
+                found.append(HistoryRequest(key, since.timestamp()))
             if len(found) == ASKED_AT:
                 break
         return found
 
-    async def _fill(self, key: Key, told: Told) -> bool:
+    async def _fill(self, key: Key, told: History) -> bool:
         stranger = self._forecaster.stranger(key)
         if stranger is None:
             return False
         tuning = self._forecaster.fleet.tuning
 
-        def row() -> Fleet:
+        def row() -> Policy:
             counts = self._counts(key, told, stranger)
             service, prior = stranger.service, stranger.prior
             return recollect(
@@ -134,7 +134,7 @@ class Filler:
             log.info("history filled in", model=str(key), days=days)
         return is_filled
 
-    def _counts(self, key: Key, told: Told, stranger: Stranger) -> Floats:
+    def _counts(self, key: Key, told: History, stranger: UnknownModel) -> Floats:
         """Arrivals by bin up to the stranger's bin: drawn from steps, then as they were watched."""
         shares = self._textures.get(told.step_bins)
         if shares is None:

@@ -18,14 +18,20 @@ import numpy as np
 import structlog
 
 from modelfleet.core.forecasting.constants import BIN_SECONDS, DAY_BINS, Tuning
-from modelfleet.core.forecasting.policy import Fleet
+from modelfleet.core.forecasting.policy import Policy
 from modelfleet.core.forecasting.rows.encoding import arrays_of, block_of, layout
-from modelfleet.core.forecasting.rows.transfer import Arrays, advance, place, set_clock, taken
+from modelfleet.core.forecasting.rows.transfer import Arrays, carry_on, place, set_clock, taken
 from modelfleet.engine.ledger import Entry, Ledger
-from modelfleet.engine.memory.capacity_record import Answers, Clocks, as_head, give, of_head
-from modelfleet.engine.memory.file_format import SnapshotWriter, Unusable, blocks, check
+from modelfleet.engine.memory.capacity_record import (
+    BothClocks,
+    CapacityRecord,
+    as_head,
+    give,
+    of_head,
+)
+from modelfleet.engine.memory.file_format import MemoryFileWriter, Unusable, blocks, check_file
 from modelfleet.engine.ports import Objects
-from modelfleet.engine.scaling.forecaster import Forecaster, Recalled
+from modelfleet.engine.scaling.forecaster import Forecaster, RecalledRow
 from modelfleet.facts.identity import Key
 from modelfleet.telemetry import metrics
 
@@ -43,15 +49,15 @@ log = structlog.get_logger()
 
 
 @dataclass(slots=True)
-class Found:
+class FileContent:
     """What a file held of the models that exist."""
 
-    fleet: Fleet
-    rows: list[Recalled] = field(default_factory=list)
-    answers: dict[Key, Answers] = field(default_factory=dict)
+    fleet: Policy
+    rows: list[RecalledRow] = field(default_factory=list)
+    answers: dict[Key, CapacityRecord] = field(default_factory=dict)
 
 
-class Memory:
+class LearnedFile:
     """The file of one operator."""
 
     def __init__(
@@ -82,8 +88,8 @@ class Memory:
         metas = [one["metadata"] for one in self._models.all()]
         return {Key(meta["namespace"], meta["name"]): meta["uid"] for meta in metas}
 
-    def _now(self) -> Clocks:
-        return Clocks(self._monotonic(), self._clock())
+    def _now(self) -> BothClocks:
+        return BothClocks(self._monotonic(), self._clock())
 
     async def restore(self) -> int:
         """Begin where an earlier leader ended; returns the number of models known from it."""
@@ -94,19 +100,19 @@ class Memory:
             self._has_begun = True
             return 0
         begun = max(begun, found.fleet.steps)
-        await asyncio.to_thread(advance, found.fleet, begun - found.fleet.steps)
+        await asyncio.to_thread(carry_on, found.fleet, begun - found.fleet.steps)
         self._forecaster.begin(begun, found.fleet, found.rows)
         for row in found.rows:
             give(self._ledger.entry(row.key), row.uid, found.answers[row.key])
         self._has_begun = True
         return len(found.rows)
 
-    async def _found(self) -> Found | None:
+    async def _found(self) -> FileContent | None:
         tuning, now, path = self._forecaster.fleet.tuning, self._now(), self._path
         if path is None:
             return None
         try:
-            found = await asyncio.to_thread(read, path, self._uids(), now, tuning)
+            found = await asyncio.to_thread(read_file, path, self._uids(), now, tuning)
         except FileNotFoundError:
             log.info("no memory yet", file=str(path))
         except (Unusable, OSError) as error:
@@ -130,7 +136,7 @@ class Memory:
         if self._path is None or not self._has_begun or not self._may_write():
             return False
         async with self._saving:
-            writer = SnapshotWriter(self._path)
+            writer = MemoryFileWriter(self._path)
             try:
                 is_written = await self._write(writer)
             except OSError as error:
@@ -143,7 +149,7 @@ class Memory:
             self._has_failed = False
         return is_written
 
-    async def _write(self, writer: SnapshotWriter) -> bool:
+    async def _write(self, writer: MemoryFileWriter) -> bool:
         uids = self._uids()
         keys = [key for key in self._forecaster.known() if key in uids]
         count, tuning = 0, self._forecaster.fleet.tuning
@@ -161,7 +167,7 @@ class Memory:
             return True
         return False
 
-    def _heads(self, rows: list[Recalled], uids: Mapping[Key, str]) -> list[dict[str, Any]]:
+    def _heads(self, rows: list[RecalledRow], uids: Mapping[Key, str]) -> list[dict[str, Any]]:
         found, now = [], self._now()
         for one in rows:
             entry = self._ledger.known(one.key) or Entry()
@@ -189,19 +195,19 @@ def bins_of(seconds: float) -> int:
     return int(seconds // BIN_SECONDS)
 
 
-def _write_block(writer: SnapshotWriter, block: Fleet, head: str) -> None:
+def _write_block(writer: MemoryFileWriter, block: Policy, head: str) -> None:
     text = np.frombuffer(head.encode(), dtype=np.uint8)
     writer.write({"head": text, **arrays_of(block)})
 
 
-def read(path: Path, uids: Mapping[Key, str], now: Clocks, tuning: Tuning) -> Found:
+def read_file(path: Path, uids: Mapping[Key, str], now: BothClocks, tuning: Tuning) -> FileContent:
     """All rows of models that exist, carried on to the bin of `now`. For a thread: seconds of work.
 
     Raises Unusable, or FileNotFoundError.
     """
-    check(path)
+    check_file(path)
     signature = layout(tuning)
-    found = Found(Fleet(16, tuning))
+    found = FileContent(Policy(16, tuning))
     for arrays in blocks(path):
         _take(found, arrays, (uids, signature, now))
     gap = bins_of(now.wall) - found.fleet.steps
@@ -211,11 +217,13 @@ def read(path: Path, uids: Mapping[Key, str], now: Clocks, tuning: Tuning) -> Fo
         side = "old" if gap > 0 else "ahead of the clock"
         msg = f"it is {abs(gap) * BIN_SECONDS / 3600:.1f} h {side}"
         raise Unusable(msg)
-    advance(found.fleet, gap)
+    carry_on(found.fleet, gap)
     return found
 
 
-def _take(found: Found, arrays: Arrays, known: tuple[Mapping[Key, str], str, Clocks]) -> None:
+def _take(
+    found: FileContent, arrays: Arrays, known: tuple[Mapping[Key, str], str, BothClocks]
+) -> None:
     """The rows of one block into the fleet; the later of the two is carried up to."""
     uids, signature, now = known
     try:
@@ -234,7 +242,9 @@ def _take(found: Found, arrays: Arrays, known: tuple[Mapping[Key, str], str, Clo
         _put(found, taken(block, [row.number for row, _ in wanted]), wanted)
 
 
-def _put(found: Found, block: Fleet, wanted: list[tuple[Recalled, Answers]]) -> None:
+def _put(
+    found: FileContent, block: Policy, wanted: list[tuple[RecalledRow, CapacityRecord]]
+) -> None:
     fleet, used = found.fleet, len(found.rows)
     if not found.rows:
         set_clock(fleet, block.steps)
@@ -244,16 +254,18 @@ def _put(found: Found, block: Fleet, wanted: list[tuple[Recalled, Answers]]) -> 
         if fleet.size >= BIGGEST_FLEET:
             raise Unusable("it has more models than a fleet can have")
         fleet.grow(2 * fleet.size)
-    advance(block, fleet.steps - block.steps)
-    advance(fleet, block.steps - fleet.steps)
+    carry_on(block, fleet.steps - block.steps)
+    carry_on(fleet, block.steps - fleet.steps)
     numbers = list(range(used, used + len(wanted)))
     place(fleet, numbers, block)
     for number, (row, answers) in zip(numbers, wanted, strict=True):
-        found.rows.append(Recalled(row.key, row.uid, number, row.needs_prior))
+        found.rows.append(RecalledRow(row.key, row.uid, number, row.needs_prior))
         found.answers[row.key] = answers
 
 
-def _row(number: int, head: Mapping[str, Any], now: Clocks) -> tuple[Recalled, Answers]:
+def _row(
+    number: int, head: Mapping[str, Any], now: BothClocks
+) -> tuple[RecalledRow, CapacityRecord]:
     key = Key(str(head["namespace"]), str(head["name"]))
-    row = Recalled(key, str(head["uid"]), number, bool(head["needsPrior"]))
+    row = RecalledRow(key, str(head["uid"]), number, bool(head["needsPrior"]))
     return row, of_head(head, now)

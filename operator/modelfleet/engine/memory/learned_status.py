@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from modelfleet.core.forecasting.rows.learned_summary import Lesson, is_moved, read
+from modelfleet.core.forecasting.rows.learned_summary import LearnedSummary, is_moved, read_summary
 from modelfleet.core.scaling.learned_concurrency import Evidence, recalled
-from modelfleet.core.scaling.service_time import Work
+from modelfleet.core.scaling.service_time import ServiceTime
 from modelfleet.engine.ledger import Ledger
 from modelfleet.engine.model.pods import moment
 from modelfleet.engine.ports import Json, Objects, Writer
@@ -34,7 +34,7 @@ RECALLED_ANSWERS = 10.0
 log = structlog.get_logger()
 
 
-class Lessons:
+class LearnedStatus:
     """Statuses of versions and the forecaster, in both directions."""
 
     def __init__(
@@ -66,12 +66,12 @@ class Lessons:
                 count += 1
         return count
 
-    def _give(self, key: Key, model: Json, lesson: Lesson) -> None:
+    def _give(self, key: Key, model: Json, lesson: LearnedSummary) -> None:
         entry, uid = self._ledger.entry(key), model["metadata"]["uid"]
         if entry.uid not in {"", uid} or entry.work.answers > 0:
             return
         seconds = RECALLED_ANSWERS * lesson.service_seconds
-        entry.uid, entry.work = uid, Work(seconds, RECALLED_ANSWERS, seconds)
+        entry.uid, entry.work = uid, ServiceTime(seconds, RECALLED_ANSWERS, seconds)
         stable = self._stable(model)
         own = None if stable is None else self._told(model, says_why=False, version=stable)
         if stable is None or own is None or own.slots is None or entry.evidence != Evidence():
@@ -142,7 +142,9 @@ class Lessons:
         versions = self._versions.of_model(_key(model))
         return next((one for one in versions if one["metadata"]["name"] == name), None)
 
-    def _told(self, model: Json, *, says_why: bool, version: Json | None = None) -> Lesson | None:
+    def _told(
+        self, model: Json, *, says_why: bool, version: Json | None = None
+    ) -> LearnedSummary | None:
         """The lesson of a version; without one, of the stable or the newest that has any."""
         stable = (model.get("status") or {}).get("stable")
         found = [version] if version is not None else self._versions.of_model(_key(model))
@@ -151,7 +153,7 @@ class Lessons:
             if body is None:
                 continue
             try:
-                return read(body)
+                return read_summary(body)
             except (ValueError, TypeError, AttributeError) as error:
                 if says_why:
                     name = one["metadata"]["name"]

@@ -11,11 +11,11 @@ from io import BytesIO
 import numpy as np
 from numpy.typing import NDArray
 
-from modelfleet.core.forecasting.features.arrivals_history import decode
+from modelfleet.core.forecasting.features.arrivals_history import decode_counts
 
 
 def traces() -> tuple[NDArray[np.float32], ...]:
     """Arrivals by bins of 5 s of each trace, shape (n,)."""
     stored = files("modelfleet.engine.memory").joinpath("public_traces.npz").read_bytes()
     with np.load(BytesIO(stored)) as archive:
-        return tuple(decode(archive[name]) for name in sorted(archive.files))
+        return tuple(decode_counts(archive[name]) for name in sorted(archive.files))

@@ -38,7 +38,7 @@ _OWN_EDITORS = {names.FIELD_MANAGER, names.SCALE_FIELD_MANAGER, "kube-controller
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Caches:
     """Everything that can be looked at; made once by `main`."""
 
     models: Objects
@@ -65,7 +65,7 @@ class _Parsed:
 class Observer:
     """Makes the facts of one model."""
 
-    def __init__(self, sight: Sight, utc_now: Callable[[], datetime]) -> None:
+    def __init__(self, sight: Caches, utc_now: Callable[[], datetime]) -> None:
         """`utc_now` gives the wall clock in UTC."""
         self._sight = sight
         self._utc_now = utc_now

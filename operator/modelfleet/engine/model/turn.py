@@ -21,10 +21,10 @@ from modelfleet.core.model.validation import config_references
 from modelfleet.core.model.version_hash import source_hash
 from modelfleet.core.scaling.schedules import bounds
 from modelfleet.core.scaling.signal_status import signals_of
-from modelfleet.engine.ledger import Entry, Ledger, Seen
+from modelfleet.engine.ledger import Entry, LastTurn, Ledger
 from modelfleet.engine.loop.worker import TurnResult
 from modelfleet.engine.model.observe import Observer
-from modelfleet.engine.ports import Announcer, ConfigReader, Json, Objects, Writer
+from modelfleet.engine.ports import ConfigReader, Events, Json, Objects, Writer
 from modelfleet.errors import ModelfleetError, NameTaken, Refused, Transient
 from modelfleet.facts.identity import Key
 from modelfleet.facts.model import ModelFacts
@@ -52,7 +52,7 @@ class Applied:
 
 
 @dataclass(slots=True)
-class Told:
+class TurnLog:
     """What the passes of one turn did, for one line of the log."""
 
     writes: int = 0
@@ -73,14 +73,14 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class ScalingTimes:
     """Scaling times that the settings stand in for."""
 
     scale_down_seconds: float
     keep_alive_seconds: float
 
 
-class Turner:
+class ModelTurns:
     """Makes turns."""
 
     def __init__(
@@ -88,11 +88,11 @@ class Turner:
         models: Objects,
         observer: Observer,
         writer: Writer,
-        announcer: Announcer,
+        announcer: Events,
         *,
         configs: ConfigReader,
         ledger: Ledger,
-        pace: Pace,
+        pace: ScalingTimes,
         on_observe: Callable[[Key], None] = lambda _: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -113,7 +113,7 @@ class Turner:
         What we write ourselves wakes nobody, so a turn ends with a pass that has seen all its
         writes and wants no more.
         """
-        told = Told()
+        told = TurnLog()
         for _ in range(MOST_PASSES):
             model = self._models.get(key.namespace, key.name)
             facts = await self._facts(key, model)
@@ -197,7 +197,7 @@ class Turner:
         learned = [v.startup_seconds for v in serving if v.startup_seconds is not None]
         ready = sum(v.ready for v in serving)
         granted = plan.status.scaling.granted if plan.status.scaling else scaling.min_replicas
-        seen = Seen(
+        seen = LastTurn(
             params=self._params(facts, facts.spec),
             granted=granted,
             ready=ready,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from prometheus_client import Gauge
 
-from modelfleet.core.forecasting.model_figures import Service
-from modelfleet.core.forecasting.policy import Fleet, Wanted
+from modelfleet.core.forecasting.model_figures import ModelFigures
+from modelfleet.core.forecasting.policy import Policy, PolicyOutput
 from modelfleet.facts.identity import Key
 from modelfleet.telemetry import metrics
 
@@ -18,10 +18,10 @@ STATES = ("granted", "ready", "least", "most")
 
 
 @dataclass(slots=True)
-class Pool:
+class ReplicasNow:
     """What the tick knows of one model's replicas at the step."""
 
-    service: Service
+    service: ModelFigures
     ready: int
     starting: int
     age_seconds: float
@@ -43,14 +43,16 @@ class _Series:
     slots: Gauge
 
 
-class Terms:
+class DecisionMetrics:
     """Series by model."""
 
     def __init__(self) -> None:
         """None yet."""
         self._series: dict[Key, _Series] = {}
 
-    def put(self, key: Key, fleet: Fleet, wanted: Wanted, row: int, pool: Pool | None) -> None:
+    def put(
+        self, key: Key, fleet: Policy, wanted: PolicyOutput, row: int, pool: ReplicasNow | None
+    ) -> None:
         """The newest decision for a model, which has row `row`."""
         series = self._series.get(key)
         if series is None:

@@ -14,14 +14,14 @@ import numpy as np
 from modelfleet.core.forecasting.constants import BIN_SECONDS, SHIPPED, Tuning
 from modelfleet.core.forecasting.explanation import sentence
 from modelfleet.core.forecasting.features.whole import Floats
-from modelfleet.core.forecasting.model_figures import Service
-from modelfleet.core.forecasting.policy import Fleet, Observed
+from modelfleet.core.forecasting.model_figures import ModelFigures
+from modelfleet.core.forecasting.policy import Bin, Policy
 from modelfleet.core.forecasting.quantiles.prior import Priors
 from modelfleet.core.forecasting.quantiles.regression import Coefficients, uninformed
 from modelfleet.core.forecasting.rows.backfill import judged_at, weigh
-from modelfleet.core.forecasting.rows.learned_summary import Lesson, lesson_of
-from modelfleet.core.forecasting.rows.transfer import advance, place, set_clock, taken
-from modelfleet.engine.scaling.decision_metrics import Pool, Terms
+from modelfleet.core.forecasting.rows.learned_summary import LearnedSummary, summary_of
+from modelfleet.core.forecasting.rows.transfer import carry_on, place, set_clock, taken
+from modelfleet.engine.scaling.decision_metrics import DecisionMetrics, ReplicasNow
 from modelfleet.facts.identity import Key
 from modelfleet.facts.scaling import Bucket, Forecast
 
@@ -35,7 +35,7 @@ half as many violations again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class FitJob:
     """A slow computation for one model."""
 
     key: Key
@@ -46,7 +46,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Recalled:
+class RecalledRow:
     """A row that an earlier leader left: whose it is, and whether it still waits for a prior."""
 
     key: Key
@@ -56,11 +56,11 @@ class Recalled:
 
 
 @dataclass(frozen=True, slots=True)
-class Stranger:
+class UnknownModel:
     """A model about which only this leader knows anything: what it has lived, up to bin `clock`."""
 
     uid: str
-    service: Service
+    service: ModelFigures
     prior: Coefficients
     recalled: int
     lived: Floats
@@ -79,8 +79,8 @@ class _Row:
     is_stranger: bool = True
     """Whether its past has still to be looked for."""
     forecast: Forecast | None = None
-    service: Service | None = None
-    pool: Pool | None = None
+    service: ModelFigures | None = None
+    pool: ReplicasNow | None = None
 
 
 class Forecaster:
@@ -90,16 +90,18 @@ class Forecaster:
         self, priors: Priors, tuning: Tuning = SHIPPED, *, publishes: bool = False
     ) -> None:
         """No model yet. `publishes`: whether the terms go to the metrics."""
-        self._terms = Terms() if publishes else None
+        self._terms = DecisionMetrics() if publishes else None
         self._priors = priors
-        self.fleet = Fleet(FIRST_ROWS, tuning)
+        self.fleet = Policy(FIRST_ROWS, tuning)
         self._rows: dict[Key, _Row] = {}
         self._free = list(range(FIRST_ROWS - 1, -1, -1))
         self._stepped_at: float | None = None
-        self._lessons: dict[Key, tuple[str, Lesson]] = {}
+        self._lessons: dict[Key, tuple[str, LearnedSummary]] = {}
         self._judged_at: dict[Key, int] = {}
 
-    def begin(self, clock: int, fleet: Fleet | None = None, rows: Iterable[Recalled] = ()) -> None:
+    def begin(
+        self, clock: int, fleet: Policy | None = None, rows: Iterable[RecalledRow] = ()
+    ) -> None:
         """Leading begins: bins are counted from `clock`, the wall clock in bins.
 
         `fleet` and `rows` are what an earlier leader left, carried on to that bin.
@@ -124,7 +126,7 @@ class Forecaster:
         for key, row in self._rows.items():
             self._watch(key, row)
 
-    def left(self, keys: Iterable[Key]) -> tuple[Fleet, list[Recalled]] | None:
+    def left(self, keys: Iterable[Key]) -> tuple[Policy, list[RecalledRow]] | None:
         """Copies of the rows of these models for the next leader; None when there is none."""
         rows = [(key, self._rows[key]) for key in keys if key in self._rows]
         rows = [(key, row) for key, row in rows if row.service is not None]
@@ -132,26 +134,26 @@ class Forecaster:
             return None
         block = taken(self.fleet, [row.number for _, row in rows])
         found = [
-            Recalled(key, row.uid, number, row.needs_prior)
+            RecalledRow(key, row.uid, number, row.needs_prior)
             for number, (key, row) in enumerate(rows)
         ]
         return block, found
 
-    def teach(self, key: Key, uid: str, lesson: Lesson) -> None:
+    def teach(self, key: Key, uid: str, lesson: LearnedSummary) -> None:
         """What an earlier leader knew of the object `uid` in short: its row begins with it."""
         self._lessons[key] = (uid, lesson)
 
-    def lesson(self, key: Key) -> tuple[Lesson, Floats] | None:
+    def lesson(self, key: Key) -> tuple[LearnedSummary, Floats] | None:
         """What is known of a model in short, and its features (20,) of now."""
         row = self._rows.get(key)
-        found = None if row is None else lesson_of(self.fleet, row.number)
+        found = None if row is None else summary_of(self.fleet, row.number)
         if row is None or found is None:
             return None
         one = taken(self.fleet, [row.number])
         one._figures()
         return found, one.present.features(one._idle)[0][0]
 
-    def fill(self, key: Key, block: Fleet) -> bool:
+    def fill(self, key: Key, block: Policy) -> bool:
         """Give a model the row that `rows.backfill` has made; False for one of the future.
 
         What was watched since the block's bin is carried over as a gap, so a few minutes at most.
@@ -161,7 +163,7 @@ class Forecaster:
         row = self._rows.get(key)
         if row is None:
             row = self._rows[key] = _Row(self._free_row())
-        advance(block, self.fleet.steps - block.steps)
+        carry_on(block, self.fleet.steps - block.steps)
         # No source of arrivals knows what was promised and broken.
         for table in ("lived", "missed"):
             getattr(block.choice, table)[:, 0] = getattr(self.fleet.choice, table)[:, row.number]
@@ -179,12 +181,12 @@ class Forecaster:
         rows = sorted(self._rows.items())
         return [k for k, r in rows if r.is_stranger and r.service and not r.needs_prior]
 
-    def stranger(self, key: Key) -> Stranger | None:
+    def stranger(self, key: Key) -> UnknownModel | None:
         """What a source of history needs of such a model; None for others."""
         row, fleet = self._rows.get(key), self.fleet
         if row is None or row.service is None or not row.is_stranger or row.needs_prior:
             return None
-        return Stranger(
+        return UnknownModel(
             row.uid,
             row.service,
             fleet._priors[row.number],
@@ -264,7 +266,7 @@ class Forecaster:
         begun = now if self._stepped_at is None else self._stepped_at
         return int((now - begun) / BIN_SECONDS + 1e-6)
 
-    def step(self, now: float, pools: Mapping[Key, Pool], *, is_complete: bool) -> None:
+    def step(self, now: float, pools: Mapping[Key, ReplicasNow], *, is_complete: bool) -> None:
         """Close the bins that have passed.
 
         `pools` has the models whose figures are known; others wait with their arrivals.
@@ -287,7 +289,7 @@ class Forecaster:
             self._free = list(range(2 * old - 1, old - 1, -1))
         return self._free.pop()
 
-    def _describe(self, key: Key, row: _Row, pool: Pool) -> None:
+    def _describe(self, key: Key, row: _Row, pool: ReplicasNow) -> None:
         row.pool = pool
         if row.service is None:
             self._adopt(key, row, pool.service)
@@ -297,7 +299,7 @@ class Forecaster:
             return
         row.service = pool.service
 
-    def _adopt(self, key: Key, row: _Row, service: Service) -> None:
+    def _adopt(self, key: Key, row: _Row, service: ModelFigures) -> None:
         uid, lesson = self._lessons.pop(key, ("", None))
         if lesson is None or row.uid not in {"", uid}:
             self.fleet.adopt(row.number, service, uninformed())
@@ -328,7 +330,7 @@ class Forecaster:
         if not is_complete:
             columns[0] = np.maximum(columns[0], self.fleet.newest)
         self._weigh()
-        wanted = self.fleet.step(Observed(*columns))
+        wanted = self.fleet.step(Bin(*columns))
         for row, _ in active:
             up, hold = int(wanted.up[row.number]), int(wanted.hold[row.number])
             keep_alive = float(wanted.keep_alive[row.number])
@@ -344,23 +346,23 @@ class Forecaster:
                 if row.service is not None:
                     self._terms.put(key, self.fleet, wanted, row.number, row.pool)
 
-    def work(self) -> list[Work]:
+    def work(self) -> list[FitJob]:
         """Slow parts that are due. Run them in a thread, hand the results to `done`."""
         found = []
         for key, row in self._rows.items():
             if row.service is not None and row.needs_prior:
                 prior = partial(self._priors.of, row.service)
-                found.append(Work(key, prior, is_prior=True, row=row))
+                found.append(FitJob(key, prior, is_prior=True, row=row))
         if found:
             return found
         due = set(self.fleet.due())
         return [
-            Work(key, self.fleet.fit_of(row.number), is_prior=False, row=row)
+            FitJob(key, self.fleet.fit_of(row.number), is_prior=False, row=row)
             for key, row in self._rows.items()
             if row.number in due
         ]
 
-    def done(self, work: Work, found: Coefficients) -> None:
+    def done(self, work: FitJob, found: Coefficients) -> None:
         """A result of `work`; of no use when the model went away meanwhile, or got a past."""
         row = self._rows.get(work.key)
         if row is None or row is not work.row:
@@ -372,7 +374,7 @@ class Forecaster:
             self.fleet.learn(row.number, found)
 
 
-def _moved(old: Service, new: Service) -> bool:
+def _moved(old: ModelFigures, new: ModelFigures) -> bool:
     pairs = (
         (old.startup_seconds, new.startup_seconds, CHANGED),
         (old.service_seconds, new.service_seconds, CHANGED_WORK),

@@ -11,15 +11,19 @@ from dataclasses import replace
 
 from modelfleet.core.fleet.allocate import allocate
 from modelfleet.core.forecasting.constants import SHIPPED
-from modelfleet.core.forecasting.model_figures import Service
+from modelfleet.core.forecasting.model_figures import ModelFigures
 from modelfleet.core.forecasting.quantiles.prior import Priors
 from modelfleet.core.scaling import overload
 from modelfleet.core.scaling.demand import ask, demands
-from modelfleet.core.scaling.learned_concurrency import Evidence, floor_seconds, learned_slots
-from modelfleet.engine.ledger import Entry, Ledger, Seen
+from modelfleet.core.scaling.learned_concurrency import (
+    Evidence,
+    learned_slots,
+    lone_latency_seconds,
+)
+from modelfleet.engine.ledger import Entry, LastTurn, Ledger
 from modelfleet.engine.ports import Readings, Samples
 from modelfleet.engine.scaling import takeover
-from modelfleet.engine.scaling.decision_metrics import Pool
+from modelfleet.engine.scaling.decision_metrics import ReplicasNow
 from modelfleet.engine.scaling.forecaster import Forecaster
 from modelfleet.facts.identity import Key
 from modelfleet.facts.readings import Reading
@@ -174,7 +178,7 @@ class Ticker:
     def _is_taking_over(self, entry: Entry, now: float) -> bool:
         return takeover.is_under_way(entry, now - self._begun_at)
 
-    def _learn(self, key: Key, entry: Entry, seen: Seen, bucket: Bucket) -> None:
+    def _learn(self, key: Key, entry: Entry, seen: LastTurn, bucket: Bucket) -> None:
         """What a request costs a replica, and how many it can work on at once.
 
         What is slow with this leader's own start is no news of either.
@@ -191,7 +195,7 @@ class Ticker:
         if seen.params.learns_slots:
             self._learn_slots(key, entry, seen, bucket)
 
-    def _learn_slots(self, key: Key, entry: Entry, seen: Seen, bucket: Bucket) -> None:
+    def _learn_slots(self, key: Key, entry: Entry, seen: LastTurn, bucket: Bucket) -> None:
         """How many requests at once a replica answers within the objective."""
         self._judge_anew(key, entry, seen)
         params = seen.params
@@ -202,12 +206,12 @@ class Ticker:
         entry.slots = learned_slots(
             entry.evidence, params.slots, params.aim, bucket.at, is_fixed=params.is_hint
         )
-        floor = floor_seconds(entry.evidence, params.aim, bucket.at)
+        floor = lone_latency_seconds(entry.evidence, params.aim, bucket.at)
         if _is_other(entry.floor_seconds, floor):
             entry.floor_seconds = floor
             self._wake(key)
 
-    def _judge_anew(self, key: Key, entry: Entry, seen: Seen) -> None:
+    def _judge_anew(self, key: Key, entry: Entry, seen: LastTurn) -> None:
         """What was slow for another objective, or of another version, says nothing any more."""
         of = (seen.stable, seen.params.latency_objective_seconds)
         before, entry.evidence_of = entry.evidence_of, of
@@ -245,7 +249,7 @@ class Ticker:
         if self._complete_since is None:
             self._complete_since = now
 
-    def _ask(self, key: Key, entry: Entry, seen: Seen, now: float) -> Ask:
+    def _ask(self, key: Key, entry: Entry, seen: LastTurn, now: float) -> Ask:
         readings = self._read(key, entry, seen, now)
         whole_since = self._complete_since
         if readings and whole_since is not None:
@@ -270,7 +274,7 @@ class Ticker:
         entry.needs.append((now, found[0].replicas if found else 0.0))
         return ask(window, params, _held(entry, seen), found, entry.needs)
 
-    def _read(self, key: Key, entry: Entry, seen: Seen, now: float) -> tuple[Reading, ...]:
+    def _read(self, key: Key, entry: Entry, seen: LastTurn, now: float) -> tuple[Reading, ...]:
         """What is known of the model's signals; a turn says it when it is another than before."""
         signals = seen.params.signals
         found = self._readings.readings(key, signals) if signals and self._readings else ()
@@ -286,7 +290,7 @@ class Ticker:
         return found
 
 
-def _params(entry: Entry, seen: Seen) -> ScalingParams:
+def _params(entry: Entry, seen: LastTurn) -> ScalingParams:
     """With the slots that were learned; a hint of the user is an upper bound, also a new one."""
     if entry.slots is None or not seen.params.learns_slots:
         return seen.params
@@ -300,9 +304,9 @@ def _is_other(told: float | None, found: float | None) -> bool:
     return abs(found - told) > TOLD * told
 
 
-def _pool(entry: Entry, seen: Seen, service_seconds: float, now: float) -> Pool:
+def _pool(entry: Entry, seen: LastTurn, service_seconds: float, now: float) -> ReplicasNow:
     params = _params(entry, seen)
-    service = Service(
+    service = ModelFigures(
         startup_seconds=seen.startup_seconds,
         wait_seconds=params.wait_seconds(service_seconds),
         slots=params.slots,
@@ -311,24 +315,26 @@ def _pool(entry: Entry, seen: Seen, service_seconds: float, now: float) -> Pool:
     )
     ages = sum(min(now - at, seen.startup_seconds) for at in seen.starting_at)
     bounds = (params.min_replicas, params.max_replicas)
-    return Pool(service, seen.ready, seen.starting, ages, _held(entry, seen), bounds)
+    return ReplicasNow(service, seen.ready, seen.starting, ages, _held(entry, seen), bounds)
 
 
-def _held(entry: Entry, seen: Seen) -> int:
+def _held(entry: Entry, seen: LastTurn) -> int:
     """Replicas granted now; where nobody follows us, those of our last recommendation."""
     if seen.follows or entry.grant is None:
         return seen.granted
     return entry.grant.replicas
 
 
-def _is_moving(entry: Entry, seen: Seen) -> bool:
+def _is_moving(entry: Entry, seen: LastTurn) -> bool:
     """Above its floor, or with traffic a short while ago: it has to be looked at."""
     return seen.granted > seen.params.min_replicas or seen.granted != (
         entry.grant.replicas if entry.grant else seen.granted
     )
 
 
-def _bucket(parts: list[tuple[str, float, ModelSample]], now: float, seen: Seen | None) -> Bucket:
+def _bucket(
+    parts: list[tuple[str, float, ModelSample]], now: float, seen: LastTurn | None
+) -> Bucket:
     """One bucket from all gateways' samples since the last tick.
 
     Several samples of one gateway follow each other, so its length is their sum; gateways run

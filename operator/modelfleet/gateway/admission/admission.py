@@ -25,7 +25,7 @@ FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, LATE_WAIT_SECONDS = 2.0, 15.0, 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ProbeOutcome:
     """What a probe found. `Unfit`: the server cannot be asked so, which proves nothing."""
 
     kind: Literal["Right", "Wrong", "Late", "Unfit"]
@@ -35,7 +35,7 @@ class Verdict:
 class Prober(Protocol):
     """Asks one endpoint once."""
 
-    async def ask(self, endpoint: str, spec: ProbeSpec) -> Verdict:
+    async def ask(self, endpoint: str, spec: ProbeSpec) -> ProbeOutcome:
         """Never raises."""
         ...
 
@@ -173,7 +173,7 @@ class Admission:
         self.on_change(name)
 
     def _report(
-        self, name: Name, version: _Version, endpoint: str, verdict: Verdict, *, passed: bool
+        self, name: Name, version: _Version, endpoint: str, verdict: ProbeOutcome, *, passed: bool
     ) -> None:
         model = f"{name[0]}/{version.model}"
         if not passed or verdict.reason:

@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from modelfleet.gateway.admission.admission import Verdict
+from modelfleet.gateway.admission.admission import ProbeOutcome
 from modelfleet.gateway.watched.view import ProbeSpec
 
 MAX_ELEMENTS = 4_000_000
@@ -31,25 +31,25 @@ class HttpProber:
         """`session` is closed by its owner."""
         self._session = session
 
-    async def ask(self, endpoint: str, spec: ProbeSpec) -> Verdict:
+    async def ask(self, endpoint: str, spec: ProbeSpec) -> ProbeOutcome:
         """One metadata request and one inference; `Late` when either does not come in time."""
         try:
             async with asyncio.timeout(spec.timeout_seconds):
                 return await self._ask(f"http://{endpoint}/v2/models/{spec.model}")
         except TimeoutError:
-            return Verdict("Late", f"no answer within {spec.timeout_seconds:g} s")
+            return ProbeOutcome("Late", f"no answer within {spec.timeout_seconds:g} s")
         except aiohttp.ClientError as error:
-            return Verdict("Late", f"no answer: {error!r}"[:200])
+            return ProbeOutcome("Late", f"no answer: {error!r}"[:200])
         except (ValueError, KeyError, TypeError) as error:
-            return Verdict("Wrong", f"answer cannot be read: {error!r}"[:200])
+            return ProbeOutcome("Wrong", f"answer cannot be read: {error!r}"[:200])
 
-    async def _ask(self, url: str) -> Verdict:
+    async def _ask(self, url: str) -> ProbeOutcome:
         code, answer = await self._call("GET", url, None)
         if code != HTTPStatus.OK:
             return _refusal("metadata", code)
         request = generate(orjson.loads(answer))
         if request is None:
-            return Verdict("Unfit", "no request can be generated from the metadata")
+            return ProbeOutcome("Unfit", "no request can be generated from the metadata")
         code, answer = await self._call("POST", f"{url}/infer", orjson.dumps(request))
         if code != HTTPStatus.OK:
             return _refusal("inference", code)
@@ -61,11 +61,11 @@ class HttpProber:
             return response.status, await response.read()
 
 
-def _refusal(step: str, code: int) -> Verdict:
+def _refusal(step: str, code: int) -> ProbeOutcome:
     reason = f"{step}: HTTP {code}"
     if code in _BUSY_CODES:
-        return Verdict("Late", reason)
-    return Verdict("Unfit" if code in _UNFIT_CODES else "Wrong", reason)
+        return ProbeOutcome("Late", reason)
+    return ProbeOutcome("Unfit" if code in _UNFIT_CODES else "Wrong", reason)
 
 
 def generate(metadata: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -88,24 +88,24 @@ def generate(metadata: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"inputs": inputs} if inputs else None
 
 
-def judge(answer: Mapping[str, Any]) -> Verdict:
+def judge(answer: Mapping[str, Any]) -> ProbeOutcome:
     """Right when every output has values and none of them is infinite or not a number."""
     outputs = answer.get("outputs")
     if not outputs:
-        return Verdict("Wrong", "no outputs")
+        return ProbeOutcome("Wrong", "no outputs")
     for output in outputs:
         if "data" not in output and output.get("parameters"):
             continue  # binary extension: bytes follow the JSON, nothing to look at
         values = list(_flat(output.get("data", [])))
         if not values:
-            return Verdict("Wrong", f"output {output.get('name')!r} is empty")
+            return ProbeOutcome("Wrong", f"output {output.get('name')!r} is empty")
         # JSON has no NaN: servers write null, or a bare word that orjson refuses to read.
         if any(
             value is None or (isinstance(value, float) and not math.isfinite(value))
             for value in values
         ):
-            return Verdict("Wrong", f"output {output.get('name')!r} is not finite")
-    return Verdict("Right")
+            return ProbeOutcome("Wrong", f"output {output.get('name')!r} is not finite")
+    return ProbeOutcome("Right")
 
 
 def _flat(data: Any) -> Iterator[Any]:

@@ -52,7 +52,7 @@ class _Peak:
 
 
 @dataclass(slots=True)
-class _Known:
+class _AnswerRate:
     throughput: Throughput = field(default_factory=Throughput)
     parked: _Peak = field(default_factory=_Peak)
     replicas: _Peak = field(default_factory=_Peak)
@@ -63,13 +63,13 @@ Place = tuple[str, str]
 """Model (`namespace/name`) and version."""
 
 
-class Limits:
+class RequestLimits:
     """The bounds of all versions at one gateway."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         """`clock` gives monotonic seconds."""
         self._clock = clock
-        self._known: dict[Place, _Known] = {}
+        self._known: dict[Place, _AnswerRate] = {}
         self._stale: set[str] = set()
 
     def forget(self, model: str, versions: frozenset[str] = frozenset()) -> None:
@@ -114,7 +114,7 @@ class Limits:
             if one is None:
                 continue
             model = sample.models.get(place[0])
-            known = self._known.setdefault(place, _Known())
+            known = self._known.setdefault(place, _AnswerRate())
             known.throughput.after(_second(sample, model, place[1], one), one.waits, now)
             number = self._number(known, one, 0 if model is None else model.held, now)
             if _is_other(known.sent, number):
@@ -123,7 +123,7 @@ class Limits:
         return changes
 
     @staticmethod
-    def _number(known: _Known, one: Serving, held: int, now: float) -> int:
+    def _number(known: _AnswerRate, one: Serving, held: int, now: float) -> int:
         parked = known.parked.after(held, now)
         replicas = known.replicas.after(one.replicas, now)
         if one.replicas == 0:

@@ -13,7 +13,7 @@ from envoy.data.accesslog.v3 import accesslog_pb2
 from envoy.service.accesslog.v3 import als_pb2
 
 from modelfleet.gateway import envoy_names
-from modelfleet.gateway.requests.counters import Counter, Traffic
+from modelfleet.gateway.requests.counters import Counter, TrafficCounters
 
 SERVICE = "envoy.service.accesslog.v3.AccessLogService"
 
@@ -28,7 +28,7 @@ FIRST: Final = "1"
 class AccessLog:
     """The gRPC service."""
 
-    def __init__(self, traffic: Traffic) -> None:
+    def __init__(self, traffic: TrafficCounters) -> None:
         """Counts go to `traffic`."""
         self._traffic = traffic
         self._by_cluster: dict[tuple[str, str], Counter] = {}

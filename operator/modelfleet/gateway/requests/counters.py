@@ -15,7 +15,7 @@ from modelfleet.facts.traffic import (
     LATENCY_BASE_MILLISECONDS,
     LATENCY_BUCKETS,
     LATENCY_GROWTH,
-    Answered,
+    AnswerTimes,
     GatewaySample,
     ModelSample,
     VersionSample,
@@ -128,7 +128,7 @@ class Counter:
             totals.completions[outcome] = totals.completions.get(outcome, 0) + number
 
 
-class Traffic:
+class TrafficCounters:
     """All counters of one gateway."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -138,7 +138,7 @@ class Traffic:
         self._resets: OrderedDict[str, tuple[int, str, float]] = OrderedDict()
         """By request: by how many deaths it was cut off, by whom at last, and when."""
         self._bias: dict[tuple[str, str, str], int] = {}
-        self.answered: dict[str, Answered] = {}
+        self.answered: dict[str, AnswerTimes] = {}
         """What answers took of late, by model."""
         self.entries = 0
         self.unknown = 0
@@ -231,7 +231,7 @@ class Traffic:
         for model, traffic in sample.models.items():
             took = sum(version.service_seconds for version in traffic.versions.values())
             answers = sum(sum(version.latency.values()) for version in traffic.versions.values())
-            before = self.answered.get(model, Answered())
+            before = self.answered.get(model, AnswerTimes())
             self.answered[model] = before.after(sample.seconds, took, answers)
 
     def active(self) -> int:

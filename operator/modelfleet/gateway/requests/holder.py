@@ -17,7 +17,7 @@ from aiohttp import web
 
 from modelfleet.facts.route import Route
 from modelfleet.gateway import envoy_names
-from modelfleet.gateway.requests.counters import Traffic
+from modelfleet.gateway.requests.counters import TrafficCounters
 
 FLOOR_SECONDS = 0.5
 LONGEST_FLOOR_SECONDS = 4.0
@@ -45,7 +45,7 @@ class Models(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Clocks:
+class HolderClocks:
     """`monotonic` for waiting; `wall` only to read how old a request is (Envoy's stamp)."""
 
     monotonic: Callable[[], float]
@@ -65,7 +65,7 @@ class Parked:
     size_bytes: int = 0
 
 
-def floor_seconds(attempt: int) -> float:
+def least_stay_seconds(attempt: int) -> float:
     """Least stay by attempt: none for two, then 0.5 s, doubling from the fourth on to 4 s.
 
     Ten retries last 13 s when every other one meets a dead replica, and longer when all come here:
@@ -83,8 +83,8 @@ class Holder:
     def __init__(
         self,
         models: Models,
-        traffic: Traffic,
-        clocks: Clocks,
+        traffic: TrafficCounters,
+        clocks: HolderClocks,
         on_held: Callable[[str, int], None],
         max_bytes: int,
     ) -> None:
@@ -157,7 +157,7 @@ class Holder:
         return Parked(
             key,
             version,
-            earliest=now + floor_seconds(attempt),
+            earliest=now + least_stay_seconds(attempt),
             latest=now + route.hold_max_seconds - age,
         )
 

@@ -38,7 +38,7 @@ class Record:
     lingering: dict[str, float] = field(default_factory=dict)
 
 
-class Fleet:
+class WatchedModels:
     """Models, versions and endpoints; calls `on_model` and `on_version` for what changed."""
 
     def __init__(self, namespace: str, clock: Callable[[], float]) -> None:

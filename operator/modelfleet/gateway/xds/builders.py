@@ -19,8 +19,8 @@ from modelfleet.gateway.xds.resources import (
     ROUTES,
     TYPE_PREFIX,
     VIRTUAL_HOST,
-    Resource,
-    encode,
+    EnvoyResource,
+    pack,
 )
 
 UNBOUNDED: Final = 1_000_000
@@ -100,17 +100,17 @@ def _discovered(name: str, protocol: Protocol, idle: str, failures: int) -> dict
     }
 
 
-def pods_cluster(name: str, protocol: Protocol, owner: str = "") -> Resource:
+def build_pods_cluster(name: str, protocol: Protocol, owner: str = "") -> EnvoyResource:
     """The replicas of one version. A node that died is noticed by TCP, not by a time-out."""
     content = _discovered(name, protocol, UPSTREAM_IDLE, 3)
     content["lb_policy"] = "LEAST_REQUEST"
     content["upstream_connection_options"] = {
         "tcp_keepalive": {"keepalive_probes": 3, "keepalive_time": 10, "keepalive_interval": 5}
     }
-    return encode(CLUSTER, name, content, owner=owner)
+    return pack(CLUSTER, name, content, owner=owner)
 
 
-def version_cluster(name: str, members: tuple[str, ...], owner: str = "") -> Resource:
+def build_version_cluster(name: str, members: tuple[str, ...], owner: str = "") -> EnvoyResource:
     """An aggregate: the first member that has a living host gets the request."""
     content = {
         "name": name,
@@ -125,14 +125,14 @@ def version_cluster(name: str, members: tuple[str, ...], owner: str = "") -> Res
             },
         },
     }
-    return encode(CLUSTER, name, content, owner=owner)
+    return pack(CLUSTER, name, content, owner=owner)
 
 
-def holder_cluster() -> Resource:
+def holder_cluster() -> EnvoyResource:
     """All holders in one priority: own agent by weight, the others once it fails (rule 9)."""
     content = _discovered(envoy_names.HOLDER_CLUSTER, "HTTP1", "60s", 1)
     content["lb_policy"] = "ROUND_ROBIN"
-    return encode(CLUSTER, envoy_names.HOLDER_CLUSTER, content)
+    return pack(CLUSTER, envoy_names.HOLDER_CLUSTER, content)
 
 
 def _host(address: str) -> Any:
@@ -143,16 +143,16 @@ def _host(address: str) -> Any:
     return message
 
 
-def endpoints(name: str, addresses: tuple[str, ...], owner: str = "") -> Resource:
+def endpoints(name: str, addresses: tuple[str, ...], owner: str = "") -> EnvoyResource:
     """What an EDS cluster consists of; built without JSON, since it changes most often."""
     message = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
     message.policy.overprovisioning_factor.value = NEVER_SPILL
     if addresses:
         message.endpoints.add().lb_endpoints.extend(_host(address) for address in addresses)
-    return encode(ENDPOINTS, name, message, owner=owner, addresses=addresses)
+    return pack(ENDPOINTS, name, message, owner=owner, addresses=addresses)
 
 
-def holder_endpoints(own: str, others: tuple[str, ...]) -> Resource:
+def holder_endpoints(own: str, others: tuple[str, ...]) -> EnvoyResource:
     """Own holder, and those of the other gateways for when it fails."""
     name = envoy_names.HOLDER_CLUSTER
     message = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
@@ -162,7 +162,7 @@ def holder_endpoints(own: str, others: tuple[str, ...]) -> Resource:
         host = _host(address)
         host.load_balancing_weight.value = OWN_WEIGHT if address == own else OTHER_WEIGHT
         group.lb_endpoints.append(host)
-    return encode(ENDPOINTS, name, message, addresses=(own, *others))
+    return pack(ENDPOINTS, name, message, addresses=(own, *others))
 
 
 def retry_policy(*, is_idempotent: bool) -> dict[str, Any]:
@@ -219,7 +219,7 @@ def _action(view: ModelView, route: Route) -> dict[str, Any]:
     }
 
 
-def virtual_host(view: ModelView, routes: str, site: GatewaySite) -> Resource:
+def build_virtual_host(view: ModelView, routes: str, site: GatewaySite) -> EnvoyResource:
     """How one listener serves the model."""
     name = envoy_names.virtual_host(routes, view.namespace, view.name)
     content: Mapping[str, Any] = {
@@ -247,7 +247,7 @@ def virtual_host(view: ModelView, routes: str, site: GatewaySite) -> Resource:
     pods = frozenset(envoy_names.pods_cluster(view.namespace, version) for version in sent)
     fronts = frozenset(envoy_names.version_cluster(view.namespace, version) for version in sent)
     fed = pods | {envoy_names.HOLDER_CLUSTER}
-    return encode(VIRTUAL_HOST, name, content, owner=view.key, needs=fronts | fed, fed=fed)
+    return pack(VIRTUAL_HOST, name, content, owner=view.key, needs=fronts | fed, fed=fed)
 
 
 def sharing(requests_per_second: float) -> dict[str, Any]:
@@ -314,12 +314,12 @@ def members(view: ModelView, version: str) -> tuple[str, ...]:
     return (own, *others, envoy_names.HOLDER_CLUSTER)
 
 
-def route_configuration(routes: str) -> Resource:
+def route_configuration(routes: str) -> EnvoyResource:
     """One listener's routes; its virtual hosts come one by one (VHDS)."""
-    return encode(ROUTES, routes, {"name": routes, "vhds": {"config_source": _ADS}})
+    return pack(ROUTES, routes, {"name": routes, "vhds": {"config_source": _ADS}})
 
 
-def unknown_host(routes: str, site: GatewaySite) -> Resource:
+def unknown_host(routes: str, site: GatewaySite) -> EnvoyResource:
     """The answer for hosts that no model has.
 
     It comes by VHDS too: Envoy does not open a listener before it got one virtual host so.
@@ -346,4 +346,4 @@ def unknown_host(routes: str, site: GatewaySite) -> Resource:
             }
         ],
     }
-    return encode(VIRTUAL_HOST, name, content)
+    return pack(VIRTUAL_HOST, name, content)

@@ -16,35 +16,40 @@ from modelfleet.facts.traffic import RouteAcknowledgement
 from modelfleet.gateway import envoy_names
 from modelfleet.gateway.admission.admission import Admission
 from modelfleet.gateway.bounds.limits import Serving
-from modelfleet.gateway.watched.models import Fleet, Name
+from modelfleet.gateway.watched.models import Name, WatchedModels
 from modelfleet.gateway.watched.view import GatewaySite
 from modelfleet.gateway.xds import builders
-from modelfleet.gateway.xds.desired import Wanted
+from modelfleet.gateway.xds.desired import DesiredResources
 from modelfleet.gateway.xds.push_order import PushOrder
-from modelfleet.gateway.xds.resource_cache import Projection, Projector
-from modelfleet.gateway.xds.resources import CLUSTER, ENDPOINTS, VIRTUAL_HOST, Resource
+from modelfleet.gateway.xds.resource_cache import Projection, ResourceCache
+from modelfleet.gateway.xds.resources import CLUSTER, ENDPOINTS, VIRTUAL_HOST, EnvoyResource
 from modelfleet.gateway.xds.stream_state import Push
-from modelfleet.link.feed import Board
+from modelfleet.link.feed import LeaderFeed
 
 log = structlog.get_logger()
 
 REASON_CHARACTERS = 1000
 
 
-class Configuration:
+class Controller:
     """The models of one gateway, wanted and in effect."""
 
     def __init__(
-        self, site: GatewaySite, holder_port: int, fleet: Fleet, admission: Admission, board: Board
+        self,
+        site: GatewaySite,
+        holder_port: int,
+        fleet: WatchedModels,
+        admission: Admission,
+        board: LeaderFeed,
     ) -> None:
         """`holder_port` is where the other gateways' agents hold."""
-        self.wanted = Wanted()
+        self.wanted = DesiredResources()
         self._site = site
         self._holder_port = holder_port
         self._fleet = fleet
         self._admission = admission
         self._board = board
-        self._projector = Projector(site)
+        self._projector = ResourceCache(site)
         self._projections: dict[str, Projection] = {}
         self._in_effect: dict[str, tuple[str, Route]] = {}
         self._live: dict[tuple[str, str], bool] = {}
@@ -128,7 +133,7 @@ class Configuration:
         for key in sorted(touched):
             self._settle(key)
 
-    def refused(self, order: PushOrder, resource: Resource, reason: str) -> None:
+    def refused(self, order: PushOrder, resource: EnvoyResource, reason: str) -> None:
         """Envoy refused one resource alone: its model keeps what it had."""
         if resource.owner:
             self._board.reject(resource.owner, reason[:REASON_CHARACTERS])

@@ -6,28 +6,28 @@ followers which names changed. Must never know what any Envoy has.
 
 from collections.abc import Callable, Iterable, Mapping
 
-from modelfleet.gateway.xds.resources import PUSH_TYPES, Resource
+from modelfleet.gateway.xds.resources import PUSH_TYPES, EnvoyResource
 
 Follower = Callable[[str, str], None]
 
 
-class Wanted:
+class DesiredResources:
     """Wanted resources by kind and name."""
 
     def __init__(self) -> None:
         """Nothing is wanted."""
-        self._by_kind: dict[str, dict[str, Resource]] = {kind: {} for kind in PUSH_TYPES}
+        self._by_kind: dict[str, dict[str, EnvoyResource]] = {kind: {} for kind in PUSH_TYPES}
         self._followers: list[Follower] = []
 
-    def of_kind(self, kind: str) -> Mapping[str, Resource]:
+    def of_kind(self, kind: str) -> Mapping[str, EnvoyResource]:
         """All wanted resources of a kind by name."""
         return self._by_kind[kind]
 
-    def get(self, kind: str, name: str) -> Resource | None:
+    def get(self, kind: str, name: str) -> EnvoyResource | None:
         """One wanted resource."""
         return self._by_kind[kind].get(name)
 
-    def put(self, resource: Resource) -> None:
+    def put(self, resource: EnvoyResource) -> None:
         """Want this resource under its name."""
         held = self._by_kind[resource.kind]
         known = held.get(resource.name)
@@ -42,7 +42,7 @@ class Wanted:
         if self._by_kind[kind].pop(name, None) is not None:
             self._tell(kind, name)
 
-    def replace(self, old: Iterable[Resource], new: Iterable[Resource]) -> None:
+    def replace(self, old: Iterable[EnvoyResource], new: Iterable[EnvoyResource]) -> None:
         """Want `new` where `old` was wanted; unchanged ones tell nobody."""
         fresh = tuple(new)
         kept = {(resource.kind, resource.name) for resource in fresh}

@@ -9,14 +9,14 @@ then left out. Pure: no clock, no I/O, so that tests can play any interleaving.
 from collections.abc import Mapping
 from itertools import count
 
-from modelfleet.gateway.xds.desired import Wanted
+from modelfleet.gateway.xds.desired import DesiredResources
 from modelfleet.gateway.xds.resources import (
     CLUSTER,
     ENDPOINTS,
     PUSH_TYPES,
     ROUTES,
     VIRTUAL_HOST,
-    Resource,
+    EnvoyResource,
 )
 from modelfleet.gateway.xds.stream_state import Push, Track
 
@@ -24,7 +24,7 @@ from modelfleet.gateway.xds.stream_state import Push, Track
 class PushOrder:
     """What one Envoy has, and what it may get next."""
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: DesiredResources) -> None:
         """Nothing has been sent yet."""
         self.wanted = wanted
         self.tracks: Mapping[str, Track] = {kind: Track(kind) for kind in PUSH_TYPES}
@@ -75,7 +75,7 @@ class PushOrder:
         track.accept(push)
         return push
 
-    def refused(self, kind: str, nonce: str, reason: str) -> Resource | None:
+    def refused(self, kind: str, nonce: str, reason: str) -> EnvoyResource | None:
         """Envoy refused that response; returns the resource that is quarantined, if any."""
         track = self.tracks[kind]
         push = track.under_way
@@ -101,13 +101,13 @@ class PushOrder:
             return False
         return not self._is_quarantined(kind, resource)
 
-    def _is_quarantined(self, kind: str, resource: Resource) -> bool:
+    def _is_quarantined(self, kind: str, resource: EnvoyResource) -> bool:
         if self.tracks[kind].refused_version(resource.name) == resource.version:
             return True
         clusters = self.tracks[CLUSTER]
         return any(name in clusters.refused for name in resource.needs)
 
-    def has(self, resource: Resource) -> bool:
+    def has(self, resource: EnvoyResource) -> bool:
         """Whether Envoy acknowledged exactly this resource, and nothing else is under way."""
         track = self.tracks[resource.kind]
         return track.version_of(resource.name) == resource.version and not track.is_moving(
@@ -116,7 +116,7 @@ class PushOrder:
 
     # -- the rules --------------------------------------------------------------------------
 
-    def may_push(self, resource: Resource) -> bool:
+    def may_push(self, resource: EnvoyResource) -> bool:
         """A virtual host waits for its clusters and their endpoints (rule 2)."""
         if resource.kind != VIRTUAL_HOST:
             return True
@@ -174,7 +174,7 @@ class PushOrder:
             return Push(track.kind, self._nonce(), tuple(resources), tuple(removed))
         return None
 
-    def _is_due(self, track: Track, resource: Resource) -> bool:
+    def _is_due(self, track: Track, resource: EnvoyResource) -> bool:
         if not track.wants(resource.name):
             return False
         if track.refused_version(resource.name) == resource.version:
@@ -183,7 +183,7 @@ class PushOrder:
             return True
         return self._adopted(track, resource) != resource.version
 
-    def _adopted(self, track: Track, resource: Resource) -> str | None:
+    def _adopted(self, track: Track, resource: EnvoyResource) -> str | None:
         """What Envoy has from before the stream becomes known once its version is recognized."""
         if track.inherited.get(resource.name) == resource.version:
             del track.inherited[resource.name]

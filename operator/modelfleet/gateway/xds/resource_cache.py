@@ -10,7 +10,7 @@ from modelfleet.facts.route import Route
 from modelfleet.gateway import envoy_names
 from modelfleet.gateway.watched.view import GatewaySite, ModelView
 from modelfleet.gateway.xds import builders
-from modelfleet.gateway.xds.resources import Resource
+from modelfleet.gateway.xds.resources import EnvoyResource
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,28 +20,30 @@ class Projection:
     key: str
     uid: str
     route: Route
-    clusters: tuple[Resource, ...]
-    endpoints: tuple[Resource, ...]
-    hosts: tuple[Resource, ...]
+    clusters: tuple[EnvoyResource, ...]
+    endpoints: tuple[EnvoyResource, ...]
+    hosts: tuple[EnvoyResource, ...]
 
     @property
-    def resources(self) -> tuple[Resource, ...]:
+    def resources(self) -> tuple[EnvoyResource, ...]:
         """All of them, clusters first."""
         return (*self.clusters, *self.endpoints, *self.hosts)
 
 
-_Made = dict[Hashable, tuple[Hashable, Resource]]
+_Made = dict[Hashable, tuple[Hashable, EnvoyResource]]
 """Part of a model to what it was made of, and the result."""
 
 
 @dataclass(slots=True)
-class _Parts:
+class _OpenProjection:
     """One projection under way: takes from the last one what was made of the same."""
 
     old: _Made
     new: _Made = field(default_factory=dict)
 
-    def part(self, name: Hashable, made_of: Hashable, build: Callable[[], Resource]) -> Resource:
+    def part(
+        self, name: Hashable, made_of: Hashable, build: Callable[[], EnvoyResource]
+    ) -> EnvoyResource:
         """The part of that name, built only when what it is made of differs."""
         found = self.old.get(name)
         if found is None or found[0] != made_of:
@@ -51,7 +53,7 @@ class _Parts:
 
 
 @dataclass(slots=True)
-class Projector:
+class ResourceCache:
     """Projects models of one gateway, remembering each part with what it was made of."""
 
     site: GatewaySite
@@ -59,9 +61,9 @@ class Projector:
 
     def project(self, view: ModelView) -> Projection:
         """All resources of a model; parts whose input did not change are the same objects."""
-        parts = _Parts(self._made.get(view.key, {}))
-        clusters: list[Resource] = []
-        endpoints: list[Resource] = []
+        parts = _OpenProjection(self._made.get(view.key, {}))
+        clusters: list[EnvoyResource] = []
+        endpoints: list[EnvoyResource] = []
         for version in (*view.route.versions, *view.lingering):
             if version not in view.versions:
                 continue  # of weight 0, and its object has not come (or is gone)
@@ -79,27 +81,33 @@ class Projector:
         self._made.pop(key, None)
 
     @staticmethod
-    def _clusters(view: ModelView, version: str, parts: _Parts) -> tuple[Resource, Resource]:
+    def _clusters(
+        view: ModelView, version: str, parts: _OpenProjection
+    ) -> tuple[EnvoyResource, EnvoyResource]:
         pods = envoy_names.pods_cluster(view.namespace, version)
         front = envoy_names.version_cluster(view.namespace, version)
         protocol = view.versions[version].protocol
         chain = builders.members(view, version)
         return (
-            parts.part(pods, protocol, lambda: builders.pods_cluster(pods, protocol, view.key)),
-            parts.part(front, chain, lambda: builders.version_cluster(front, chain, view.key)),
+            parts.part(
+                pods, protocol, lambda: builders.build_pods_cluster(pods, protocol, view.key)
+            ),
+            parts.part(
+                front, chain, lambda: builders.build_version_cluster(front, chain, view.key)
+            ),
         )
 
     @staticmethod
-    def _endpoints(view: ModelView, version: str, parts: _Parts) -> Resource:
+    def _endpoints(view: ModelView, version: str, parts: _OpenProjection) -> EnvoyResource:
         pods = envoy_names.pods_cluster(view.namespace, version)
         found = view.versions[version].endpoints
         return parts.part(
             ("endpoints", pods), found, lambda: builders.endpoints(pods, found, view.key)
         )
 
-    def _host(self, view: ModelView, routes: str, parts: _Parts) -> Resource:
+    def _host(self, view: ModelView, routes: str, parts: _OpenProjection) -> EnvoyResource:
         return parts.part(
             ("host", routes),
             (view.route.content_hash, view.has_dashed_host, view.share),
-            lambda: builders.virtual_host(view, routes, self.site),
+            lambda: builders.build_virtual_host(view, routes, self.site),
         )

@@ -42,7 +42,7 @@ _CLASSES: Final[Mapping[str, Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Resource:
+class EnvoyResource:
     """One Envoy resource.
 
     `needs`: clusters that a virtual host sends to, of which those in `fed` also need their
@@ -64,7 +64,7 @@ class Resource:
         return any_pb2.Any(type_url=self.kind, value=self.body)
 
 
-def encode(kind: str, name: str, content: Any, **about: Any) -> Resource:
+def pack(kind: str, name: str, content: Any, **about: Any) -> EnvoyResource:
     """A resource from its JSON form (a mapping) or its message; `about`: fields of Resource.
 
     Raises `json_format.ParseError` when a field does not exist: a bug, found by any test.
@@ -74,4 +74,4 @@ def encode(kind: str, name: str, content: Any, **about: Any) -> Resource:
         message = json_format.ParseDict(dict(content), _CLASSES[kind]())
     body = message.SerializeToString(deterministic=True)
     version = hashlib.blake2b(body, digest_size=8).hexdigest()
-    return Resource(kind, name, version, body, **about)
+    return EnvoyResource(kind, name, version, body, **about)

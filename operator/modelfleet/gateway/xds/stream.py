@@ -13,9 +13,9 @@ import grpc
 import structlog
 from envoy.service.discovery.v3 import discovery_pb2
 
-from modelfleet.gateway.xds.desired import Wanted
+from modelfleet.gateway.xds.desired import DesiredResources
 from modelfleet.gateway.xds.push_order import PushOrder
-from modelfleet.gateway.xds.resources import PUSH_TYPES, Resource
+from modelfleet.gateway.xds.resources import PUSH_TYPES, EnvoyResource
 from modelfleet.gateway.xds.stream_state import Push
 
 log = structlog.get_logger()
@@ -30,7 +30,7 @@ class Listener(Protocol):
         """Envoy acknowledged a whole response."""
         ...
 
-    def refused(self, order: PushOrder, resource: Resource, reason: str) -> None:
+    def refused(self, order: PushOrder, resource: EnvoyResource, reason: str) -> None:
         """Envoy refused this one resource; it is quarantined."""
         ...
 
@@ -39,7 +39,7 @@ class Listener(Protocol):
         ...
 
 
-class Session:
+class StreamSession:
     """One stream of one Envoy."""
 
     def __init__(self, order: PushOrder, listener: Listener) -> None:
@@ -100,16 +100,16 @@ class Discovery:
 
     def __init__(
         self,
-        wanted: Wanted,
+        wanted: DesiredResources,
         listener: Listener,
-        new_order: Callable[[Wanted], PushOrder] = PushOrder,
+        new_order: Callable[[DesiredResources], PushOrder] = PushOrder,
     ) -> None:
         """`new_order` makes the rules of a stream; tests switch single ones off there."""
         self._wanted = wanted
         self._listener = listener
         self._new_order = new_order
         self._is_open = asyncio.Event()
-        self._newest: Session | None = None
+        self._newest: StreamSession | None = None
 
     def open(self) -> None:
         """The caches are complete: answer from now on."""
@@ -128,7 +128,7 @@ class Discovery:
 
     async def stream(self, requests: AsyncIterator[Any], context: Any) -> None:
         """One Envoy, until it goes away."""
-        session = Session(self._new_order(self._wanted), self._listener)
+        session = StreamSession(self._new_order(self._wanted), self._listener)
         self._newest = session
         self._listener.connected(session.order)
         reader = asyncio.create_task(self._read(session, requests))
@@ -144,11 +144,11 @@ class Discovery:
                 self._newest = None
                 self._listener.connected(None)
 
-    async def _read(self, session: Session, requests: AsyncIterator[Any]) -> None:
+    async def _read(self, session: StreamSession, requests: AsyncIterator[Any]) -> None:
         async for request in requests:
             session.receive(request)
 
-    async def _write(self, session: Session, context: Any) -> None:
+    async def _write(self, session: StreamSession, context: Any) -> None:
         await self._is_open.wait()
         session.wake()
         async for push in session.pushes():

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from modelfleet.gateway.xds.resources import Resource
+from modelfleet.gateway.xds.resources import EnvoyResource
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Push:
 
     kind: str
     nonce: str
-    resources: tuple[Resource, ...]
+    resources: tuple[EnvoyResource, ...]
     removed: tuple[str, ...] = ()
 
 
@@ -28,7 +28,7 @@ class Track:
     is_subscribed: bool = False
     takes_all: bool = False
     names: set[str] = field(default_factory=set)
-    acked: dict[str, Resource] = field(default_factory=dict)
+    acked: dict[str, EnvoyResource] = field(default_factory=dict)
     inherited: dict[str, str] = field(default_factory=dict)
     dirty: set[str] = field(default_factory=set)
     again: set[str] = field(default_factory=set)
@@ -91,7 +91,7 @@ class Track:
             self.acked.pop(name, None)
             self.inherited.pop(name, None)
 
-    def refuse(self, push: Push, reason: str) -> Resource | None:
+    def refuse(self, push: Push, reason: str) -> EnvoyResource | None:
         """Envoy refused: a single resource is left out (returned), of several each goes alone."""
         self.dirty.update(push.removed)
         if len(push.resources) == 1:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from modelfleet.simulate.scaler import Scaler
-from modelfleet.simulate.simulated_service import Service
+from modelfleet.simulate.simulated_service import SimulatedService
 
 TARGETS = (*(round(0.1 * tenths, 1) for tenths in range(2, 10)), 0.95, 1.0)
 """Targets of every peer's grid, shares of what a replica can do; some peers' default is all."""
@@ -28,8 +28,8 @@ class Peer:
     """A peer; `default` and `grid` (`size` settings) take a service and the least replicas."""
 
     name: str
-    default: Callable[[Service, int], Setting]
-    grid: Callable[[Service, int], Sequence[Setting]]
+    default: Callable[[SimulatedService, int], Setting]
+    grid: Callable[[SimulatedService, int], Sequence[Setting]]
     size: int = 2 * len(TARGETS)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from modelfleet.simulate.arrivals import Arrivals
 from modelfleet.simulate.engines.compiled import compiled
-from modelfleet.simulate.simulated_service import Service
+from modelfleet.simulate.simulated_service import SimulatedService
 from modelfleet.simulate.trace import Floats
 
 BETAS = np.round(np.arange(-3.0, 6.01, 0.05), 2)
@@ -20,15 +20,15 @@ MOST_STEP_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class Foresight:
     """`wanted[i]` replicas, those that start included, from i * `step_seconds` on."""
 
     wanted: NDArray[np.int64]
     step_seconds: float
 
-    def keeping(self, least: int) -> "Schedule":
+    def keeping(self, least: int) -> "Foresight":
         """The same, never below that many replicas."""
-        return Schedule(np.maximum(self.wanted, least), self.step_seconds)
+        return Foresight(np.maximum(self.wanted, least), self.step_seconds)
 
     def at(self, seconds: float) -> int:
         """The number at a moment."""
@@ -73,12 +73,12 @@ def schedule(busy: Floats, beta: float, slots: int, startup_steps: int) -> NDArr
     return np.asarray(windows.max(axis=1).astype(np.int64))
 
 
-def plan(service: Service, arrivals: Arrivals) -> Callable[[float], Schedule]:
+def plan(service: SimulatedService, arrivals: Arrivals) -> Callable[[float], Foresight]:
     """A function from beta to the schedule of one model."""
     step = min(MOST_STEP_SECONDS, max(1.0, service.wait_seconds))
     busy = offered(arrivals, step)
     startup_steps = int(np.ceil(service.startup_seconds / step - 1e-9))
-    return lambda beta: Schedule(schedule(busy, beta, service.slots, startup_steps), step)
+    return lambda beta: Foresight(schedule(busy, beta, service.slots, startup_steps), step)
 
 
 def cheapest(is_kept: Callable[[float], bool]) -> float:

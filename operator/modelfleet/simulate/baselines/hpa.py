@@ -9,7 +9,7 @@ from collections import deque
 
 from modelfleet.simulate.baselines.base import DEFAULT, Peer, Setting, settings
 from modelfleet.simulate.scaler import Observation
-from modelfleet.simulate.simulated_service import Service
+from modelfleet.simulate.simulated_service import SimulatedService
 
 TOLERANCE = 0.1
 TICK_SECONDS = 15.0
@@ -87,7 +87,7 @@ class Hpa:
 
     def __init__(
         self,
-        service: Service,
+        service: SimulatedService,
         target: float,
         down_seconds: float,
         metric: str = "utilisation",
@@ -116,14 +116,14 @@ class Hpa:
 
 
 def _peer(metric: str) -> Peer:
-    def make(service: Service, target: float, down_seconds: float, least: int) -> Hpa:
+    def make(service: SimulatedService, target: float, down_seconds: float, least: int) -> Hpa:
         return Hpa(service, target, down_seconds, metric, least=least)
 
-    def default(service: Service, least: int) -> Setting:
+    def default(service: SimulatedService, least: int) -> Setting:
         label = f"{DEFAULT}target {DEFAULT_TARGET:g}, down {DOWN_SECONDS:g} s"
         return Setting(label, lambda: make(service, DEFAULT_TARGET, DOWN_SECONDS, least))
 
-    def grid(service: Service, least: int) -> list[Setting]:
+    def grid(service: SimulatedService, least: int) -> list[Setting]:
         return settings(WINDOWS, lambda t, w: make(service, t, w, least), "down")
 
     return Peer(f"hpa-{metric}", default, grid)

@@ -16,7 +16,7 @@ from modelfleet.simulate.baselines.hpa import (
     average_value,
 )
 from modelfleet.simulate.scaler import Observation
-from modelfleet.simulate.simulated_service import Service
+from modelfleet.simulate.simulated_service import SimulatedService
 
 POLL_SECONDS = 30.0
 COOLDOWN_SECONDS = 300.0
@@ -34,7 +34,9 @@ class Keda:
     wake_seconds: float | None = None
     memory_seconds = RATE_SCRAPES * TICK_SECONDS
 
-    def __init__(self, service: Service, target: float, down_seconds: float, least: int) -> None:
+    def __init__(
+        self, service: SimulatedService, target: float, down_seconds: float, least: int
+    ) -> None:
         """The threshold is `target` of what a replica can answer, k / s requests per second."""
         self._threshold = target * service.capacity_per_second()
         self._behavior = Behavior(down_seconds, max(1, least))
@@ -68,12 +70,12 @@ class Keda:
         return 0 if self._least == 0 and idle >= COOLDOWN_SECONDS else max(current, self._least)
 
 
-def _default(service: Service, least: int) -> Setting:
+def _default(service: SimulatedService, least: int) -> Setting:
     label = f"{DEFAULT}target {DEFAULT_TARGET:g}, down {DOWN_SECONDS:g} s"
     return Setting(label, lambda: Keda(service, DEFAULT_TARGET, DOWN_SECONDS, least))
 
 
-def _grid(service: Service, least: int) -> list[Setting]:
+def _grid(service: SimulatedService, least: int) -> list[Setting]:
     return settings(WINDOWS, lambda t, w: Keda(service, t, w, least), "down")
 
 

@@ -9,7 +9,7 @@ from collections import deque
 
 from modelfleet.simulate.baselines.base import DEFAULT, Peer, Setting, settings
 from modelfleet.simulate.scaler import Observation
-from modelfleet.simulate.simulated_service import Service
+from modelfleet.simulate.simulated_service import SimulatedService
 
 TICK_SECONDS = 2.0
 STABLE_SECONDS = 60.0
@@ -62,7 +62,9 @@ class Knative:
     wake_seconds: float | None = 0.1
     memory_seconds = STABLE_SECONDS
 
-    def __init__(self, service: Service, target: float, delay_seconds: float, least: int) -> None:
+    def __init__(
+        self, service: SimulatedService, target: float, delay_seconds: float, least: int
+    ) -> None:
         """`target` is a share of the slots; `delay_seconds` is scale-down-delay."""
         self._target, self._least = target * service.slots, least
         self._stable, self._panic = WindowMean(STABLE_SECONDS), WindowMean(PANIC_SECONDS)
@@ -112,12 +114,12 @@ class Knative:
         return max(0 if is_over else 1, self._least)
 
 
-def _default(service: Service, least: int) -> Setting:
+def _default(service: SimulatedService, least: int) -> Setting:
     label = f"{DEFAULT}target {DEFAULT_TARGET:g}, delay 0 s"
     return Setting(label, lambda: Knative(service, DEFAULT_TARGET, 0.0, least))
 
 
-def _grid(service: Service, least: int) -> list[Setting]:
+def _grid(service: SimulatedService, least: int) -> list[Setting]:
     return settings(DELAYS, lambda t, w: Knative(service, t, w, least), "delay")
 
 

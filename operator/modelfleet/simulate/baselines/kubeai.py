@@ -8,7 +8,7 @@ from collections import deque
 
 from modelfleet.simulate.baselines.base import DEFAULT, Peer, Setting, settings
 from modelfleet.simulate.scaler import Observation
-from modelfleet.simulate.simulated_service import Service
+from modelfleet.simulate.simulated_service import SimulatedService
 
 TICK_SECONDS = 10.0
 SAMPLES = 60
@@ -27,7 +27,9 @@ class KubeAI:
     wake_seconds: float | None = 0.0
     memory_seconds = SAMPLES * TICK_SECONDS
 
-    def __init__(self, service: Service, target: float, down_seconds: float, least: int) -> None:
+    def __init__(
+        self, service: SimulatedService, target: float, down_seconds: float, least: int
+    ) -> None:
         """`target` is a share of the slots; `down_seconds` is scaleDownDelaySeconds."""
         self._target, self._least = target * service.slots, least
         self._needed = max(1, math.ceil(down_seconds / TICK_SECONDS))
@@ -55,12 +57,12 @@ class KubeAI:
         return wanted
 
 
-def _default(service: Service, least: int) -> Setting:
+def _default(service: SimulatedService, least: int) -> Setting:
     label = f"{DEFAULT}target {DEFAULT_TARGET:g}, down {DOWN_SECONDS:g} s"
     return Setting(label, lambda: KubeAI(service, DEFAULT_TARGET, DOWN_SECONDS, least))
 
 
-def _grid(service: Service, least: int) -> list[Setting]:
+def _grid(service: SimulatedService, least: int) -> list[Setting]:
     return settings(WINDOWS, lambda t, w: KubeAI(service, t, w, least), "down")
 
 

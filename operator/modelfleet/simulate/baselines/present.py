@@ -8,14 +8,14 @@ from collections import deque
 
 from modelfleet.simulate.baselines.base import Peer, Setting
 from modelfleet.simulate.scaler import Observation
-from modelfleet.simulate.simulated_service import Service
+from modelfleet.simulate.simulated_service import SimulatedService
 
 TICK_SECONDS = 5.0
 MEAN_TICKS = 6
 SHARE = 0.7
 
 
-class Present:
+class PresentLoad:
     """Arrivals of the last 30 s times the service time, over 70 % of the slots."""
 
     name = "always-70%"
@@ -24,7 +24,7 @@ class Present:
     wake_seconds: float | None = 0.1
     memory_seconds = MEAN_TICKS * TICK_SECONDS
 
-    def __init__(self, service: Service, least: int, share: float = SHARE) -> None:
+    def __init__(self, service: SimulatedService, least: int, share: float = SHARE) -> None:
         """`share` of the slots that should be busy."""
         self._per_replica = share * service.capacity_per_second()
         self._least = least
@@ -38,8 +38,8 @@ class Present:
         return max(math.ceil(rate / self._per_replica - 1e-9), self._least, waits)
 
 
-def _default(service: Service, least: int) -> Setting:
-    return Setting("always", lambda: Present(service, least))
+def _default(service: SimulatedService, least: int) -> Setting:
+    return Setting("always", lambda: PresentLoad(service, least))
 
 
-PEER = Peer(Present.name, _default, lambda _service, _least: [], size=0)
+PEER = Peer(PresentLoad.name, _default, lambda _service, _least: [], size=0)

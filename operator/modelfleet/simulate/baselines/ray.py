@@ -8,7 +8,7 @@ from collections import deque
 
 from modelfleet.simulate.baselines.base import DEFAULT, Peer, Setting, settings
 from modelfleet.simulate.scaler import Observation
-from modelfleet.simulate.simulated_service import Service
+from modelfleet.simulate.simulated_service import SimulatedService
 
 PUSH_SECONDS = 10.0
 LOOK_BACK_PUSHES = 3
@@ -57,12 +57,12 @@ class Ray:
         return wanted
 
 
-def _default(_: Service, least: int) -> Setting:
+def _default(_: SimulatedService, least: int) -> Setting:
     label = f"{DEFAULT}{DEFAULT_TARGET_REQUESTS:g} ongoing, down {DOWN_SECONDS:g} s"
     return Setting(label, lambda: Ray(DEFAULT_TARGET_REQUESTS, DOWN_SECONDS, least))
 
 
-def _grid(service: Service, least: int) -> list[Setting]:
+def _grid(service: SimulatedService, least: int) -> list[Setting]:
     return settings(WINDOWS, lambda t, w: Ray(t * service.slots, w, least), "down")
 
 

@@ -75,7 +75,7 @@ def _emptiest(s: State) -> int:
 
 
 @compiled
-def serve(s: State, alone: float, each: float) -> None:
+def serve_batches(s: State, alone: float, each: float) -> None:
     """Waiting requests go to the emptiest replicas, the longest waiting first."""
     f = s.figures
     while f.started < f.arrived:
@@ -106,7 +106,7 @@ def _answer(s: State, alone: float, each: float) -> None:
 
 
 @compiled
-def advance(s: State, until: float, alone: float, each: float) -> None:
+def advance_batches(s: State, until: float, alone: float, each: float) -> None:
     """Carry out all events up to a moment. One request among n takes `alone` + `each` * n s."""
     f = s.figures
     while True:
@@ -121,5 +121,5 @@ def advance(s: State, until: float, alone: float, each: float) -> None:
             _answer(s, alone, each)
         else:
             note_arrival(f, s.moments, s.minutes)
-        serve(s, alone, each)
+        serve_batches(s, alone, each)
     pass_time(f, until)

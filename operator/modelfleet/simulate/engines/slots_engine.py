@@ -101,7 +101,7 @@ def open_replica(s: State, row: int) -> None:
 
 
 @compiled
-def advance(s: State, until: float) -> None:
+def advance_slots(s: State, until: float) -> None:
     """Carry out all events up to a moment, in seconds since the begin of the trace."""
     f, moments, work, waits, slots = s.figures, s.moments, s.work, s.waits, s.slots
     lines, replicas, minutes = s.lines, s.replicas, s.minutes

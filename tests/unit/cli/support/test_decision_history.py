@@ -7,12 +7,12 @@ import pytest
 
 from modelfleet.cli.support.arguments import UsageError
 from modelfleet.cli.support.decision_history import REASONS, Decisions, decisions
-from modelfleet.cli.support.decision_picture import draw
-from modelfleet.cli.support.prometheus_series import Span, server_at, span_until_now
+from modelfleet.cli.support.decision_picture import draw_picture
+from modelfleet.cli.support.prometheus_series import TimeSpan, server_at, span_until_now
 from modelfleet.cli.verbs import explain as command
 from tests.unit.cli.support.prometheus_answers import metric_of, prometheus
 
-SPAN = Span(1_800_000_000, 1_800_000_000 + 60 * 99, 60)
+SPAN = TimeSpan(1_800_000_000, 1_800_000_000 + 60 * 99, 60)
 USUAL = {
     "load": 5.0,
     "start": 11.0,
@@ -93,7 +93,7 @@ def test_older_operator_without_replicas_gives_what_there_is(tmp_path):
     with prometheus(few) as server:
         found = decisions(server_at(server.url), "team-a", "digits", SPAN)
     assert np.isnan(found.columns["granted"]).all()
-    draw(found, tmp_path / "o.png")
+    draw_picture(found, tmp_path / "o.png")
     assert (tmp_path / "o.png").stat().st_size > 10_000
 
 
@@ -109,7 +109,7 @@ def test_picture_of_a_changing_model(tmp_path, ending):
     found.columns["load"][20:30] = np.nan
     found.columns["risk"][60:] = np.nan
     path = tmp_path / f"o.{ending}"
-    draw(found, path)
+    draw_picture(found, path)
     assert path.stat().st_size > 10_000
     if ending == "svg":
         text = path.read_text()
@@ -123,15 +123,15 @@ def chosen(path, url, hours=1.0):
 
 def test_explain_draws(tmp_path):
     with prometheus(answers) as server:
-        command.draw(chosen(tmp_path / "o.png", server.url), "team-a")
+        command.write_picture(chosen(tmp_path / "o.png", server.url), "team-a")
     assert (tmp_path / "o.png").stat().st_size > 10_000
 
 
 def test_without_a_prometheus_it_is_said_what_is_needed(tmp_path):
     with pytest.raises(UsageError, match="--prometheus URL, or set MODELFLEET_PROMETHEUS_URL"):
-        command.draw(chosen(tmp_path / "o.png", None), "team-a")
+        command.write_picture(chosen(tmp_path / "o.png", None), "team-a")
     with pytest.raises(UsageError, match="--hours"):
-        command.draw(chosen(tmp_path / "o.png", "http://x", hours=0), "team-a")
+        command.write_picture(chosen(tmp_path / "o.png", "http://x", hours=0), "team-a")
 
 
 def test_moments_are_multiples_of_the_step():

@@ -151,7 +151,7 @@ def test_exhausted_memory_ends_in_one_line(trace, capsys, monkeypatch):
     def exhaust(*_, **__):
         raise MemoryError
 
-    monkeypatch.setattr("modelfleet.simulate.replay.draw", exhaust)
+    monkeypatch.setattr("modelfleet.simulate.replay.draw_arrivals", exhaust)
     assert simulate(["--trace", str(trace), *SERVICE]) == 2
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("modelfleet simulate: out of memory; take a shorter piece")

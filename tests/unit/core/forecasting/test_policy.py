@@ -9,26 +9,24 @@ from hypothesis import strategies as st
 
 from modelfleet.core.forecasting.constants import SHIPPED
 from modelfleet.core.forecasting.explanation import sentence
-from modelfleet.core.forecasting.model_figures import Service
-from modelfleet.core.forecasting.policy import Fleet, Observed, Wanted
+from modelfleet.core.forecasting.model_figures import ModelFigures
+from modelfleet.core.forecasting.policy import Bin, Policy, PolicyOutput
 from modelfleet.core.forecasting.quantiles.regression import Coefficients, uninformed
 
-SERVICES = (Service(60, 5, 8, 2), Service(10, 1, 1, 0.05), Service(180, 5, 16, 20))
+SERVICES = (ModelFigures(60, 5, 8, 2), ModelFigures(10, 1, 1, 0.05), ModelFigures(180, 5, 16, 20))
 
 
-def fleet(order: tuple[int, ...] = (0, 1, 2)) -> Fleet:
-    made = Fleet(len(order), SHIPPED)
+def fleet(order: tuple[int, ...] = (0, 1, 2)) -> Policy:
+    made = Policy(len(order), SHIPPED)
     for row, number in enumerate(order):
         made.adopt(row, SERVICES[number], uninformed())
     return made
 
 
-def step(one: Fleet, arrivals: np.ndarray, replicas: float = 0.0) -> Wanted:
+def step(one: Policy, arrivals: np.ndarray, replicas: float = 0.0) -> PolicyOutput:
     zeros = np.zeros(one.size, dtype=np.float32)
     ready = np.full(one.size, replicas, dtype=np.float32)
-    return one.step(
-        Observed(arrivals.astype(np.float32), zeros, ready, zeros, zeros, arrivals, zeros)
-    )
+    return one.step(Bin(arrivals.astype(np.float32), zeros, ready, zeros, zeros, arrivals, zeros))
 
 
 @settings(max_examples=25)
@@ -125,8 +123,8 @@ def test_cap_example():
 
 
 def test_forecast_beyond_all_reason_is_capped_for_short_waits_too():
-    one = Fleet(1, SHIPPED)
-    one.adopt(0, Service(10, 0, 1, 0.05), uninformed())
+    one = Policy(1, SHIPPED)
+    one.adopt(0, ModelFigures(10, 0, 1, 0.05), uninformed())
     absurd = np.zeros((20, 12), dtype=np.float32)
     absurd[0] = 50.0
     one.learn(0, Coefficients(absurd, absurd))
@@ -138,13 +136,13 @@ def test_forecast_beyond_all_reason_is_capped_for_short_waits_too():
 
 
 def test_memory_example():
-    one = Fleet(1, SHIPPED)
-    one.adopt(0, Service(4, 1, 1, 0.05, aim=0.05), uninformed())
+    one = Policy(1, SHIPPED)
+    one.adopt(0, ModelFigures(4, 1, 1, 0.05, aim=0.05), uninformed())
     for _ in range(36):
         step(one, np.array([1000]))
     assert step(one, np.array([0]), replicas=99).floor[0] == pytest.approx(0.5 * 10, rel=0.02)
-    young = Fleet(1, SHIPPED)
-    young.adopt(0, Service(4, 1, 1, 0.05, aim=0.05), uninformed())
+    young = Policy(1, SHIPPED)
+    young.adopt(0, ModelFigures(4, 1, 1, 0.05, aim=0.05), uninformed())
     for _ in range(35):
         wanted = step(young, np.array([1000]))
     assert wanted.floor[0] == pytest.approx(10), "175 s old: all of it, till (4 + 5) / 0.05 s"
@@ -152,7 +150,7 @@ def test_memory_example():
 
 @pytest.mark.parametrize(("has_sustained", "kept"), [(True, 160), (False, 80)])
 def test_level_that_nothing_learned_knows_is_kept_while_it_lasts(has_sustained, kept):
-    one = Fleet(1, replace(SHIPPED, has_sustained=has_sustained))
+    one = Policy(1, replace(SHIPPED, has_sustained=has_sustained))
     one.adopt(0, SERVICES[0], uninformed())
     low = np.zeros((20, 12), dtype=np.float32)
     low[0] = -3.0

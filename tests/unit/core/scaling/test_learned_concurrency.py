@@ -8,8 +8,8 @@ from modelfleet.core.scaling.learned_concurrency import (
     Evidence,
     Level,
     as_table,
-    floor_seconds,
     learned_slots,
+    lone_latency_seconds,
     of_table,
     recalled,
 )
@@ -69,10 +69,10 @@ def test_without_a_hint_of_the_user_more_is_tried():
 
 def test_alone_and_still_slow_is_unreachable_and_changes_no_size():
     evidence = shown((1, 0.9), (4, 0.95))
-    assert floor_seconds(evidence, AIM, 100.0) == pytest.approx(0.2)
+    assert lone_latency_seconds(evidence, AIM, 100.0) == pytest.approx(0.2)
     assert slots(evidence) == 8
-    assert floor_seconds(shown((1, 0.9), (4, 0.0)), AIM, 100.0) is None
-    assert floor_seconds(Evidence(), AIM, 100.0) is None
+    assert lone_latency_seconds(shown((1, 0.9), (4, 0.0)), AIM, 100.0) is None
+    assert lone_latency_seconds(Evidence(), AIM, 100.0) is None
 
 
 def test_a_few_slow_answers_are_no_verdict():
@@ -183,7 +183,7 @@ def test_recalled_slots_are_used_until_there_is_own_evidence(known):
     evidence = recalled(known, 100.0)
     assert slots(evidence, hint=known, is_fixed=False) == known
     assert slots(evidence, hint=1000, is_fixed=True) == known
-    assert floor_seconds(evidence, AIM, 100.0) is None
+    assert lone_latency_seconds(evidence, AIM, 100.0) is None
     assert slots(evidence, hint=1000, now=100.0 + 3 * 86_400) == 1000, "it fades"
 
 

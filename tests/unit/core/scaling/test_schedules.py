@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelfleet.api.scaling_spec import Scaling, Schedule
+from modelfleet.api.scaling_spec import Scaling, ScalingSchedule
 from modelfleet.core.scaling.schedules import bounds, fault
 
 WORK = {"name": "work", "start": "0 8 * * MON-FRI", "end": "0 18 * * MON-FRI", "minReplicas": 4}
@@ -128,7 +128,7 @@ def test_window_opens_once_a_day_around_the_changes(zone, month):
     ],
 )
 def test_fault_names_the_window_and_its_field(change, words):
-    wrong = Schedule.model_validate(WORK | change)
+    wrong = ScalingSchedule.model_validate(WORK | change)
     text = fault(wrong)
     assert text is not None
     assert text.startswith("scaling.schedules 'work': ")
@@ -137,7 +137,7 @@ def test_fault_names_the_window_and_its_field(change, words):
 
 
 def test_sunday_is_0_and_7():
-    seven = Schedule.model_validate(WORK | {"start": "0 8 * * 7", "end": "0 8 * * 0"})
+    seven = ScalingSchedule.model_validate(WORK | {"start": "0 8 * * 7", "end": "0 8 * * 0"})
     assert "must differ" in (fault(seven) or "")
 
 

@@ -6,25 +6,25 @@ from pathlib import Path
 import numpy as np
 
 from modelfleet.core.forecasting.constants import BIN_SECONDS, DAY_BINS, HOUR_BINS, SHIPPED
-from modelfleet.core.forecasting.model_figures import Service
-from modelfleet.core.forecasting.policy import Fleet
+from modelfleet.core.forecasting.model_figures import ModelFigures
+from modelfleet.core.forecasting.policy import Policy
 from modelfleet.core.forecasting.quantiles.prior import Priors
 from modelfleet.core.forecasting.quantiles.regression import uninformed
 from modelfleet.core.forecasting.rows.backfill import backfill
 from modelfleet.core.forecasting.rows.transfer import taken
-from modelfleet.engine.ledger import Ledger, Seen
-from modelfleet.engine.memory.learned_file import Memory
+from modelfleet.engine.ledger import LastTurn, Ledger
+from modelfleet.engine.memory.learned_file import LearnedFile
 from modelfleet.engine.scaling.forecaster import Forecaster
 from modelfleet.engine.scaling.tick import Ticker
 from modelfleet.facts.identity import Key
 from modelfleet.facts.scaling import ScalingParams
-from modelfleet.facts.traffic import Answered, GatewaySample, ModelSample, VersionSample
+from modelfleet.facts.traffic import AnswerTimes, GatewaySample, ModelSample, VersionSample
 from modelfleet.kube.store import Store, own_key
 
 KEY = Key("team-a", "digits")
 STARTUP_SECONDS = 60.0
 PARAMS = ScalingParams(1, 100, 4, 60.0, 300.0, latency_objective_seconds=2.0, aim=0.01)
-SERVICE = Service(STARTUP_SECONDS, 2.0, 4, 1.0, 0.01)
+SERVICE = ModelFigures(STARTUP_SECONDS, 2.0, 4, 1.0, 0.01)
 DAY = 20_000 * DAY_BINS
 """A midnight, in bins of the wall clock."""
 PERIOD, BURST = 3 * HOUR_BINS, 120
@@ -38,7 +38,7 @@ def arrivals(bins: np.ndarray) -> np.ndarray:
 
 
 @cache
-def _past(clock: int) -> Fleet:
+def _past(clock: int) -> Policy:
     """Three days, of which the last hour was replayed too."""
     counts = arrivals(np.arange(clock - 3 * DAY_BINS, clock))
     return backfill(counts, SERVICE, uninformed(), clock, replayed_bins=HOUR_BINS)
@@ -56,8 +56,8 @@ class Gateways:
     def held(self, key: str) -> int:
         return 0
 
-    def answered(self, key: str) -> Answered:
-        return Answered()
+    def answered(self, key: str) -> AnswerTimes:
+        return AnswerTimes()
 
     def take_samples(self) -> list[GatewaySample]:
         taken_now, self.samples = self.samples, []
@@ -92,7 +92,7 @@ class World:
             forecaster=self.forecaster,
         )
         self.may_write = True
-        self.memory = Memory(
+        self.memory = LearnedFile(
             self.folder,
             self.ledger,
             self.forecaster,
@@ -110,7 +110,7 @@ class World:
         """What a turn leaves for the tick."""
         entry = self.ledger.entry(KEY)
         entry.uid = self.models.get(*KEY)["metadata"]["uid"]
-        entry.seen = Seen(PARAMS, self.granted, self.granted, 0, STARTUP_SECONDS)
+        entry.seen = LastTurn(PARAMS, self.granted, self.granted, 0, STARTUP_SECONDS)
 
     def learn_past(self) -> None:
         """Three days before now."""

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from modelfleet.engine.memory import file_format
-from modelfleet.engine.memory.file_format import MAGIC, SnapshotWriter, Unusable, blocks, check
+from modelfleet.engine.memory.file_format import (
+    MAGIC,
+    MemoryFileWriter,
+    Unusable,
+    blocks,
+    check_file,
+)
 
 BLOCKS = [{"a": np.arange(5, dtype=np.int64)}, {"a": np.zeros(0), "b": np.ones((2, 3))}]
 
@@ -12,7 +18,7 @@ BLOCKS = [{"a": np.arange(5, dtype=np.int64)}, {"a": np.zeros(0), "b": np.ones((
 @pytest.fixture
 def file(tmp_path):
     path = tmp_path / "memory"
-    writer = SnapshotWriter(path)
+    writer = MemoryFileWriter(path)
     for one in BLOCKS:
         writer.write(one)
     writer.finish()
@@ -20,7 +26,7 @@ def file(tmp_path):
 
 
 def test_what_was_written_is_read(file):
-    check(file)
+    check_file(file)
     found = list(blocks(file))
     assert [sorted(one) for one in found] == [["a"], ["a", "b"]]
     assert (found[0]["a"] == BLOCKS[0]["a"]).all()
@@ -49,7 +55,7 @@ def flipped(data: bytes, place: int) -> bytes:
 def test_damage_is_seen(file, damage, why):
     file.write_bytes(damage(file.read_bytes()))
     with pytest.raises(Unusable, match=why):
-        check(file)
+        check_file(file)
 
 
 def test_any_flipped_bit_is_seen(file):
@@ -57,12 +63,12 @@ def test_any_flipped_bit_is_seen(file):
     for place in range(0, len(data), 7):
         file.write_bytes(flipped(data, place))
         with pytest.raises(Unusable):
-            check(file)
+            check_file(file)
 
 
 def test_pickle_is_not_read(tmp_path):
     path = tmp_path / "memory"
-    writer = SnapshotWriter(path)
+    writer = MemoryFileWriter(path)
     with pytest.raises(ValueError, match="allow_pickle"):
         writer.write({"a": np.array([{"x": 1}], dtype=object)})
     writer.abandon()
@@ -72,8 +78,8 @@ def test_pickle_is_not_read(tmp_path):
 def test_large_file_is_neither_written_nor_read(file, monkeypatch):
     monkeypatch.setattr(file_format, "MOST_BYTES", 600)
     with pytest.raises(Unusable, match="MiB"):
-        check(file)
-    before, writer = file.read_bytes(), SnapshotWriter(file)
+        check_file(file)
+    before, writer = file.read_bytes(), MemoryFileWriter(file)
     writer.write(BLOCKS[0])
     with pytest.raises(OSError, match="more than"):
         writer.write({"a": np.zeros(100)})
@@ -83,7 +89,7 @@ def test_large_file_is_neither_written_nor_read(file, monkeypatch):
 
 
 def test_old_file_stays_until_the_new_one_is_whole(file):
-    before, writer = file.read_bytes(), SnapshotWriter(file)
+    before, writer = file.read_bytes(), MemoryFileWriter(file)
     writer.write(BLOCKS[1])
     assert file.read_bytes() == before
     writer.abandon()

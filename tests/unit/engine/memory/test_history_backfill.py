@@ -13,9 +13,9 @@ from modelfleet.engine.memory.history_backfill import (
     ASKED_AT,
     LONGEST_REST_SECONDS,
     LOOK_SECONDS,
-    Filler,
+    HistoryBackfill,
 )
-from modelfleet.facts.history import Told, Unanswered
+from modelfleet.facts.history import History, HistoryUnavailable
 from tests.unit.engine.memory.recalling import DAY, KEY, PERIOD, World, arrivals
 
 pytestmark = pytest.mark.long
@@ -46,7 +46,7 @@ class Past:
         if begin == end:
             return {}
         steps = arrivals(np.arange(begin, end)).reshape(-1, STEP_BINS).sum(axis=1)
-        told = Told(begin, STEP_BINS, self.change(steps.astype(np.float64)))
+        told = History(begin, STEP_BINS, self.change(steps.astype(np.float64)))
         return {wish.key: told for wish in wishes}
 
 
@@ -63,7 +63,7 @@ class Case:
         self.world.forecaster.begin(CLOCK)
         created(self.world, age_days)
         self.past = Past(self.world, days)
-        self.filler = Filler(
+        self.filler = HistoryBackfill(
             self.past,
             self.world.forecaster,
             self.world.models,
@@ -152,7 +152,7 @@ async def test_wish_says_since_when_the_model_exists():
 
 async def test_source_that_is_away_is_said_once_and_asked_ever_less_often():
     case = Case()
-    case.past.fault = Unanswered("no answer in time")
+    case.past.fault = HistoryUnavailable("no answer in time")
     with capture_logs() as lines:
         rests = []
         for _ in range(8):
@@ -219,7 +219,7 @@ async def test_few_models_a_round():
         case.world.models.put({"metadata": meta})
         created(case.world, 30, key)
         forecaster._rows[key] = row
-    case.past.fault = Unanswered("away")
+    case.past.fault = HistoryUnavailable("away")
     await case.filler.round()
     assert [len(wishes) for wishes in case.past.wishes] == [ASKED_AT]
 

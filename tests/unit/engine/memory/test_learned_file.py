@@ -12,7 +12,7 @@ from modelfleet.core.forecasting.constants import DAY_BINS
 from modelfleet.core.scaling.learned_concurrency import Evidence, Level
 from modelfleet.engine.loop.leader import lead
 from modelfleet.engine.memory import file_format
-from modelfleet.engine.memory.file_format import SnapshotWriter, blocks
+from modelfleet.engine.memory.file_format import MemoryFileWriter, blocks
 from modelfleet.engine.memory.learned_file import FILE_NAME, bins_of
 from modelfleet.facts.scaling import CONCURRENCY_LEVELS
 from tests.unit.engine.memory.recalling import BURST, DAY, KEY, PERIOD, World
@@ -184,7 +184,7 @@ def _other_shape(path):
 
 
 def _rewrite(path, block):
-    writer = SnapshotWriter(path)
+    writer = MemoryFileWriter(path)
     writer.write(block)
     writer.finish()
 

@@ -11,7 +11,7 @@ from modelfleet.api import names
 from modelfleet.core.forecasting.quantiles.regression import Coefficients
 from modelfleet.core.forecasting.rows.transfer import taken
 from modelfleet.core.scaling.learned_concurrency import learned_slots
-from modelfleet.engine.memory.learned_status import RECALLED_ANSWERS, Lessons
+from modelfleet.engine.memory.learned_status import RECALLED_ANSWERS, LearnedStatus
 from modelfleet.errors import Transient
 from modelfleet.kube.store import Store
 from tests.unit.engine.memory.recalling import DAY, KEY, PARAMS, World
@@ -57,7 +57,7 @@ class Cluster:
         model = world.models.get(*KEY)
         model["status"] = {"stable": "digits-v1"}
         model["spec"] = {"objective": {"latencyMilliseconds": 2000}}
-        self.lessons = Lessons(
+        self.lessons = LearnedStatus(
             world.models,
             self.versions,
             world.ledger,

@@ -6,8 +6,8 @@ from itertools import count
 import pytest
 
 from modelfleet.engine.ledger import Ledger
-from modelfleet.engine.model.observe import Observer, Sight
-from modelfleet.engine.model.turn import FIGHT_SECONDS, MOST_PASSES, Pace, Turner
+from modelfleet.engine.model.observe import Caches, Observer
+from modelfleet.engine.model.turn import FIGHT_SECONDS, MOST_PASSES, ModelTurns, ScalingTimes
 from modelfleet.facts.identity import Key
 from modelfleet.facts.model import Defaults
 from modelfleet.kube.store import Store, own_key
@@ -70,9 +70,9 @@ def cluster() -> Cluster:
     return Cluster()
 
 
-def turner(cluster: Cluster, looks: list[Key]) -> Turner:
+def turner(cluster: Cluster, looks: list[Key]) -> ModelTurns:
     stores = cluster.stores
-    sight = Sight(
+    sight = Caches(
         models=stores["MLModel"],
         versions=stores["MLModelVersion"],
         deployments=stores["Deployment"],
@@ -83,14 +83,14 @@ def turner(cluster: Cluster, looks: list[Key]) -> Turner:
         defaults=Defaults(server_image="server:1"),
         gateway_drain_seconds=60.0,
     )
-    return Turner(
+    return ModelTurns(
         stores["MLModel"],
         Observer(sight, lambda: NOW),
         cluster,
         cluster,
         configs=cluster,
         ledger=Ledger(),
-        pace=Pace(60.0, 300.0),
+        pace=ScalingTimes(60.0, 300.0),
         on_observe=looks.append,
         monotonic=lambda: 100.0,
     )

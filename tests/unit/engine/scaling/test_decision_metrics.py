@@ -4,15 +4,15 @@ import numpy as np
 from prometheus_client import REGISTRY
 
 from modelfleet.core.forecasting.constants import SHIPPED
-from modelfleet.core.forecasting.model_figures import Service
-from modelfleet.core.forecasting.policy import Fleet
+from modelfleet.core.forecasting.model_figures import ModelFigures
+from modelfleet.core.forecasting.policy import Policy
 from modelfleet.core.forecasting.quantiles.regression import uninformed
 from modelfleet.core.forecasting.rows.transfer import unseen
-from modelfleet.engine.scaling.decision_metrics import Pool, Terms
+from modelfleet.engine.scaling.decision_metrics import DecisionMetrics, ReplicasNow
 from modelfleet.facts.identity import Key
 
 KEY = Key("team-terms", "digits")
-SERVICE = Service(60, 5, 8, 2, 0.01)
+SERVICE = ModelFigures(60, 5, 8, 2, 0.01)
 MOST_SERIES = 15
 
 
@@ -31,10 +31,10 @@ def value(name: str, **labels: str) -> float | None:
 
 
 def test_a_model_has_fifteen_series_and_leaves_none():
-    fleet, terms = Fleet(1, SHIPPED), Terms()
+    fleet, terms = Policy(1, SHIPPED), DecisionMetrics()
     fleet.adopt(0, SERVICE, uninformed())
     wanted = fleet.step(unseen(np.full(1, 20, dtype=np.float32)))
-    terms.put(KEY, fleet, wanted, 0, Pool(SERVICE, 2, 1, 5.0, granted=3, bounds=(1, 10)))
+    terms.put(KEY, fleet, wanted, 0, ReplicasNow(SERVICE, 2, 1, 5.0, granted=3, bounds=(1, 10)))
     assert len(series()) <= MOST_SERIES
     assert value("scaling_replicas", state="granted") == 3
     assert value("scaling_replicas", state="ready") == 2
@@ -48,7 +48,7 @@ def test_a_model_has_fifteen_series_and_leaves_none():
 
 
 def test_a_model_whose_replicas_nobody_has_seen_yet_has_its_terms():
-    fleet, terms = Fleet(1, SHIPPED), Terms()
+    fleet, terms = Policy(1, SHIPPED), DecisionMetrics()
     fleet.adopt(0, SERVICE, uninformed())
     terms.put(KEY, fleet, fleet.step(unseen(np.zeros(1, dtype=np.float32))), 0, None)
     assert value("scaling_slots", term="load") == 0

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from modelfleet.api.conditions import Reason
 from modelfleet.catalog.signals.query import QuerySignal
 from modelfleet.core.scaling.demand import ask, demands
-from modelfleet.engine.ledger import Ledger, Seen
+from modelfleet.engine.ledger import LastTurn, Ledger
 from modelfleet.engine.scaling.tick import Ticker
 from modelfleet.facts.identity import Key
 from modelfleet.facts.readings import Reading, SignalFault, SignalSpec, Watched
@@ -48,7 +48,9 @@ class Fleet:
         self.reading = reading
         for _ in range(seconds):
             self.now += 1.0
-            seen = Seen(PARAMS, self.granted, self.granted, 0, 4.0, pods=("p",), ready_pods=("p",))
+            seen = LastTurn(
+                PARAMS, self.granted, self.granted, 0, 4.0, pods=("p",), ready_pods=("p",)
+            )
             self.ledger.entry(KEY).seen = seen
             self.gateways.report(rate, 0.05)
             self.ticker.tick()

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from modelfleet.core.scaling.learned_concurrency import Evidence
-from modelfleet.core.scaling.service_time import Work
-from modelfleet.engine.ledger import Ledger, Seen
+from modelfleet.core.scaling.service_time import ServiceTime
+from modelfleet.engine.ledger import LastTurn, Ledger
 from modelfleet.engine.scaling import takeover
 from modelfleet.engine.scaling.tick import Ticker
 from modelfleet.facts.identity import Key
 from modelfleet.facts.scaling import ScalingParams
-from modelfleet.facts.traffic import Answered, GatewaySample, ModelSample, VersionSample
+from modelfleet.facts.traffic import AnswerTimes, GatewaySample, ModelSample, VersionSample
 
 KEY = Key("team-a", "digits")
 PARAMS = ScalingParams(
@@ -29,7 +29,7 @@ class Gateways:
         self.samples: list[GatewaySample] = []
         self.alive = {"gw-0": True, "gw-1": True}
         self.parked = 0
-        self.remembered = Answered()
+        self.remembered = AnswerTimes()
 
     def connected(self) -> dict[str, bool]:
         return self.alive
@@ -37,7 +37,7 @@ class Gateways:
     def held(self, key: str) -> int:
         return self.parked
 
-    def answered(self, key: str) -> Answered:
+    def answered(self, key: str) -> AnswerTimes:
         return self.remembered
 
     def take_samples(self) -> list[GatewaySample]:
@@ -77,7 +77,7 @@ class Fleet:
         self.now = 1000.0
 
     def seen(self, granted: int) -> None:
-        self.ledger.entry(KEY).seen = Seen(PARAMS, granted, granted, 0, 4.0)
+        self.ledger.entry(KEY).seen = LastTurn(PARAMS, granted, granted, 0, 4.0)
 
     @property
     def granted(self) -> int:
@@ -142,7 +142,7 @@ def inherited(fleet: Fleet) -> None:
     """A new leader finds one replica that serves."""
     fleet.ledger.forget(KEY)
     fleet.ticker.begin()
-    fleet.ledger.entry(KEY).look(Seen(SHARED, 1, 1, 0, 4.0))
+    fleet.ledger.entry(KEY).look(LastTurn(SHARED, 1, 1, 0, 4.0))
 
 
 def of_new_leader(fleet: Fleet, seconds: int, rate: float, service_seconds: float) -> int:
@@ -152,7 +152,7 @@ def of_new_leader(fleet: Fleet, seconds: int, rate: float, service_seconds: floa
         fleet.now += 1.0
         fleet.gateways.report(rate, service_seconds)
         fleet.ticker.tick()
-        fleet.ledger.entry(KEY).look(Seen(SHARED, fleet.granted, fleet.granted, 0, 4.0))
+        fleet.ledger.entry(KEY).look(LastTurn(SHARED, fleet.granted, fleet.granted, 0, 4.0))
         most = max(most, fleet.granted)
     return most
 
@@ -169,7 +169,7 @@ def test_answers_that_are_slow_with_the_leaders_own_start_buy_nothing(slow_secon
 def test_what_is_known_of_a_model_is_not_forgotten_for_a_slow_start():
     fleet = Fleet()
     inherited(fleet)
-    fleet.ledger.entry(KEY).work = Work(0.08, 10.0, 0.08)
+    fleet.ledger.entry(KEY).work = ServiceTime(0.08, 10.0, 0.08)
     assert of_new_leader(fleet, 19, 50, 0.16) == 1
     assert fleet.ledger.entry(KEY).work.service_seconds == pytest.approx(0.008)
     assert fleet.ledger.entry(KEY).evidence == Evidence()
@@ -180,7 +180,7 @@ def test_new_leader_believes_the_memory_of_the_gateways_more_than_its_own_start(
     """31 requests under way, slower than promised: without that memory it buys replicas."""
     fleet = Fleet()
     inherited(fleet)
-    fleet.gateways.remembered = Answered(24.0, 3000.0)
+    fleet.gateways.remembered = AnswerTimes(24.0, 3000.0)
     assert of_new_leader(fleet, slow_seconds, 50, 0.62) == 1
     assert fleet.ledger.entry(KEY).learned().service_seconds == pytest.approx(0.008)
     assert of_new_leader(fleet, 200, 50, 0.008) == 1
@@ -194,7 +194,7 @@ def test_a_node_that_is_starved_for_longer_than_a_begin_buys_nothing(starved_sec
     """60 under way where 0.4 were: as many requests come as before, so as many are needed."""
     fleet = Fleet()
     inherited(fleet)
-    fleet.gateways.remembered = Answered(24.0, 3000.0)
+    fleet.gateways.remembered = AnswerTimes(24.0, 3000.0)
     assert of_new_leader(fleet, starved_seconds, 50, 1.2) == 1
     assert of_new_leader(fleet, 200, 50, 0.008) == 1
     assert fleet.ledger.entry(KEY).learned().service_seconds == pytest.approx(0.008, rel=0.3)
@@ -203,9 +203,9 @@ def test_a_node_that_is_starved_for_longer_than_a_begin_buys_nothing(starved_sec
 def test_what_the_gateways_remember_later_has_the_slow_answers_in_it():
     fleet = Fleet()
     inherited(fleet)
-    fleet.gateways.remembered = Answered(24.0, 3000.0)
+    fleet.gateways.remembered = AnswerTimes(24.0, 3000.0)
     of_new_leader(fleet, 5, 50, 1.2)
-    fleet.gateways.remembered = Answered(2400.0, 3000.0)
+    fleet.gateways.remembered = AnswerTimes(2400.0, 3000.0)
     assert of_new_leader(fleet, 60, 50, 1.2) == 1
 
 
@@ -213,7 +213,7 @@ def test_what_the_gateways_remember_later_has_the_slow_answers_in_it():
 def test_more_requests_are_demand_also_while_a_leader_takes_over(begin_seconds):
     fleet = Fleet()
     inherited(fleet)
-    fleet.gateways.remembered = Answered(24.0, 3000.0)
+    fleet.gateways.remembered = AnswerTimes(24.0, 3000.0)
     assert of_new_leader(fleet, begin_seconds, 50, 0.62) == 1
     assert of_new_leader(fleet, 20, 1000, 0.62) >= 2, "8 busy slots at what an answer took before"
 
@@ -221,7 +221,7 @@ def test_more_requests_are_demand_also_while_a_leader_takes_over(begin_seconds):
 def test_answers_as_quick_as_before_end_the_taking_over():
     fleet = Fleet()
     inherited(fleet)
-    fleet.gateways.remembered = Answered(24.0, 3000.0)
+    fleet.gateways.remembered = AnswerTimes(24.0, 3000.0)
     of_new_leader(fleet, 30, 50, 0.62)
     assert takeover.is_under_way(fleet.ledger.entry(KEY), 30.0)
     of_new_leader(fleet, 7, 50, 0.008)
@@ -232,7 +232,7 @@ def test_answers_as_quick_as_before_end_the_taking_over():
 def test_a_model_that_stays_slow_is_believed_in_the_end():
     fleet = Fleet()
     inherited(fleet)
-    fleet.gateways.remembered = Answered(24.0, 3000.0)
+    fleet.gateways.remembered = AnswerTimes(24.0, 3000.0)
     assert of_new_leader(fleet, int(takeover.LONGEST_SECONDS) - 1, 50, 0.62) == 1
     assert of_new_leader(fleet, 300, 50, 0.62) > 1
 
@@ -254,7 +254,7 @@ def test_memory_of_an_overload_does_not_count_its_waits():
     """Requests of 80 ms that waited for 5 s: what the slots could do in that time is believed."""
     fleet = Fleet()
     inherited(fleet)
-    fleet.gateways.remembered = Answered(15_000.0, 3000.0)
+    fleet.gateways.remembered = AnswerTimes(15_000.0, 3000.0)
     of_new_leader(fleet, 5, 50, 5.0)
     found = fleet.ledger.entry(KEY).learned().service_seconds
     assert found is not None
@@ -319,7 +319,7 @@ def promised(fleet: Fleet, ready: int, *, in_flight: float, bucket: int, **chang
     for _ in range(20):
         fleet.now += 1.0
         fleet.gateways.report(100, in_flight / 100, bucket)
-        seen = Seen(params, fleet.granted, ready, 0, 4.0, stable=version)
+        seen = LastTurn(params, fleet.granted, ready, 0, 4.0, stable=version)
         fleet.ledger.entry(KEY).seen = seen
         fleet.ticker.tick()
 

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from modelfleet.facts.traffic import ProbeResult
-from modelfleet.gateway.admission.admission import Admission, Verdict
+from modelfleet.gateway.admission.admission import Admission, ProbeOutcome
 from modelfleet.gateway.admission.http_probe import generate, judge
 from modelfleet.gateway.watched.view import ProbeSpec
 
@@ -54,8 +54,8 @@ class Script:
         self.left: list[str] = []
         self.slept: list[float] = []
 
-    async def ask(self, _endpoint: str, _spec: ProbeSpec) -> Verdict:
-        return Verdict(next(self.verdicts), "")  # type: ignore[arg-type] # from the table above
+    async def ask(self, _endpoint: str, _spec: ProbeSpec) -> ProbeOutcome:
+        return ProbeOutcome(next(self.verdicts), "")  # type: ignore[arg-type] # from the table above
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)

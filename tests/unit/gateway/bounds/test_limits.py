@@ -2,7 +2,7 @@
 
 from modelfleet.facts.route import Route, RouteWeight
 from modelfleet.facts.traffic import GatewaySample, ModelSample, VersionSample
-from modelfleet.gateway.bounds.limits import ACCEPTED_SECONDS, Limits, Serving
+from modelfleet.gateway.bounds.limits import ACCEPTED_SECONDS, RequestLimits, Serving
 from modelfleet.gateway.bounds.throughput import MOST
 
 MODEL, VERSION = "team-a/churn", "churn-v1"
@@ -14,7 +14,7 @@ class World:
 
     def __init__(self) -> None:
         self.now = 100.0
-        self.limits = Limits(lambda: self.now)
+        self.limits = RequestLimits(lambda: self.now)
         self.replicas = 2
         self.is_served = True
         self.route = Route(1, (RouteWeight(VERSION, 100),), overload_wait_seconds=5)

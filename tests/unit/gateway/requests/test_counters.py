@@ -7,7 +7,7 @@ import pytest
 from modelfleet.facts.traffic import LATENCY_BASE_MILLISECONDS, LATENCY_BUCKETS, LATENCY_GROWTH
 from modelfleet.gateway.bounds.fairness import MOST_CLIENTS
 from modelfleet.gateway.envoy_admin import parse_active, parse_in_flight
-from modelfleet.gateway.requests.counters import Traffic, latency_bucket
+from modelfleet.gateway.requests.counters import TrafficCounters, latency_bucket
 
 KEY = "team-a/churn"
 
@@ -28,7 +28,7 @@ def test_a_buckets_upper_edge_belongs_to_it(bucket: int) -> None:
 
 
 def test_a_bucket_is_taken_once_and_totals_stay() -> None:
-    traffic = Traffic(lambda: 0.0)
+    traffic = TrafficCounters(lambda: 0.0)
     counter = traffic.counter(KEY, "churn-v1")
     counter.arrivals = 2
     counter.begin("10.0.0.1:80")
@@ -46,13 +46,13 @@ def test_a_bucket_is_taken_once_and_totals_stay() -> None:
 
 
 def test_an_end_without_a_beginning_is_not_counted() -> None:
-    counter = Traffic(lambda: 0.0).counter(KEY, "churn-v1")
+    counter = TrafficCounters(lambda: 0.0).counter(KEY, "churn-v1")
     counter.end("10.0.0.1:80")
     assert counter.in_flight == {}
 
 
 def test_drift_is_what_differs_twice_by_the_same() -> None:
-    traffic = Traffic(lambda: 0.0)
+    traffic = TrafficCounters(lambda: 0.0)
     counter = traffic.counter(KEY, "churn-v1")
     counter.begin("a:1")
     traffic.reconcile({})
@@ -68,7 +68,7 @@ def test_drift_is_what_differs_twice_by_the_same() -> None:
 
 def test_resets_are_remembered_for_a_while() -> None:
     now = [0.0]
-    traffic = Traffic(lambda: now[0])
+    traffic = TrafficCounters(lambda: now[0])
     traffic.reset("s", "a:1")
     traffic.reset("s", "b:1")
     assert traffic.resets("s") == 2
@@ -79,7 +79,7 @@ def test_resets_are_remembered_for_a_while() -> None:
 
 def test_one_death_counts_once_however_often_it_resets_a_request() -> None:
     now = [10.0]
-    traffic = Traffic(lambda: now[0])
+    traffic = TrafficCounters(lambda: now[0])
     for later in (0.0, 0.0, 0.05):
         now[0] = 10.0 + later
         traffic.reset("s", "a:1")
@@ -108,7 +108,7 @@ def test_envoys_gauges_are_read() -> None:
 
 
 def test_what_answers_took_is_remembered_until_the_model_is_gone() -> None:
-    traffic = Traffic(lambda: 0.0)
+    traffic = TrafficCounters(lambda: 0.0)
     for _ in range(600):
         for _ in range(10):
             traffic.counter(KEY, "churn-v1").complete("2xx", 0.1, 0.0)
@@ -126,7 +126,7 @@ def test_what_answers_took_is_remembered_until_the_model_is_gone() -> None:
 
 
 def test_clients_are_counted_of_watched_models_only() -> None:
-    traffic = Traffic(lambda: 0.0)
+    traffic = TrafficCounters(lambda: 0.0)
     assert traffic.watch_clients([KEY]) == {}
     traffic.asked(KEY, "10.0.0.1")
     traffic.asked(KEY, "10.0.0.1")
@@ -136,7 +136,7 @@ def test_clients_are_counted_of_watched_models_only() -> None:
 
 
 def test_clients_of_a_model_are_bounded() -> None:
-    traffic = Traffic(lambda: 0.0)
+    traffic = TrafficCounters(lambda: 0.0)
     traffic.watch_clients([KEY])
     for number in range(2 * MOST_CLIENTS):
         traffic.asked(KEY, f"10.0.{number}")
@@ -144,7 +144,7 @@ def test_clients_of_a_model_are_bounded() -> None:
 
 
 def test_a_request_beyond_a_share_is_an_arrival_of_the_busiest_version() -> None:
-    traffic = Traffic(lambda: 0.0)
+    traffic = TrafficCounters(lambda: 0.0)
     traffic.turned_away(KEY)
     assert traffic.unknown == 1, "no version is known"
     traffic.counter(KEY, "churn-v1").arrivals = 1

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from modelfleet.gateway.watched.models import Fleet
+from modelfleet.gateway.watched.models import WatchedModels
 from tests.gateway.objects import GATEWAYS, a_model, a_slice, a_version, gateway_slice, route
 
 NAME = ("team-a", "churn")
@@ -21,12 +21,12 @@ class Clock:
         return self.now
 
 
-def a_fleet() -> tuple[Fleet, Clock]:
+def a_fleet() -> tuple[WatchedModels, Clock]:
     clock = Clock()
-    return Fleet(GATEWAYS, clock), clock
+    return WatchedModels(GATEWAYS, clock), clock
 
 
-def seen(fleet: Fleet) -> Any:
+def seen(fleet: WatchedModels) -> Any:
     return fleet.view(NAME, lambda version: tuple(sorted(fleet.ready(version))))
 
 

@@ -11,7 +11,7 @@ from google.protobuf import json_format
 from modelfleet.gateway.bootstrap import Listening, bootstrap
 from modelfleet.gateway.watched.view import GatewaySite, ModelView, VersionView
 from modelfleet.gateway.xds import builders
-from modelfleet.gateway.xds.resource_cache import Projector
+from modelfleet.gateway.xds.resource_cache import ResourceCache
 from tests.gateway.objects import route
 
 SITE = GatewaySite("gateway-1", other_holders=())
@@ -26,7 +26,7 @@ def view(weights: dict[str, int], **more: object) -> ModelView:
 
 def host(seen: ModelView, routes: str = "cluster") -> dict[str, object]:
     message = route_components_pb2.VirtualHost.FromString(
-        builders.virtual_host(seen, routes, SITE).body
+        builders.build_virtual_host(seen, routes, SITE).body
     )
     return json_format.MessageToDict(message)
 
@@ -41,7 +41,7 @@ def test_versions_of_weight_zero_get_no_requests_and_keep_their_clusters() -> No
     seen = view({"churn-v1": 100, "churn-v2": 0})
     clusters = host(seen)["routes"][0]["route"]["weightedClusters"]["clusters"]
     assert [(c["name"], c["weight"]) for c in clusters] == [("team-a/churn-v1", 100)]
-    names = {resource.name for resource in Projector(SITE).project(seen).clusters}
+    names = {resource.name for resource in ResourceCache(SITE).project(seen).clusters}
     assert {"team-a/churn-v2", "team-a/churn-v2/pods"} <= names
 
 
@@ -77,17 +77,17 @@ def test_each_retry_looks_at_the_aggregate_anew() -> None:
 
 def test_equal_input_gives_equal_versions_and_the_same_objects() -> None:
     seen = view({"churn-v1": 100})
-    projector = Projector(SITE)
+    projector = ResourceCache(SITE)
     first, second = projector.project(seen), projector.project(seen)
     assert all(a is b for a, b in zip(first.resources, second.resources, strict=True))
-    other = Projector(SITE).project(seen)
+    other = ResourceCache(SITE).project(seen)
     assert [r.version for r in other.resources] == [r.version for r in first.resources]
 
 
 def test_the_revision_changes_nothing_in_envoy() -> None:
-    one = builders.virtual_host(view({"churn-v1": 100}), "cluster", SITE)
+    one = builders.build_virtual_host(view({"churn-v1": 100}), "cluster", SITE)
     seen = view({"churn-v1": 100})
-    two = builders.virtual_host(
+    two = builders.build_virtual_host(
         ModelView("team-a", "churn", "u", route(9, {"churn-v1": 100}), seen.versions),
         "cluster",
         SITE,
@@ -106,7 +106,7 @@ def test_own_holder_first_and_ipv6() -> None:
 
 
 def test_circuit_breakers_stand_above_any_hold() -> None:
-    message = cluster_pb2.Cluster.FromString(builders.pods_cluster("x/y/pods", "GRPC").body)
+    message = cluster_pb2.Cluster.FromString(builders.build_pods_cluster("x/y/pods", "GRPC").body)
     limits = message.circuit_breakers.thresholds[0]
     assert limits.max_retries.value == builders.UNBOUNDED
     assert message.common_lb_config.healthy_panic_threshold.value == 0

@@ -3,21 +3,21 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelfleet.gateway.xds.desired import Wanted
+from modelfleet.gateway.xds.desired import DesiredResources
 from modelfleet.gateway.xds.push_order import CLUSTER, ENDPOINTS, ROUTES, VIRTUAL_HOST, PushOrder
-from modelfleet.gateway.xds.resources import PUSH_TYPES, Resource
+from modelfleet.gateway.xds.resources import PUSH_TYPES, EnvoyResource
 
 
-def cluster(name: str, version: str = "1") -> Resource:
-    return Resource(CLUSTER, name, version, b"")
+def cluster(name: str, version: str = "1") -> EnvoyResource:
+    return EnvoyResource(CLUSTER, name, version, b"")
 
 
-def fed(name: str, version: str = "1") -> Resource:
-    return Resource(ENDPOINTS, name, version, b"")
+def fed(name: str, version: str = "1") -> EnvoyResource:
+    return EnvoyResource(ENDPOINTS, name, version, b"")
 
 
-def host(name: str, *needs: str, version: str = "1") -> Resource:
-    return Resource(
+def host(name: str, *needs: str, version: str = "1") -> EnvoyResource:
+    return EnvoyResource(
         VIRTUAL_HOST, name, version, b"", owner=name, needs=frozenset(needs), fed=frozenset(needs)
     )
 
@@ -25,9 +25,9 @@ def host(name: str, *needs: str, version: str = "1") -> Resource:
 class Envoy:
     """Takes what it is sent, and checks that it never has a host without its clusters."""
 
-    def __init__(self, wanted: Wanted, bad: frozenset[str] = frozenset()) -> None:
+    def __init__(self, wanted: DesiredResources, bad: frozenset[str] = frozenset()) -> None:
         self.order = PushOrder(wanted)
-        self.has: dict[str, dict[str, Resource]] = {kind: {} for kind in PUSH_TYPES}
+        self.has: dict[str, dict[str, EnvoyResource]] = {kind: {} for kind in PUSH_TYPES}
         self.asked: set[str] = set()
         self.bad = bad
         for kind in PUSH_TYPES:
@@ -70,9 +70,9 @@ class Envoy:
         raise AssertionError("never settles")
 
 
-def wanted_of(*resources: Resource) -> Wanted:
-    made = Wanted()
-    made.put(Resource(ROUTES, "cluster", "1", b""))
+def wanted_of(*resources: EnvoyResource) -> DesiredResources:
+    made = DesiredResources()
+    made.put(EnvoyResource(ROUTES, "cluster", "1", b""))
     for resource in resources:
         made.put(resource)
     return made

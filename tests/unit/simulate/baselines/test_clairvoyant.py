@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from modelfleet.simulate.baselines.clairvoyant import BETAS, Schedule, cheapest, offered, schedule
+from modelfleet.simulate.baselines.clairvoyant import BETAS, Foresight, cheapest, offered, schedule
 from modelfleet.simulate.run import follow
 from tests.unit.simulate.given import a_world, arrivals
 
@@ -53,7 +53,7 @@ def test_highest_demand_of_the_next_s_is_the_decomposition_by_level(seed):
 
 
 def test_replicas_are_ready_when_needed():
-    plan = Schedule(np.array([0, 0, 0, 0, 0, 0, 1, 1, 1, 0]), 5.0)
+    plan = Foresight(np.array([0, 0, 0, 0, 0, 0, 1, 1, 1, 0]), 5.0)
     world = follow(a_world(40.5, until=50), plan.wanted, plan.step_seconds)
     assert (world.result().violations, world.result().billed_seconds) == (0, 15)
 

@@ -3,10 +3,10 @@
 import pytest
 
 from modelfleet.simulate.baselines.hpa import Behavior, Hpa, average_value, per_pod
-from modelfleet.simulate.simulated_service import Service
+from modelfleet.simulate.simulated_service import SimulatedService
 from tests.unit.simulate.given import seen
 
-SERVICE = Service(120, 5, 8, 6)
+SERVICE = SimulatedService(120, 5, 8, 6)
 
 
 @pytest.mark.parametrize(

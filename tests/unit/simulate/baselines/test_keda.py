@@ -3,10 +3,10 @@
 import pytest
 
 from modelfleet.simulate.baselines.keda import PEER, Keda
-from modelfleet.simulate.simulated_service import Service
+from modelfleet.simulate.simulated_service import SimulatedService
 from tests.unit.simulate.given import seen
 
-SERVICE = Service(60, 5, 8, 4)
+SERVICE = SimulatedService(60, 5, 8, 4)
 """A replica answers 2/s."""
 
 

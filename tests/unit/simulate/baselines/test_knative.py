@@ -3,10 +3,10 @@
 import pytest
 
 from modelfleet.simulate.baselines.knative import Knative, WindowMean, bounded
-from modelfleet.simulate.simulated_service import Service
+from modelfleet.simulate.simulated_service import SimulatedService
 from tests.unit.simulate.given import seen
 
-SERVICE = Service(60, 5, 10, 4)
+SERVICE = SimulatedService(60, 5, 10, 4)
 
 
 def look(now, concurrency, ready, **more):

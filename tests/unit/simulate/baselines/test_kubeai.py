@@ -1,10 +1,10 @@
 """KubeAI by hand; one replica holds eight requests."""
 
 from modelfleet.simulate.baselines.kubeai import KubeAI
-from modelfleet.simulate.simulated_service import Service
+from modelfleet.simulate.simulated_service import SimulatedService
 from tests.unit.simulate.given import seen
 
-SERVICE = Service(60, 5, 8, 4)
+SERVICE = SimulatedService(60, 5, 8, 4)
 
 
 def test_mean_of_ten_minutes_begins_with_zeros():

@@ -1,7 +1,7 @@
 """Which candidate each model follows: the cheapest whose replayed violations fit the error budget.
 
-`Choice` belongs to `forecasting.policy`. Sums what the shadow queues cost, with forgetting; what
-was really violated sets the aim. Must never choose a bold candidate for a model that is hardly
+`DialChoice` belongs to `forecasting.policy`. Sums what the shadow queues cost, with forgetting;
+what was really violated sets the aim. Must never choose a bold candidate for a model that is hardly
 known.
 """
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from modelfleet.core.forecasting.constants import BIN_SECONDS, DAY_BINS, HOUR_BINS, Tuning
 from modelfleet.core.forecasting.dials.costs import Costs
-from modelfleet.core.forecasting.dials.dials import Bank
-from modelfleet.core.forecasting.dials.replay_queues import About
+from modelfleet.core.forecasting.dials.dials import Dials
+from modelfleet.core.forecasting.dials.replay_queues import FigureColumns
 from modelfleet.core.forecasting.features.whole import Floats
 
 KNOWN_BINS = 240
@@ -27,7 +27,7 @@ BUDGET_HOURS = 6 * 24
 """The error budget holds for any 7 days: the 6 that have passed and the one that comes."""
 
 
-class Choice(Costs):
+class DialChoice(Costs):
     """Error budgets of n models, and the candidates chosen for them.
 
     `account` is told without the requests of a model's first start, which no candidate could have
@@ -42,7 +42,7 @@ class Choice(Costs):
     }
     EMPTY: ClassVar = {"recalled": -1}
 
-    def __init__(self, size: int, bank: Bank, tuning: Tuning) -> None:
+    def __init__(self, size: int, bank: Dials, tuning: Tuning) -> None:
         """Everybody cautious."""
         super().__init__(size, bank.size, tuning)
         self._bank = bank
@@ -65,7 +65,7 @@ class Choice(Costs):
         self.missed[hour] += missed
 
     def choose(
-        self, age: NDArray[np.int64], promise: Floats, about: About, rate: Floats
+        self, age: NDArray[np.int64], promise: Floats, about: FigureColumns, rate: Floats
     ) -> NDArray[np.bool_]:
         """Choose for the models whose time it is; returns which ones. All arrays (n,)."""
         cautious = self._bank.cautious(self._tuning.safety * promise)
@@ -108,7 +108,7 @@ class Choice(Costs):
         rows: NDArray[np.intp],
         age: NDArray[np.int64],
         promise: Floats,
-        about: About,
+        about: FigureColumns,
         rate: Floats,
     ) -> NDArray[np.intp]:
         usable = self._bank.usable(promise)[rows]

@@ -18,7 +18,7 @@ HIGHEST: Final = 25.0
 _RISKS: Final = np.array(RISKS, dtype=np.float32)
 
 
-class Bank:
+class Dials:
     """All candidates, in a fixed order: all risks with each floor."""
 
     def __init__(self, tuning: Tuning) -> None:

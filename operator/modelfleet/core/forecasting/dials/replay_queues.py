@@ -1,6 +1,6 @@
 """Shadow queues: what each candidate would have cost each model, on the real arrivals, always now.
 
-`Shadow` belongs to `forecasting.policy`. One fluid queue for each model and candidate, with
+`ReplayQueues` belongs to `forecasting.policy`. One fluid queue for each model and candidate, with
 replicas, pending replicas and hold as the real ones have them. The same backlog rule decides for
 the real replicas. Must never see what these did.
 """
@@ -11,13 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelfleet.core.forecasting.constants import BIN_SECONDS, Tuning
-from modelfleet.core.forecasting.dials.short_waits import Chance
+from modelfleet.core.forecasting.dials.short_waits import ShortWaits
 from modelfleet.core.forecasting.features.whole import Floats
 from modelfleet.core.forecasting.rows.tables import Rows
 
 
 def backlog_level(
-    queue: Floats, rate: Floats, ready: Floats, ages: Floats, about: "About", *, worth: Floats
+    queue: Floats,
+    rate: Floats,
+    ready: Floats,
+    ages: Floats,
+    about: "FigureColumns",
+    *,
+    worth: Floats,
 ) -> Floats:
     """Slots that a backlog asks for; 0 where there is none to come. Shapes (n, c), `rate` (n, 1).
 
@@ -45,13 +51,13 @@ def backlog_level(
     return np.where((left > 0) & is_late(queue, ready, about), asked, 0.0).astype(np.float32)
 
 
-def is_late(queue: Floats, ready: Floats, about: "About") -> NDArray[np.bool_]:
+def is_late(queue: Floats, ready: Floats, about: "FigureColumns") -> NDArray[np.bool_]:
     """Whether requests wait for more than the gate's share of the allowed wait."""
     busy = ready * about.slots
     return np.asarray(queue - busy > busy * about.gate_share * about.wait / about.service)
 
 
-class About:
+class FigureColumns:
     """Figures of the models as columns (n, 1), for formulas over (n, candidates)."""
 
     def __init__(self, table: NDArray[np.float64], tuning: Tuning) -> None:
@@ -60,7 +66,7 @@ class About:
         self.startup, self.wait, self.slots, self.service = (columns[:, [i]] for i in range(4))
         self.delay = np.maximum(1, np.rint(table[:, 0] / BIN_SECONDS)).astype(np.intp)
         self.within = np.maximum(0, np.floor(table[:, 1] / BIN_SECONDS)).astype(np.intp)
-        self.chance = Chance(self.wait, self.service)
+        self.chance = ShortWaits(self.wait, self.service)
         self.has_chance = tuning.has_chance and self.chance.matters
         self.backlog_factor = np.float32(tuning.backlog_factor)
         self.backlog_pace = np.float32(tuning.backlog_pace)
@@ -77,7 +83,7 @@ class About:
         return np.asarray((self.startup[:, 0] + BIN_SECONDS) / np.maximum(promise, 1e-4))
 
 
-class Shadow(Rows):
+class ReplayQueues(Rows):
     """Fluid queues of n models by c candidates."""
 
     AXES: ClassVar = {
@@ -117,7 +123,7 @@ class Shadow(Rows):
             self._kept[0, row] = highest
             self._delay[row] = delay[row]
 
-    def serve(self, counts: Floats, about: About, step: int) -> None:
+    def serve(self, counts: Floats, about: FigureColumns, step: int) -> None:
         """The queues during the bin that just ended, in steps of one second; then who is ready."""
         self._fit(about.delay)
         rate = (counts / BIN_SECONDS).astype(np.float32)[:, None]
@@ -146,7 +152,7 @@ class Shadow(Rows):
         self.ready += due
         self.pending -= due
 
-    def _due_within(self, about: About, step: int) -> Floats:
+    def _due_within(self, about: FigureColumns, step: int) -> Floats:
         """Replicas that will be ready before a request that comes now has waited too long."""
         found = np.zeros_like(self.ready)
         for ahead in range(int(about.within.max(initial=0))):
@@ -155,7 +161,9 @@ class Shadow(Rows):
             found += self._orders[place, np.arange(self.size)] * counted[:, None]
         return found
 
-    def act(self, start: Floats, keep: Floats, rate: Floats, about: About, step: int) -> None:
+    def act(
+        self, start: Floats, keep: Floats, rate: Floats, about: FigureColumns, step: int
+    ) -> None:
         """Order, cancel and drain as the candidates want; levels in slots, shape (n, c)."""
         if self._tuning.has_backlog:
             more = backlog_level(self.queue, rate, self.ready, self.ages, about, worth=self._worth)
@@ -181,7 +189,7 @@ class Shadow(Rows):
         """Replicas that the last start-up time wanted to keep at most, shape (n, c)."""
         return np.asarray(self._kept.max(axis=0))
 
-    def _cancel(self, count: Floats, about: About, step: int) -> None:
+    def _cancel(self, count: Floats, about: FigureColumns, step: int) -> None:
         """Take back the newest orders first."""
         rows, columns = np.nonzero(count > 0)
         if len(rows) == 0:

@@ -17,7 +17,7 @@ slots are b standard deviations above the load (Halfin and Whitt 1981, within 3 
 LEAST = 1e-6
 
 
-class Chance:
+class ShortWaits:
     """Of n models; arguments and results broadcast to (n, c)."""
 
     def __init__(self, wait: Floats, service: Floats) -> None:

@@ -1,6 +1,6 @@
 """When a model without traffic may sleep: a keep-alive and a pre-warming learned from its gaps.
 
-`Rest` belongs to `forecasting.policy` and serves models with `minReplicas: 0`. Each candidate (how
+`Sleep` belongs to `forecasting.policy` and serves models with `minReplicas: 0`. Each candidate (how
 long one replica stays after the last request, whether earlier days wake it in time) is replayed on
 the real arrivals, always; the cheapest that fits the error budget is followed. Must never count on
 replicas that sleep.
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from modelfleet.core.forecasting.constants import BIN_SECONDS, MINUTE_BINS, Tuning
 from modelfleet.core.forecasting.dials.costs import Costs
-from modelfleet.core.forecasting.dials.replay_queues import About
+from modelfleet.core.forecasting.dials.replay_queues import FigureColumns
 from modelfleet.core.forecasting.features.whole import Floats
 
 NEVER: Final = float("inf")
@@ -31,7 +31,7 @@ SHARE: Final = 0.5
 fleet broke its promise (1.6 % instead of 1 %)."""
 
 
-class Rest(Costs):
+class Sleep(Costs):
     """Sleep of n models by 36 candidates."""
 
     AXES: ClassVar = {
@@ -54,7 +54,7 @@ class Rest(Costs):
         self,
         counts: Floats,
         days: Floats,
-        about: About,
+        about: FigureColumns,
         *,
         step: int,
         age: NDArray[np.int64],
@@ -85,7 +85,7 @@ class Rest(Costs):
         super().close_hour(kept)
         self._session_bins *= kept
 
-    def choose(self, rows: NDArray[np.intp], limit: Floats, about: About) -> None:
+    def choose(self, rows: NDArray[np.intp], limit: Floats, about: FigureColumns) -> None:
         """The cheapest candidate of these rows whose late requests fit half of `limit` (n,).
 
         Feared is one more wake-up: the requests of a start-up time at the pace of a session.

@@ -20,17 +20,17 @@ _TABLE = np.concatenate(
 _EDGES = np.concatenate((_TABLE[1:EXACT] - 0.5, (_TABLE[EXACT - 1 : -1] + _TABLE[EXACT:]) / 2))
 
 
-def encode(counts: NDArray[np.float32]) -> NDArray[np.uint8]:
+def encode_counts(counts: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Logarithmic codes of counts; any shape."""
     return np.searchsorted(_EDGES, counts, side="right").astype(np.uint8)
 
 
-def decode(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
+def decode_counts(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Counts of codes; any shape."""
     return np.asarray(_TABLE[codes])
 
 
-class History:
+class ArrivalHistory:
     """Hours of counts, oldest first; None is an hour without a request."""
 
     def __init__(self, days: int) -> None:
@@ -69,11 +69,11 @@ class History:
         if newest is not None:
             hours = hours[max(0, len(hours) - -(-newest // HOUR_BINS)) :]
         parts = [empty if hour is None else hour for hour in hours]
-        return decode(np.concatenate((*parts, self._open[: self._filled])))
+        return decode_counts(np.concatenate((*parts, self._open[: self._filled])))
 
-    def copy(self) -> "History":
+    def copy(self) -> "ArrivalHistory":
         """Another one with the same bins; whole hours are shared, as they never change."""
-        made = History(0)
+        made = ArrivalHistory(0)
         made._hours = self._hours.copy()
         made._open, made._filled = self._open.copy(), self._filled
         return made

@@ -1,6 +1,6 @@
 """Features of the whole fleet now, kept up to date one bin at a time.
 
-`Present` belongs to `forecasting.policy`; rows are models. What it computes equals
+`LiveFeatures` belongs to `forecasting.policy`; rows are models. What it computes equals
 `series.features` of the row's history. Costs about a millisecond for a thousand models, as every
 window is a running sum or a maximum over blocks. Must never look at a single model in Python.
 """
@@ -16,8 +16,8 @@ from modelfleet.core.forecasting.features.whole import (
     ENVELOPE_BLOCKS,
     PROFILE_DAYS,
     RATIO_BOUNDS,
+    DemandLevels,
     Floats,
-    Levels,
     quantiles_of_days,
 )
 from modelfleet.core.forecasting.rows.tables import Rows
@@ -36,7 +36,7 @@ _PAST: Final = (
 """Which values have a maximum over how many blocks of 2 minutes."""
 
 
-class Present(Rows):
+class LiveFeatures(Rows):
     """Windows over the arrivals of `size` models, all on one clock of 5-s bins."""
 
     AXES: ClassVar = {
@@ -186,7 +186,7 @@ class Present(Rows):
 
     def features(self, idle: Floats) -> tuple[Floats, Floats]:
         """Features (n, 20) and base b (n,) of this moment; `idle` is c0 of each model."""
-        return Levels(
+        return DemandLevels(
             minute=self._mean(MINUTE_BINS),
             levels=(self.load, self.quarter, self._mean(60), self._mean(240)),
             peaks=(self._quarters.max(axis=0), *map(self._highest, range(len(ENVELOPE_BLOCKS)))),

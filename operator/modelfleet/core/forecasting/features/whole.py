@@ -1,7 +1,7 @@
 """Whole histories at once: demand, features and targets of one model, for fits and priors.
 
 Called by `regression` and `prior`. Gives bit for bit (up to rounding) what `live` computes one
-bin after the other; a test compares the two. Must never look ahead, except in `targets`.
+bin after the other; a test compares the two. Must never look ahead, except in `fit_targets`.
 """
 
 import math
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelfleet.core.forecasting.constants import BIN_SECONDS, HOUR_BINS, MINUTE_BINS, Tuning
-from modelfleet.core.forecasting.model_figures import Service
+from modelfleet.core.forecasting.model_figures import ModelFigures
 
 Floats = NDArray[np.floating[Any]]
 
@@ -42,7 +42,7 @@ def box_bins(wait_seconds: float) -> int:
     return max(1, round(wait_seconds / BIN_SECONDS))
 
 
-def demand(counts: Floats, service: Service) -> Floats:
+def demand(counts: Floats, service: ModelFigures) -> Floats:
     """Busy slots that the arrivals need, for each bin; `counts` are arrivals by bin, shape (n,).
 
     Worked example: 10 arrivals in 5 s of 0.5 s each are 10 / 5 * 0.5 = 1 slot.
@@ -171,7 +171,7 @@ def signed(ratio: Floats) -> tuple[Floats, Floats]:
     return np.maximum(ratio, 0.0), np.minimum(ratio, 0.0)
 
 
-def features(counts: Floats, service: Service, tuning: Tuning) -> tuple[Floats, Floats]:
+def features(counts: Floats, service: ModelFigures, tuning: Tuning) -> tuple[Floats, Floats]:
     """Features (n, 20) and the base b (n,): the logarithm of the last minute's demand.
 
     All but the last of them are logarithms relative to b, so a model's size does not matter.
@@ -182,7 +182,7 @@ def features(counts: Floats, service: Service, tuning: Tuning) -> tuple[Floats, 
         np.arange(1, len(counts) + 1), MINUTE_BINS
     )
     low, high, known = profile(load, service.startup_seconds)
-    return Levels(
+    return DemandLevels(
         minute=trailing_mean(load, MINUTE_BINS),
         levels=(load, quarter, trailing_mean(load, 60), trailing_mean(load, 240)),
         peaks=(
@@ -207,7 +207,7 @@ def squashed(above: Floats) -> Floats:
 
 
 @dataclass(frozen=True, slots=True)
-class Levels:
+class DemandLevels:
     """What the features are made of: demands in slots, each (n,), and c0.
 
     `minute` and `hour` are means, `levels` the newest bin and the means of 15 s, 5 and 20 minutes,
@@ -237,7 +237,9 @@ class Levels:
         return np.stack(columns, axis=-1).astype(np.float32), base.astype(np.float32)
 
 
-def targets(load: Floats, base: Floats, service: Service, idle: float) -> tuple[Floats, Floats]:
+def fit_targets(
+    load: Floats, base: Floats, service: ModelFigures, idle: float
+) -> tuple[Floats, Floats]:
     """What the two forecasts are of, relative to b; NaN where the future is not known yet.
 
     Start: highest demand in [t+S, t+S+15 s]. Keep: highest demand in (t, t+S+5 s].

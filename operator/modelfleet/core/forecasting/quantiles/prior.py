@@ -13,7 +13,7 @@ import numpy as np
 
 from modelfleet.core.forecasting.constants import DAY_BINS, Tuning
 from modelfleet.core.forecasting.features.whole import Floats
-from modelfleet.core.forecasting.model_figures import Service
+from modelfleet.core.forecasting.model_figures import ModelFigures
 from modelfleet.core.forecasting.quantiles.regression import Coefficients, fit, rows, uninformed
 
 GRID = 1.15
@@ -23,13 +23,13 @@ STEP_BINS = 2 * DAY_BINS
 STEP_ROWS = 2_000
 
 
-def rounded(service: Service) -> Service:
+def rounded(service: ModelFigures) -> ModelFigures:
     """The figures on the grid; the aim does not matter here."""
 
     def near(value: float) -> float:
         return GRID ** round(math.log(max(value, 1e-3)) / math.log(GRID))
 
-    return Service(
+    return ModelFigures(
         near(service.startup_seconds),
         near(service.wait_seconds),
         near(service.slots),
@@ -37,7 +37,7 @@ def rounded(service: Service) -> Service:
     )
 
 
-def steps() -> Floats:
+def generated_steps() -> Floats:
     """Two days of arrivals whose level jumps and then stays, (n,): public traces have none.
 
     Without them a model that fell to a tenth a minute ago would be believed to jump back for
@@ -58,9 +58,9 @@ class Priors:
     def __init__(self, traces: Sequence[Floats], tuning: Tuning) -> None:
         """`traces`: arrivals by bin of public services, each (n,)."""
         self._traces, self._tuning = traces, tuning
-        self._known: dict[Service, Coefficients] = {}
+        self._known: dict[ModelFigures, Coefficients] = {}
 
-    def of(self, service: Service) -> Coefficients:
+    def of(self, service: ModelFigures) -> Coefficients:
         """About two seconds the first time, for each point of the grid."""
         if not self._traces or not self._tuning.has_prior:
             return uninformed()
@@ -69,10 +69,10 @@ class Priors:
             self._known[key] = self._compute(key)
         return self._known[key]
 
-    def _compute(self, service: Service) -> Coefficients:
+    def _compute(self, service: ModelFigures) -> Coefficients:
         parts = [rows(trace, service, self._tuning, seed=1) for trace in self._traces]
         few = replace(self._tuning, most_rows=STEP_ROWS)
-        parts.append(rows(steps(), service, few, seed=1))
+        parts.append(rows(generated_steps(), service, few, seed=1))
         x, start, keep = (np.concatenate([part[i] for part in parts]) for i in range(3))
         none = uninformed()
         return Coefficients(

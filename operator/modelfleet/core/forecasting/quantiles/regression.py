@@ -12,8 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelfleet.core.forecasting.constants import DAY_BINS, TAUS, Tuning
-from modelfleet.core.forecasting.features.whole import FEATURES, Floats, demand, features, targets
-from modelfleet.core.forecasting.model_figures import Service
+from modelfleet.core.forecasting.features.whole import (
+    FEATURES,
+    Floats,
+    demand,
+    features,
+    fit_targets,
+)
+from modelfleet.core.forecasting.model_figures import ModelFigures
 
 SMOOTH = 0.01
 """Half width (in logarithms) within which the pinball loss is rounded off."""
@@ -49,7 +55,7 @@ def uninformed() -> Coefficients:
 
 
 def rows(
-    counts: Floats, service: Service, tuning: Tuning, seed: int = 0
+    counts: Floats, service: ModelFigures, tuning: Tuning, seed: int = 0
 ) -> tuple[Floats, Floats, Floats]:
     """Training rows of one history: features (m, 20), targets (m,) and (m,), m <= most_rows.
 
@@ -58,7 +64,7 @@ def rows(
     """
     x, base = features(counts, service, tuning)
     load = demand(counts, service)
-    start, keep = targets(load, base, service, tuning.idle_share * service.slots)
+    start, keep = fit_targets(load, base, service, tuning.idle_share * service.slots)
     usable = np.flatnonzero(~np.isnan(start))
     usable = usable[usable >= len(counts) - tuning.train_days * DAY_BINS]
     requests = float(counts[-tuning.train_days * DAY_BINS :].sum())
@@ -111,7 +117,11 @@ def fit(
 
 
 def refit(
-    counts: Floats, service: Service, prior: Coefficients, warm: Coefficients | None, tuning: Tuning
+    counts: Floats,
+    service: ModelFigures,
+    prior: Coefficients,
+    warm: Coefficients | None,
+    tuning: Tuning,
 ) -> Coefficients:
     """New coefficients of one model from its arrivals by bin, shape (n,), oldest first."""
     x, start, keep = rows(counts, service, tuning, seed=len(counts))

@@ -9,8 +9,8 @@ import numpy as np
 from modelfleet.core.forecasting.constants import BIN_SECONDS, DAY_BINS, HOUR_BINS, SHIPPED, Tuning
 from modelfleet.core.forecasting.features.gap_filling import filled
 from modelfleet.core.forecasting.features.whole import Floats
-from modelfleet.core.forecasting.model_figures import Service
-from modelfleet.core.forecasting.policy import Fleet
+from modelfleet.core.forecasting.model_figures import ModelFigures
+from modelfleet.core.forecasting.policy import Policy
 from modelfleet.core.forecasting.quantiles.regression import Coefficients
 from modelfleet.core.forecasting.rows.transfer import set_clock, skip, unseen
 
@@ -24,13 +24,13 @@ _SUMS = ("violated", "squares", "cost", "requests", "_hour", "_session_bins")
 
 def backfill(
     counts: Floats,
-    service: Service,
+    service: ModelFigures,
     prior: Coefficients,
     clock: int,
     tuning: Tuning = SHIPPED,
     *,
     replayed_bins: int | None = None,
-) -> Fleet:
+) -> Policy:
     """A block of one row that has lived through `counts` (bins,), oldest first.
 
     NaN is a bin that the source does not know; those before the first known one are left out. The
@@ -40,7 +40,7 @@ def backfill(
     """
     known = np.flatnonzero(~np.isnan(counts))
     arrivals = filled(counts[known[0] :]) if len(known) else np.zeros(0, dtype=np.float32)
-    block = Fleet(1, tuning)
+    block = Policy(1, tuning)
     set_clock(block, clock - len(arrivals))
     block.adopt(0, service, prior)
     replayed = len(arrivals) if replayed_bins is None else min(replayed_bins, len(arrivals))
@@ -56,13 +56,13 @@ def backfill(
 
 def recollect(
     counts: Floats,
-    service: Service,
+    service: ModelFigures,
     prior: Coefficients,
     clock: int,
     tuning: Tuning = SHIPPED,
     *,
     recalled: int = -1,
-) -> Fleet:
+) -> Policy:
     """As `backfill`, for a second for each day: windows, history and fit, and an hour replayed.
 
     What the candidates would have done is not known of a long past, and an hour without a violation
@@ -85,13 +85,13 @@ def recollect(
     return block
 
 
-def judged_at(fleet: Fleet, row: int) -> int | None:
+def judged_at(fleet: Policy, row: int) -> int | None:
     """The bin at which a row of `recollect` has been watched long enough; None for others."""
     left = int(fleet.choice._next[row] - fleet.present.age[row])
     return fleet.steps + left if left > HOUR_BINS else None
 
 
-def weigh(fleet: Fleet, row: int) -> None:
+def weigh(fleet: Policy, row: int) -> None:
     """A day was watched of a longer past: the rest counts as if it had been like that day.
 
     Shares stay as they are, and so does the number of requests in a day. Worked example: watched

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelfleet.core.forecasting.constants import BIN_SECONDS, HOUR_BINS, TAUS, Tuning
-from modelfleet.core.forecasting.features.arrivals_history import History, decode
-from modelfleet.core.forecasting.model_figures import Service
-from modelfleet.core.forecasting.policy import HISTORY_DAYS, Fleet
+from modelfleet.core.forecasting.features.arrivals_history import ArrivalHistory, decode_counts
+from modelfleet.core.forecasting.model_figures import ModelFigures
+from modelfleet.core.forecasting.policy import HISTORY_DAYS, Policy
 from modelfleet.core.forecasting.quantiles.regression import Coefficients
 from modelfleet.core.forecasting.rows.transfer import RINGS, TABLES, Arrays, parts, set_clock
 
@@ -93,20 +93,20 @@ class Table:
 
 def layout(tuning: Tuning) -> str:
     """A hash of all that gives the arrays their meaning: names, shapes, candidates, levels."""
-    fleet = Fleet(1, tuning)
+    fleet = Policy(1, tuning)
     found = hashlib.sha256()
     for name, table in sorted(_tables(fleet).items()):
         values = table.values
         shape = values.shape[1:] if table.attribute in RINGS else values.shape
         found.update(f"{name} {values.dtype} {shape}\n".encode())
-    codes = decode(np.arange(256, dtype=np.uint8))
+    codes = decode_counts(np.arange(256, dtype=np.uint8))
     for constants in (TAUS, fleet.bank.risk, fleet.bank.floor, codes):
         found.update(np.asarray(constants, dtype=np.float64).tobytes())
     found.update(f"{BIN_SECONDS} {HISTORY_DAYS}".encode())
     return found.hexdigest()[:16]
 
 
-def _tables(fleet: Fleet) -> dict[str, Table]:
+def _tables(fleet: Policy) -> dict[str, Table]:
     """All arrays with rows, by their names in the file."""
     owners: dict[str, Any] = {"fleet": fleet, **parts(fleet)}
     axes = {"fleet": dict.fromkeys(TABLES, 0)}
@@ -119,7 +119,7 @@ def _tables(fleet: Fleet) -> dict[str, Table]:
     return found
 
 
-def arrays_of(block: Fleet) -> Arrays:
+def arrays_of(block: Policy) -> Arrays:
     """All that a block knows; every row must have a model."""
     services = [service for service in block.services if service is not None]
     found = {name: table.values for name, table in _tables(block).items()}
@@ -136,7 +136,7 @@ def arrays_of(block: Fleet) -> Arrays:
     return found | _histories(block)
 
 
-def _histories(block: Fleet) -> Arrays:
+def _histories(block: Policy) -> Arrays:
     kinds = np.full((block.size, HISTORY_DAYS * 24), _ABSENT, dtype=np.uint8)
     stored = [np.zeros((0, HOUR_BINS), dtype=np.uint8)]
     opened = np.zeros((block.size, HOUR_BINS), dtype=np.uint8)
@@ -156,10 +156,10 @@ def _histories(block: Fleet) -> Arrays:
     }
 
 
-def block_of(arrays: Arrays, tuning: Tuning) -> Fleet:
+def block_of(arrays: Arrays, tuning: Tuning) -> Policy:
     """The block that `arrays_of` was given; ValueError or KeyError when it is none."""
     services = _whole(arrays, "services", np.dtype(np.float64), (None, 5))
-    block = Fleet(len(services), tuning)
+    block = Policy(len(services), tuning)
     for name, table in _tables(block).items():
         sizes: list[int | None] = list(table.values.shape)
         sizes[table.axis] = block.size
@@ -170,7 +170,7 @@ def block_of(arrays: Arrays, tuning: Tuning) -> Fleet:
     if not 1 <= len(block.shadow._orders) == len(block.shadow._kept) <= LONGEST_RING:
         msg = "rings of orders are of no possible length"
         raise ValueError(msg)
-    block.services = [Service(*values) for values in services.tolist()]
+    block.services = [ModelFigures(*values) for values in services.tolist()]
     set_clock(block, int(_whole(arrays, "clock", np.dtype(np.int64), (1,))[0]))
     shape = (block.size, *block._coefficients.shape[1:])
     priors = _whole(arrays, "priors", np.dtype(np.float32), shape)
@@ -185,7 +185,7 @@ def block_of(arrays: Arrays, tuning: Tuning) -> Fleet:
     return block
 
 
-def _read_histories(block: Fleet, arrays: Arrays) -> None:
+def _read_histories(block: Policy, arrays: Arrays) -> None:
     bytes_, size = np.dtype(np.uint8), block.size
     kinds = _whole(arrays, "history.kinds", bytes_, (size, HISTORY_DAYS * 24))
     hours = _whole(arrays, "history.hours", bytes_, (None, HOUR_BINS))
@@ -193,7 +193,7 @@ def _read_histories(block: Fleet, arrays: Arrays) -> None:
     filled = _whole(arrays, "history.filled", np.dtype(np.int64), (size,)).tolist()
     quiet, place = np.zeros(HOUR_BINS, dtype=np.uint8), 0
     for row in range(size):
-        history = History(HISTORY_DAYS)
+        history = ArrivalHistory(HISTORY_DAYS)
         for kind in kinds[row][kinds[row] != _ABSENT].tolist():
             history.extend(hours[place] if kind == _STORED else quiet)
             place += kind == _STORED

@@ -15,9 +15,9 @@ from typing import Any, Final
 import numpy as np
 
 from modelfleet.core.forecasting.constants import HOUR_BINS, TAUS
-from modelfleet.core.forecasting.dials.dials import Bank
+from modelfleet.core.forecasting.dials.dials import Dials
 from modelfleet.core.forecasting.features.whole import FEATURES, Floats
-from modelfleet.core.forecasting.policy import Fleet
+from modelfleet.core.forecasting.policy import Policy
 from modelfleet.core.forecasting.quantiles.regression import Coefficients, predict
 from modelfleet.facts.scaling import CONCURRENCY_LEVELS
 
@@ -36,7 +36,7 @@ _SHAPE: Final = (2, FEATURES, len(TAUS))
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class LearnedSummary:
     """Service time, risk and floor of the chosen candidate, forecasts, slots."""
 
     service_seconds: float
@@ -46,7 +46,7 @@ class Lesson:
     slots: int | None = None
     """Requests at once that a replica was found good for; None: as many as was said."""
 
-    def candidate(self, bank: Bank) -> int | None:
+    def candidate(self, bank: Dials) -> int | None:
         """The candidate of a bank that is nearest in floor, then in risk; None without any."""
         floors = np.abs(bank.floor - self.floor)
         is_like = floors <= np.min(floors) + 1e-6
@@ -69,7 +69,7 @@ class Lesson:
         return body
 
 
-def lesson_of(fleet: Fleet, row: int) -> Lesson | None:
+def summary_of(fleet: Policy, row: int) -> LearnedSummary | None:
     """What a row has learned; None while it is too young or has no fit of its own."""
     service, warm = fleet.services[row], fleet._warm[row]
     if service is None or warm is None or fleet.present.age[row] < LEAST_AGE_BINS:
@@ -78,21 +78,23 @@ def lesson_of(fleet: Fleet, row: int) -> Lesson | None:
         # Its reader would not take it.
         return None
     chosen = int(fleet.choice.chosen[row])
-    return Lesson(
-        service_seconds=rounded(service.service_seconds),
+    return LearnedSummary(
+        service_seconds=rounded_figures(service.service_seconds),
         risk=float(fleet.bank.risk[chosen]),
         floor=float(fleet.bank.floor[chosen]),
         coefficients=warm,
     )
 
 
-def rounded(seconds: float) -> float:
+def rounded_figures(seconds: float) -> float:
     """On the grid: 0.099 s and 0.104 s are both 0.102 s."""
     exponent = round(math.log(max(seconds, 1e-3)) / math.log(GRID))
     return float(min(max(GRID**exponent, 1e-3), MOST_SERVICE_SECONDS))
 
 
-def is_moved(old: Lesson, new: Lesson, x: Floats, *, counts_dial: bool = True) -> bool:
+def is_moved(
+    old: LearnedSummary, new: LearnedSummary, x: Floats, *, counts_dial: bool = True
+) -> bool:
     """Whether the new one is worth a write; `x` (20,) are the model's features of now.
 
     Under steady traffic each fit differs a little from the one before, and neighbours in the bank
@@ -118,7 +120,7 @@ def _slots_moved(old: int | None, new: int | None, *, counts_dial: bool) -> bool
     return abs(bisect.bisect(CONCURRENCY_LEVELS, old) - bisect.bisect(CONCURRENCY_LEVELS, new)) > 1
 
 
-def read(body: Mapping[str, Any]) -> Lesson:
+def read_summary(body: Mapping[str, Any]) -> LearnedSummary:
     """A lesson from `status.learned`; ValueError with what is wrong with it."""
     if body.get("format") != FORMAT:
         msg = f"format is {str(body.get('format'))[:20]}, not {FORMAT}"
@@ -130,7 +132,7 @@ def read(body: Mapping[str, Any]) -> Lesson:
     if service is None or floor is None or risk is None:
         msg = "serviceMilliseconds, riskPerMillion and floorPercent must be set"
         raise ValueError(msg)
-    return Lesson(
+    return LearnedSummary(
         service_seconds=service / 1000,
         risk=risk / 1_000_000,
         floor=floor / 100,

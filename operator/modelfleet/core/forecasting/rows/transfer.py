@@ -1,6 +1,6 @@
 """Rows of the policy as values: copied out, copied in, carried over a time that nobody watched.
 
-Called by `memory.learned_file` around a restart and by `rows.backfill`. A block is a small `Fleet`
+Called by `memory.learned_file` around a restart and by `rows.backfill`. A block is a small `Policy`
 of its own, so what is kept is whatever the parts name in their AXES. All positions in rings follow
 the fleet's count of bins, so a row may only move between fleets of an equal count. Must never touch
 a row that it was not told to.
@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelfleet.core.forecasting.constants import BIN_SECONDS, DAY_BINS, HOUR_BINS
-from modelfleet.core.forecasting.features.arrivals_history import encode
+from modelfleet.core.forecasting.features.arrivals_history import encode_counts
 from modelfleet.core.forecasting.features.gap_filling import filled
 from modelfleet.core.forecasting.features.whole import Floats
-from modelfleet.core.forecasting.policy import Fleet, Observed
+from modelfleet.core.forecasting.policy import Bin, Policy
 from modelfleet.core.forecasting.rows.tables import Rows
 
 REPLAYED_BINS = HOUR_BINS
@@ -29,19 +29,19 @@ _LIVE = ("lived", "missed", "quiet", "_left")
 Arrays = dict[str, NDArray[Any]]
 
 
-def parts(fleet: Fleet) -> dict[str, Rows]:
+def parts(fleet: Policy) -> dict[str, Rows]:
     """The parts of a fleet that have rows, by name."""
     return {name: part for name, part in vars(fleet).items() if isinstance(part, Rows)}
 
 
-def set_clock(fleet: Fleet, bins: int) -> None:
+def set_clock(fleet: Policy, bins: int) -> None:
     """Count bins from here; only for a fleet without a model, or with rows of that count."""
     fleet.steps = fleet.present.bins = bins
 
 
-def taken(fleet: Fleet, rows: Sequence[int]) -> Fleet:
+def taken(fleet: Policy, rows: Sequence[int]) -> Policy:
     """A copy of some rows, as a fleet of their own. 64 rows are a few milliseconds."""
-    block, index = Fleet(len(rows), fleet.tuning), np.array(rows, dtype=np.intp)
+    block, index = Policy(len(rows), fleet.tuning), np.array(rows, dtype=np.intp)
     set_clock(block, fleet.steps)
     theirs = parts(block)
     for name, part in parts(fleet).items():
@@ -57,7 +57,7 @@ def taken(fleet: Fleet, rows: Sequence[int]) -> Fleet:
     return block
 
 
-def place(fleet: Fleet, rows: Sequence[int], block: Fleet) -> None:
+def place(fleet: Policy, rows: Sequence[int], block: Policy) -> None:
     """Copy all rows of a block of the same count of bins into these rows.
 
     Raises ValueError for another count, as the rings would be read at the wrong places.
@@ -81,7 +81,7 @@ def place(fleet: Fleet, rows: Sequence[int], block: Fleet) -> None:
     fleet._is_stale = True
 
 
-def _equal_rings(*fleets: Fleet) -> None:
+def _equal_rings(*fleets: Policy) -> None:
     for name in RINGS:
         longest = max(len(getattr(fleet.shadow, name)) for fleet in fleets)
         for fleet in fleets:
@@ -90,7 +90,7 @@ def _equal_rings(*fleets: Fleet) -> None:
             setattr(fleet.shadow, name, np.concatenate((ring, more)))
 
 
-def advance(fleet: Fleet, bins: int, replayed_bins: int = REPLAYED_BINS) -> None:
+def carry_on(fleet: Policy, bins: int, replayed_bins: int = REPLAYED_BINS) -> None:
     """Carry all rows over `bins` bins that nobody watched.
 
     Arrivals are those of `gaps.filled`, so windows, profile and history stay on the wall clock.
@@ -113,13 +113,13 @@ def advance(fleet: Fleet, bins: int, replayed_bins: int = REPLAYED_BINS) -> None
     fleet._has_served = begun
 
 
-def unseen(counts: Floats) -> Observed:
+def unseen(counts: Floats) -> Bin:
     """A bin of which only the arrivals (n,) are known."""
     zeros = np.zeros_like(counts)
-    return Observed(counts, zeros, zeros, zeros, zeros, zeros, zeros)
+    return Bin(counts, zeros, zeros, zeros, zeros, zeros, zeros)
 
 
-def skip(fleet: Fleet, arrivals: Floats) -> None:
+def skip(fleet: Policy, arrivals: Floats) -> None:
     """Arrivals (bins, n) for windows and history alone: a sixth of the time of whole steps."""
     if fleet._is_stale:
         fleet._figures()
@@ -130,14 +130,14 @@ def skip(fleet: Fleet, arrivals: Floats) -> None:
         fleet.choice.live(zeros, zeros, fleet.steps)
         fleet.steps += 1
     fleet.newest = np.array(arrivals[-1])
-    codes = encode(arrivals)
+    codes = encode_counts(arrivals)
     for row, service in enumerate(fleet.services):
         if service is not None:
             fleet.histories[row].extend(codes[:, row])
     _arrived(fleet)
 
 
-def _arrived(fleet: Fleet) -> None:
+def _arrived(fleet: Policy) -> None:
     """After a long time all ordered replicas are there, and only the present level is kept."""
     shadow = fleet.shadow
     shadow.ready += shadow.pending
@@ -147,7 +147,7 @@ def _arrived(fleet: Fleet) -> None:
     shadow._kept[0] = highest
 
 
-def _unwatched(fleet: Fleet, bins: int) -> Floats:
+def _unwatched(fleet: Policy, bins: int) -> Floats:
     found = np.zeros((bins, fleet.size), dtype=np.float32)
     needed = bins + HOUR_BINS + (DAY_BINS + HOUR_BINS if bins > HOUR_BINS else 0)
     unknown = np.full(bins, np.nan, dtype=np.float32)
@@ -158,7 +158,7 @@ def _unwatched(fleet: Fleet, bins: int) -> Floats:
     return found
 
 
-def _judgement(fleet: Fleet) -> Arrays:
+def _judgement(fleet: Policy) -> Arrays:
     """All that choices are made of, but for what went on in time."""
     return {
         f"{name}.{array}": np.array(getattr(part, array))
@@ -168,7 +168,7 @@ def _judgement(fleet: Fleet) -> Arrays:
     }
 
 
-def _restore(fleet: Fleet, before: Arrays, factor: Floats, *, is_new_hour: bool) -> None:
+def _restore(fleet: Policy, before: Arrays, factor: Floats, *, is_new_hour: bool) -> None:
     known = parts(fleet)
     for path, value in before.items():
         name, array = path.split(".")

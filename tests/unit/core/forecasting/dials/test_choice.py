@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 
 from modelfleet.core.forecasting.constants import DAY_BINS, HOUR_BINS, RISKS, SHIPPED
-from modelfleet.core.forecasting.dials.choice import Choice
-from modelfleet.core.forecasting.dials.dials import Bank
-from modelfleet.core.forecasting.dials.replay_queues import About
+from modelfleet.core.forecasting.dials.choice import DialChoice
+from modelfleet.core.forecasting.dials.dials import Dials
+from modelfleet.core.forecasting.dials.replay_queues import FigureColumns
 
-ABOUT = About(np.array([[60.0, 5.0, 8.0, 2.0]]), SHIPPED)
+ABOUT = FigureColumns(np.array([[60.0, 5.0, 8.0, 2.0]]), SHIPPED)
 PROMISE = np.array([0.01])
 RATE = np.array([10.0])
 
 
-def choice() -> Choice:
-    return Choice(1, Bank(SHIPPED), SHIPPED)
+def choice() -> DialChoice:
+    return DialChoice(1, Dials(SHIPPED), SHIPPED)
 
 
-def aged(chosen: Choice, days: float, violated: np.ndarray, cost: np.ndarray) -> int:
+def aged(chosen: DialChoice, days: float, violated: np.ndarray, cost: np.ndarray) -> int:
     """Choose at that age, with what the candidates have done so far."""
     requests = days * 86_400 * RATE
     chosen.requests[:], chosen.violated[0], chosen.cost[0] = requests, violated * requests, cost
@@ -32,7 +32,7 @@ def test_young_model_is_treated_with_care():
 
 
 def test_cheapest_of_the_safe_ones():
-    bank = Bank(SHIPPED)
+    bank = Dials(SHIPPED)
     violated = np.full(bank.size, 0.05)
     violated[[10, 12, 40]] = 0.001
     cost = np.full(bank.size, 9.0)
@@ -41,7 +41,7 @@ def test_cheapest_of_the_safe_ones():
 
 
 def test_large_risk_with_a_low_floor_is_not_trusted_on_the_first_day():
-    bank = Bank(SHIPPED)
+    bank = Dials(SHIPPED)
     violated, cost = np.full(bank.size, 0.05), np.full(bank.size, 9.0)
     bold = int(np.flatnonzero((bank.risk > 0.8) & ~bank.is_high)[0])
     violated[bold], cost[bold] = 0.001, 1.0
@@ -51,7 +51,7 @@ def test_large_risk_with_a_low_floor_is_not_trusted_on_the_first_day():
 
 
 def test_when_nothing_is_safe_the_least_violating_are_taken():
-    bank = Bank(SHIPPED)
+    bank = Dials(SHIPPED)
     violated, cost = np.full(bank.size, 0.5), np.full(bank.size, 1.0)
     violated[[13, 45]], cost[[13, 45]] = (0.20, 0.2004), (9.0, 8.0)
     violated[20], cost[20] = 0.22, 1.0
@@ -90,12 +90,12 @@ def test_the_first_day_aims_a_little_nearer():
 
 @pytest.mark.parametrize(("aim", "usable"), [(0.01, 54), (0.05, 39)])
 def test_bank_has_no_risk_far_below_the_aim(aim, usable):
-    assert Bank(SHIPPED).usable(np.array([aim])).sum() == usable
+    assert Dials(SHIPPED).usable(np.array([aim])).sum() == usable
 
 
 def test_first_days_are_forgotten_faster():
     """With half-lives of 1 to 7 days: 97.2 % an hour at first, 99.6 % after a week."""
-    chosen, ones = choice(), np.ones((1, Bank(SHIPPED).size))
+    chosen, ones = choice(), np.ones((1, Dials(SHIPPED).size))
     for age, share in ((HOUR_BINS - 1, 0.5 ** (1 / 24)), (9 * DAY_BINS, 0.5 ** (1 / 168))):
         chosen.clear(0)
         chosen.account(np.ones(1), ones, ones, step=HOUR_BINS - 1, age=np.array([age]))
@@ -104,7 +104,7 @@ def test_first_days_are_forgotten_faster():
 
 
 def test_counted_seconds_are_those_of_the_sums():
-    chosen, ones = choice(), np.ones((1, Bank(SHIPPED).size))
+    chosen, ones = choice(), np.ones((1, Dials(SHIPPED).size))
     for step in range(2 * DAY_BINS + 100):
         chosen.account(np.ones(1), ones, ones, step=step, age=np.array([step + 1]))
     seconds = chosen.counted_seconds(np.array([2 * DAY_BINS + 100]))[0]

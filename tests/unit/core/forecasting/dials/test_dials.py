@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from modelfleet.core.forecasting.constants import RISKS, SHIPPED, TAUS
-from modelfleet.core.forecasting.dials.dials import Bank
+from modelfleet.core.forecasting.dials.dials import Dials
 
-BANK = Bank(SHIPPED)
+BANK = Dials(SHIPPED)
 
 
 def quantiles(start: np.ndarray, keep: np.ndarray | None = None) -> np.ndarray:

@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 
 from modelfleet.core.forecasting.constants import SHIPPED, Tuning
-from modelfleet.core.forecasting.dials.replay_queues import About, Shadow, backlog_level
+from modelfleet.core.forecasting.dials.replay_queues import (
+    FigureColumns,
+    ReplayQueues,
+    backlog_level,
+)
 
 TABLE = np.array([[20.0, 5.0, 2.0, 1.0]])
-ABOUT = About(TABLE, SHIPPED)
+ABOUT = FigureColumns(TABLE, SHIPPED)
 WORTH = np.array([4.0], dtype=np.float32)
 
 
@@ -17,9 +21,11 @@ def column(*values: float) -> np.ndarray:
     return np.array([values], dtype=np.float32)
 
 
-def drive(start: list[float], counts: float = 0.0, keep: float = 0.0) -> tuple[Shadow, list[float]]:
+def drive(
+    start: list[float], counts: float = 0.0, keep: float = 0.0
+) -> tuple[ReplayQueues, list[float]]:
     """One model, one candidate; ready replicas after each step."""
-    shadow, ready = Shadow(1, WORTH, SHIPPED), []
+    shadow, ready = ReplayQueues(1, WORTH, SHIPPED), []
     for step, level in enumerate(start):
         shadow.serve(np.array([counts]), ABOUT, step)
         shadow.act(column(level), column(keep), column(counts / 5), ABOUT, step)
@@ -86,15 +92,15 @@ def test_enough_replicas_violate_nothing():
 
 def test_another_start_up_time_loses_no_replica():
     shadow, _ = drive([8.0, 8.0])
-    shadow.serve(np.zeros(1), About(np.array([[60.0, 5.0, 2.0, 1.0]]), SHIPPED), 2)
+    shadow.serve(np.zeros(1), FigureColumns(np.array([[60.0, 5.0, 2.0, 1.0]]), SHIPPED), 2)
     assert float(shadow.ready[0, 0] + shadow.pending[0, 0]) == 4
     assert float(shadow.pending[0, 0]) == 0
 
 
 def steady(rate: float, replicas: float, figures: tuple[float, ...], tuning: Tuning) -> float:
     """Share of a day of Poisson arrivals that waited too long."""
-    about = About(np.array([figures]), tuning)
-    shadow, violated = Shadow(1, WORTH, tuning), 0.0
+    about = FigureColumns(np.array([figures]), tuning)
+    shadow, violated = ReplayQueues(1, WORTH, tuning), 0.0
     shadow.ready[:] = replicas
     counts = np.random.default_rng(7).poisson(5 * rate, 17_280)
     for step, count in enumerate(counts):

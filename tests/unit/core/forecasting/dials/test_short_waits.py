@@ -5,15 +5,15 @@ import math
 import numpy as np
 import pytest
 
-from modelfleet.core.forecasting.dials.short_waits import Chance
+from modelfleet.core.forecasting.dials.short_waits import ShortWaits
 
 
 def column(*values: float) -> np.ndarray:
     return np.array([values], dtype=np.float32)
 
 
-def chance(wait: float, service: float) -> Chance:
-    return Chance(column(wait), column(service))
+def chance(wait: float, service: float) -> ShortWaits:
+    return ShortWaits(column(wait), column(service))
 
 
 def erlang(slots: int, load: float, waits: float) -> float:
@@ -25,7 +25,7 @@ def erlang(slots: int, load: float, waits: float) -> float:
     return delayed * math.exp(-(slots - load) * waits)
 
 
-def late(one: Chance, load: float, slots: float) -> float:
+def late(one: ShortWaits, load: float, slots: float) -> float:
     """Share of those who meet `load` others."""
     itself = one._own[0, 0]
     return float(one.late(column(load + itself), column(slots))[0, 0])

@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 
 from modelfleet.core.forecasting.constants import SHIPPED
-from modelfleet.core.forecasting.dials.replay_queues import About
-from modelfleet.core.forecasting.dials.sleep import KEEP_SECONDS, SHARE, Rest
+from modelfleet.core.forecasting.dials.replay_queues import FigureColumns
+from modelfleet.core.forecasting.dials.sleep import KEEP_SECONDS, SHARE, Sleep
 
-ABOUT = About(np.array([[60.0, 1.0, 1.0, 0.5]]), SHIPPED)
-FAST = About(np.array([[2.0, 3.0, 1.0, 0.5]]), SHIPPED)
+ABOUT = FigureColumns(np.array([[60.0, 1.0, 1.0, 0.5]]), SHIPPED)
+FAST = FigureColumns(np.array([[2.0, 3.0, 1.0, 0.5]]), SHIPPED)
 NOT_KNOWN = np.zeros((2, 1), dtype=np.float32)
 FIVE_PERCENT = np.array([0.05 / SHARE])
 """Left to sleep."""
 
 
-def played(counts, about=ABOUT, days=None) -> Rest:
-    rest = Rest(1, SHIPPED)
+def played(counts, about=ABOUT, days=None) -> Sleep:
+    rest = Sleep(1, SHIPPED)
     for step, count in enumerate(counts):
         known = NOT_KNOWN if days is None else days[step]
         rest.step(
@@ -92,8 +92,8 @@ def test_the_clock_wakes_it_where_earlier_days_were_busy():
 
 
 def test_rows_do_not_touch_each_other():
-    about = About(np.array([[60.0, 1.0, 1.0, 0.5]] * 2), SHIPPED)
-    both, alone = Rest(2, SHIPPED), played(session(300) * 4)
+    about = FigureColumns(np.array([[60.0, 1.0, 1.0, 0.5]] * 2), SHIPPED)
+    both, alone = Sleep(2, SHIPPED), played(session(300) * 4)
     for step, count in enumerate(session(300) * 4):
         counts = np.array([count, 7.0 * (step % 3)])
         both.step(counts, np.zeros((2, 2)), about, step=step, age=np.full(2, step))

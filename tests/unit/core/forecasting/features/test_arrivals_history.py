@@ -3,19 +3,23 @@
 import numpy as np
 import pytest
 
-from modelfleet.core.forecasting.features.arrivals_history import History, decode, encode
+from modelfleet.core.forecasting.features.arrivals_history import (
+    ArrivalHistory,
+    decode_counts,
+    encode_counts,
+)
 
 
-def filled(days: int, counts: np.ndarray) -> History:
-    history = History(days)
-    for code in encode(counts).tolist():
+def filled(days: int, counts: np.ndarray) -> ArrivalHistory:
+    history = ArrivalHistory(days)
+    for code in encode_counts(counts).tolist():
         history.push(code)
     return history
 
 
 def test_small_counts_are_exact_and_large_ones_near():
     counts = np.array([0, 1, 17, 63, 64, 100, 5_000, 400_000], dtype=np.float32)
-    found = decode(encode(counts))
+    found = decode_counts(encode_counts(counts))
     assert (found[:4] == counts[:4]).all()
     assert found == pytest.approx(counts, rel=0.026)
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from modelfleet.core.forecasting.constants import DAY_BINS, SHIPPED
-from modelfleet.core.forecasting.features.live import Present
+from modelfleet.core.forecasting.features.live import LiveFeatures
 from modelfleet.core.forecasting.features.whole import box_bins, features, smoothing
-from modelfleet.core.forecasting.model_figures import Service
+from modelfleet.core.forecasting.model_figures import ModelFigures
 
-SERVICES = (Service(120, 5, 8, 4), Service(30, 12, 2, 0.5))
+SERVICES = (ModelFigures(120, 5, 8, 4), ModelFigures(30, 12, 2, 0.5))
 
 
 def arrivals(bins: int, seed: int = 1) -> np.ndarray:
@@ -18,7 +18,7 @@ def arrivals(bins: int, seed: int = 1) -> np.ndarray:
     return rng.poisson(level * np.where(rng.random(bins) < 0.01, 5, 1)).astype(np.float32)
 
 
-def run(present: Present, columns: np.ndarray) -> np.ndarray:
+def run(present: LiveFeatures, columns: np.ndarray) -> np.ndarray:
     """Push all bins; features of the last moments, shape (100, n, 20)."""
     per_bin = np.array([s.service_seconds / 5 for s in SERVICES])
     weight = np.array([smoothing(s.service_seconds) for s in SERVICES])
@@ -36,14 +36,14 @@ def run(present: Present, columns: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("bins", [100, 5_000, 2 * DAY_BINS + 333])
 def test_bin_by_bin_equals_the_whole_history(bins):
     counts = arrivals(bins)
-    online = run(Present(2, SHIPPED), np.stack((counts, counts), axis=1))
+    online = run(LiveFeatures(2, SHIPPED), np.stack((counts, counts), axis=1))
     for row, service in enumerate(SERVICES):
         batch = features(counts, service, SHIPPED)[0][-100:]
         assert np.abs(online[:, row] - batch).max() < 5e-3
 
 
 def test_cleared_row_is_as_new():
-    used = Present(2, SHIPPED)
+    used = LiveFeatures(2, SHIPPED)
     run(used, np.stack((arrivals(3_000), arrivals(3_000)), axis=1))
     used.clear(0)
     again = run(used, np.stack((arrivals(144, seed=2),) * 2, axis=1))
@@ -52,7 +52,7 @@ def test_cleared_row_is_as_new():
 
 
 def test_more_rows_keep_the_old_ones():
-    present = Present(2, SHIPPED)
+    present = LiveFeatures(2, SHIPPED)
     counts = arrivals(2_000)
     run(present, np.stack((counts[:1_000],) * 2, axis=1))
     before = present.highest_day().copy()
@@ -62,7 +62,7 @@ def test_more_rows_keep_the_old_ones():
 
 
 def test_sustained_example():
-    present = Present(1, SHIPPED)
+    present = LiveFeatures(1, SHIPPED)
     found = []
     for number in range(60):
         counts = np.array([10.0 if number < 30 else 100.0])

@@ -5,9 +5,9 @@ import pytest
 
 from modelfleet.core.forecasting.constants import DAY_BINS, SHIPPED
 from modelfleet.core.forecasting.features import whole
-from modelfleet.core.forecasting.model_figures import Service
+from modelfleet.core.forecasting.model_figures import ModelFigures
 
-SHORT = Service(startup_seconds=10, wait_seconds=5, slots=1, service_seconds=0.5)
+SHORT = ModelFigures(startup_seconds=10, wait_seconds=5, slots=1, service_seconds=0.5)
 
 
 def test_demand_example():
@@ -20,7 +20,7 @@ def test_smoothing_example():
 
 
 def test_long_requests_stay_for_their_service_time():
-    long = Service(10, 5, 1, service_seconds=20)
+    long = ModelFigures(10, 5, 1, service_seconds=20)
     load = whole.demand(np.array([10.0, 0, 0, 0, 0]), long)
     assert load[0] == pytest.approx(40 * whole.smoothing(20))
     assert (np.diff(load) < 0).all()
@@ -68,7 +68,7 @@ def test_profile_knows_the_burst_of_yesterday():
 def test_targets_are_the_highest_demand_of_their_windows():
     load = np.arange(20.0)
     base = np.zeros(20)
-    start, keep = whole.targets(load, base, SHORT, idle=1.0)
+    start, keep = whole.fit_targets(load, base, SHORT, idle=1.0)
     assert start[0] == pytest.approx(np.log(5 + 1)), "bins 2 to 5 from now"
     assert keep[0] == pytest.approx(np.log(3 + 1)), "bins 1 to 3 from now"
     assert np.isnan(start[-5:]).all()
@@ -76,8 +76,8 @@ def test_targets_are_the_highest_demand_of_their_windows():
 
 def test_size_of_a_model_does_not_matter():
     counts = np.random.default_rng(1).poisson(1000, 3_000).astype(np.float32)
-    small, _ = whole.features(counts, Service(60, 5, 8, 1), SHIPPED)
-    large, _ = whole.features(10 * counts, Service(60, 5, 80, 1), SHIPPED)
+    small, _ = whole.features(counts, ModelFigures(60, 5, 8, 1), SHIPPED)
+    large, _ = whole.features(10 * counts, ModelFigures(60, 5, 80, 1), SHIPPED)
     levels = [i for i in range(20) if i != 15]
     assert np.abs(small[:, levels] - large[:, levels]).max() < 1e-4
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from modelfleet.core.forecasting.constants import SHIPPED, TAUS
-from modelfleet.core.forecasting.model_figures import Service
+from modelfleet.core.forecasting.model_figures import ModelFigures
 from modelfleet.core.forecasting.quantiles.regression import (
     Coefficients,
     at_risk,
@@ -15,7 +15,7 @@ from modelfleet.core.forecasting.quantiles.regression import (
     uninformed,
 )
 
-SERVICE = Service(60, 5, 8, 2)
+SERVICE = ModelFigures(60, 5, 8, 2)
 
 
 def noisy(count: int = 8_000) -> tuple[np.ndarray, np.ndarray]:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from modelfleet.core.forecasting.constants import DAY_BINS, HOUR_BINS, SHIPPED
-from modelfleet.core.forecasting.model_figures import Service
-from modelfleet.core.forecasting.policy import Fleet
+from modelfleet.core.forecasting.model_figures import ModelFigures
+from modelfleet.core.forecasting.policy import Policy
 from modelfleet.core.forecasting.quantiles.regression import uninformed
 from modelfleet.core.forecasting.rows.backfill import (
     JUDGED_BINS,
@@ -17,12 +17,12 @@ from modelfleet.core.forecasting.rows.backfill import (
 )
 from modelfleet.core.forecasting.rows.transfer import place, set_clock, unseen
 
-SERVICE = Service(60, 5, 8, 2)
+SERVICE = ModelFigures(60, 5, 8, 2)
 CLOCK = 350_000_000
 
 
-def lived(arrivals: np.ndarray) -> Fleet:
-    one = Fleet(1, SHIPPED)
+def lived(arrivals: np.ndarray) -> Policy:
+    one = Policy(1, SHIPPED)
     set_clock(one, CLOCK - len(arrivals))
     one.adopt(0, SERVICE, uninformed())
     for count in arrivals:
@@ -34,7 +34,7 @@ def lived(arrivals: np.ndarray) -> Fleet:
 
 def test_backfilled_row_goes_on_as_the_one_that_watched():
     arrivals = np.random.default_rng(2).poisson(30, 400).astype(np.float32)
-    watched, other = lived(arrivals), Fleet(4, SHIPPED)
+    watched, other = lived(arrivals), Policy(4, SHIPPED)
     set_clock(other, CLOCK)
     place(other, [2], backfill(arrivals, SERVICE, uninformed(), CLOCK))
     for count in (20, 90, 400, 0, 0):
@@ -79,7 +79,7 @@ def test_short_past_is_replayed_whole():
     assert WHOLE_BINS < JUDGED_BINS
 
 
-def lived_a_day(recalled: int = -1) -> Fleet:
+def lived_a_day(recalled: int = -1) -> Policy:
     arrivals = np.random.default_rng(2).poisson(30, 2 * DAY_BINS).astype(np.float32)
     return recollect(arrivals, SERVICE, uninformed(), CLOCK, recalled=recalled)
 

@@ -10,33 +10,33 @@ from hypothesis import strategies as st
 
 from modelfleet.api.mlmodelversion import Learned
 from modelfleet.core.forecasting.constants import HOUR_BINS, SHIPPED, TAUS
-from modelfleet.core.forecasting.dials.dials import Bank
+from modelfleet.core.forecasting.dials.dials import Dials
 from modelfleet.core.forecasting.features.whole import FEATURES
-from modelfleet.core.forecasting.model_figures import Service
-from modelfleet.core.forecasting.policy import Fleet
+from modelfleet.core.forecasting.model_figures import ModelFigures
+from modelfleet.core.forecasting.policy import Policy
 from modelfleet.core.forecasting.quantiles.regression import Coefficients, uninformed
 from modelfleet.core.forecasting.rows.learned_summary import (
-    Lesson,
+    LearnedSummary,
     is_moved,
-    lesson_of,
-    read,
-    rounded,
+    read_summary,
+    rounded_figures,
+    summary_of,
 )
 from modelfleet.core.forecasting.rows.transfer import skip, unseen
 
-BANK = Bank(SHIPPED)
+BANK = Dials(SHIPPED)
 X = np.array([1.0] + [0.1] * (FEATURES - 1), dtype=np.float32)
 
 
-def lesson(scale: float = 1.0, **change: object) -> Lesson:
+def lesson(scale: float = 1.0, **change: object) -> LearnedSummary:
     chance = np.random.default_rng(3)
     start, keep = chance.normal(0, scale, (2, FEATURES, len(TAUS))).astype(np.float32)
-    return replace(Lesson(0.104, 0.009, 0.5, Coefficients(start, keep)), **change)
+    return replace(LearnedSummary(0.104, 0.009, 0.5, Coefficients(start, keep)), **change)
 
 
 def test_status_round_trip():
     told = lesson()
-    found = read(told.to_status())
+    found = read_summary(told.to_status())
     assert found.service_seconds == told.service_seconds
     assert (found.risk, found.floor) == (0.009, 0.5)
     assert np.allclose(found.coefficients.start, told.coefficients.start, rtol=1e-3, atol=1e-6)
@@ -52,10 +52,10 @@ def test_status_fits_the_schema():
     assert "slots" not in body, "as many as was said"
 
 
-@pytest.mark.parametrize("candidate", range(Bank(SHIPPED).size))
+@pytest.mark.parametrize("candidate", range(Dials(SHIPPED).size))
 def test_every_candidate_comes_back(candidate):
     told = lesson(risk=float(BANK.risk[candidate]), floor=float(BANK.floor[candidate]))
-    assert read(told.to_status()).candidate(BANK) == candidate
+    assert read_summary(told.to_status()).candidate(BANK) == candidate
 
 
 def test_dial_that_no_candidate_has_is_none():
@@ -94,7 +94,7 @@ def codes(**change: float) -> str:
 )
 def test_garbled_values_are_named(change, why):
     with pytest.raises(ValueError, match=why):
-        read({**lesson().to_status(), **change})
+        read_summary({**lesson().to_status(), **change})
 
 
 VALUES = st.none() | st.text(max_size=8) | st.integers()
@@ -104,7 +104,7 @@ VALUES = st.none() | st.text(max_size=8) | st.integers()
 def test_anything_is_read_or_refused(change):
     body = {**lesson().to_status(), **change}
     try:
-        read(body)
+        read_summary(body)
     except ValueError:
         assert change
 
@@ -143,8 +143,8 @@ def test_slots_are_news_when_they_are_two_levels_away(old, new, within_a_day, ex
 
 
 def test_slots_come_back_from_a_status():
-    assert read(lesson(slots=6).to_status()).slots == 6
-    assert read(lesson().to_status()).slots is None
+    assert read_summary(lesson(slots=6).to_status()).slots == 6
+    assert read_summary(lesson().to_status()).slots is None
 
 
 def test_forecast_is_news_when_it_differs_where_the_model_is():
@@ -159,28 +159,28 @@ def test_forecast_is_news_when_it_differs_where_the_model_is():
 
 
 def test_service_times_are_rounded_to_five_percent():
-    assert rounded(0.104) == rounded(0.099) == pytest.approx(0.102, abs=0.001)
+    assert rounded_figures(0.104) == rounded_figures(0.099) == pytest.approx(0.102, abs=0.001)
     for seconds in (0.0123, 0.7, 33.0):
-        assert rounded(seconds) == pytest.approx(seconds, rel=0.05)
+        assert rounded_figures(seconds) == pytest.approx(seconds, rel=0.05)
 
 
 def test_young_model_has_no_lesson():
-    fleet = Fleet(1, SHIPPED)
-    fleet.adopt(0, Service(60, 5, 8, 2), uninformed())
+    fleet = Policy(1, SHIPPED)
+    fleet.adopt(0, ModelFigures(60, 5, 8, 2), uninformed())
     skip(fleet, np.full((HOUR_BINS, 1), 20, dtype=np.float32))
-    assert lesson_of(fleet, 0) is None, "it has no fit yet"
+    assert summary_of(fleet, 0) is None, "it has no fit yet"
     fleet.learn(0, uninformed())
-    found = lesson_of(fleet, 0)
+    found = summary_of(fleet, 0)
     assert found is not None
     assert found.service_seconds == pytest.approx(2, rel=0.05)
     fleet.present.age[0] = HOUR_BINS - 1
-    assert lesson_of(fleet, 0) is None
+    assert summary_of(fleet, 0) is None
 
 
 def test_recalled_candidate_is_followed_until_the_model_is_known():
     def lived(recalled: int, violates: bool) -> list[int]:
-        fleet = Fleet(1, SHIPPED)
-        fleet.adopt(0, Service(60, 5, 8, 2, 0.05), uninformed())
+        fleet = Policy(1, SHIPPED)
+        fleet.adopt(0, ModelFigures(60, 5, 8, 2, 0.05), uninformed())
         fleet.choice.recalled[0] = recalled
         found = []
         for _ in range(300):

@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelfleet.core.forecasting.constants import DAY_BINS, HOUR_BINS, SHIPPED, Tuning
-from modelfleet.core.forecasting.model_figures import Service
-from modelfleet.core.forecasting.policy import Fleet, Observed, Wanted
+from modelfleet.core.forecasting.model_figures import ModelFigures
+from modelfleet.core.forecasting.policy import Bin, Policy, PolicyOutput
 from modelfleet.core.forecasting.quantiles.regression import uninformed
 from modelfleet.core.forecasting.rows.encoding import arrays_of, block_of, layout
 from modelfleet.core.forecasting.rows.transfer import (
     TABLES,
-    advance,
+    carry_on,
     parts,
     place,
     set_clock,
@@ -20,37 +20,43 @@ from modelfleet.core.forecasting.rows.transfer import (
     taken,
 )
 
-SERVICES = (Service(60, 5, 8, 2), Service(10, 1, 1, 0.05, 0.05), Service(180, 5, 16, 20))
+SERVICES = (
+    ModelFigures(60, 5, 8, 2),
+    ModelFigures(10, 1, 1, 0.05, 0.05),
+    ModelFigures(180, 5, 16, 20),
+)
 CLOCK = 350_000_123
 COMPARED = ("up", "hold", "load", "start", "keep", "floor", "cap", "backlog", "candidate")
 
 
-def fleet(size: int = 3) -> Fleet:
-    made = Fleet(size, SHIPPED)
+def fleet(size: int = 3) -> Policy:
+    made = Policy(size, SHIPPED)
     set_clock(made, CLOCK)
     for row, service in enumerate(SERVICES):
         made.adopt(row, service, uninformed())
     return made
 
 
-def step(one: Fleet, rows: list[int], arrivals: np.ndarray) -> Wanted:
+def step(one: Policy, rows: list[int], arrivals: np.ndarray) -> PolicyOutput:
     """All traffic facts of the given rows; the others see nothing."""
     columns = np.zeros((7, one.size), dtype=np.float32)
     facts = (arrivals, arrivals / 10, 3 + arrivals / 50, 1, 7, arrivals, arrivals / 40)
     for column, fact in zip(columns, facts, strict=True):
         column[rows] = fact
-    return one.step(Observed(*columns))
+    return one.step(Bin(*columns))
 
 
-def assert_same(first: Wanted, rows: list[int], second: Wanted, others: list[int]) -> None:
+def assert_same(
+    first: PolicyOutput, rows: list[int], second: PolicyOutput, others: list[int]
+) -> None:
     for name in COMPARED:
         one, other = getattr(first, name)[rows], getattr(second, name)[others]
         assert np.allclose(one, other, rtol=1e-5, atol=1e-5), name
 
 
-def carried(one: Fleet, rows: list[int], size: int, places: list[int]) -> Fleet:
+def carried(one: Policy, rows: list[int], size: int, places: list[int]) -> Policy:
     """The rows as a file would hold them, in a new fleet."""
-    other = Fleet(size, SHIPPED)
+    other = Policy(size, SHIPPED)
     set_clock(other, one.steps)
     place(other, places, block_of(arrays_of(taken(one, rows)), SHIPPED))
     return other
@@ -129,7 +135,7 @@ def test_gap_keeps_clock_pace_and_shares(gap):
     rate = one.choice.requests / one._counted_seconds()
     lived, chosen = one.choice.lived.sum(), one.choice.chosen.copy()
     length, hour = len(one.histories[0]), one.present.hour_mean().copy()
-    advance(one, gap)
+    carry_on(one, gap)
     assert (one.steps, one.present.bins) == (CLOCK + HOUR_BINS + 100 + gap,) * 2
     assert len(one.histories[0]) == length + gap
     filled = one.histories[1].counts()[-gap:]
@@ -151,7 +157,7 @@ def test_profile_stays_on_the_wall_clock_over_a_gap():
     by_model = np.repeat(traffic[:, None], 3, axis=1)
     begin, end = DAY_BINS + 6_000, DAY_BINS + 9_600
     skip(one, by_model[:begin])
-    advance(one, end - begin)
+    carry_on(one, end - begin)
     skip(one, by_model[end : DAY_BINS + 11_960])
     assert one.present.days[0][0] < 30, "a start-up and a minute before, nothing is expected"
     skip(one, by_model[DAY_BINS + 11_960 : DAY_BINS + 11_999])
@@ -161,7 +167,7 @@ def test_profile_stays_on_the_wall_clock_over_a_gap():
 def test_nothing_that_a_row_knows_is_left_behind():
     """A new array with a row for each model must be named in AXES or TABLES, or be derived."""
     size = 113
-    one = Fleet(size, SHIPPED)
+    one = Policy(size, SHIPPED)
     derived = {"_weight", "_boxes", "_idle"}
     for owner, named in (
         (one, {*TABLES, *derived}),
