@@ -94,7 +94,10 @@ class LinkServer:
         await asyncio.to_thread(context.load_cert_chain, *files)
         application = web.Application()
         application.router.add_get("/v1/stream", self.stream)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        # A leader that is gone is known at once, not at the next write.
+        runner = web.AppRunner(
+            application, access_log=None, shutdown_timeout=1.0, handler_cancellation=True
+        )
         await runner.setup()
         await web.TCPSite(runner, self._address, self._port, ssl_context=context).start()
         self._context, self._runner = context, runner

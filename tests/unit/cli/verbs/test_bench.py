@@ -12,6 +12,7 @@ import pytest
 
 from modelfleet.cli.verbs.bench import bench
 from modelfleet.cli.verbs.simulate import simulate
+from tests import speed
 from tests.unit.cli.support.prometheus_answers import replayed
 
 SERVICE = [
@@ -251,7 +252,7 @@ def test_interrupted_run_says_so_and_leaves_nobody(tmp_path, verb):
     assert began.stderr.readline().startswith(f"modelfleet {verb}: ")
     time.sleep(3)
     os.killpg(began.pid, signal.SIGINT)
-    _, told = began.communicate(timeout=30)
+    _, told = began.communicate(timeout=speed.patience(120))
     assert began.returncode == 130
     assert told.splitlines()[-1] == f"modelfleet {verb}: interrupted"
     assert "Traceback" not in told
