@@ -32,7 +32,7 @@ PREFIX = "modelfleet-slow-"
 HERE = "here"
 PERIOD_MICROSECONDS = 20_000
 """Shorter than usual (100 ms): a slower machine stands still for no request that long."""
-LEAST_SHARE = 0.05
+MIN_SHARE = 0.05
 GONE_SECONDS = 5.0
 
 
@@ -68,9 +68,9 @@ def share_of(text: str) -> float:
     """Read the share from the command line; raises ClusterError with what it may be."""
     with suppress(ValueError):
         share = float(text)
-        if LEAST_SHARE <= share <= 1:
+        if MIN_SHARE <= share <= 1:
             return share
-    message = f"SLOW={text}: give the share of the machine to use, from {LEAST_SHARE} to 1"
+    message = f"SLOW={text}: give the share of the machine to use, from {MIN_SHARE} to 1"
     raise ClusterError(message)
 
 

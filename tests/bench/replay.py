@@ -34,7 +34,7 @@ SLOTS, LOAD_SECONDS = 2, 6.0
 OBJECTIVE_SECONDS, PERCENTILE = 1.0, 95
 SCALE_DOWN_SECONDS, LOCAL_SCALE_DOWN_SECONDS = "60", "15"
 """The shipped setting, which the simulator has too, and that of the local overlay."""
-MOST_REPLICAS = 10
+MAX_REPLICAS = 10
 FILE = stack.ROOT / "build" / "replay.json"
 
 
@@ -95,7 +95,7 @@ def _model(namespace: str) -> stack.Json:
         },
         scaling={
             "minReplicas": 1,
-            "maxReplicas": MOST_REPLICAS,
+            "maxReplicas": MAX_REPLICAS,
             "concurrencyPerReplica": SLOTS,
         },
         resources={"cpu": "50m", "memory": "128Mi"},

@@ -24,9 +24,9 @@ BATCH = 96
 """Images of a request that keeps a replica busy."""
 LIGHT = 8
 """Images of a request of the demo: its replicas take time, and their machine's cores are few."""
-LEAST_MARGIN = 0.01
+MIN_MARGIN = 0.01
 """Votes of five trees: sums in another order give the same label."""
-MOST_BLENDS = 4_000
+MAX_BLENDS = 4_000
 SEEDS = {"one": 1, "two": 2}
 FILES = {"one": "digits-1.onnx", "two": "digits-2.onnx"}
 
@@ -77,7 +77,7 @@ def ask(artifacts: dict[str, bytes], images: Images, batch: int = BATCH) -> list
     chance = np.random.default_rng(0)
     images = np.concatenate([images, blend(images, chance)])
     answers = {kind: answer(content, images) for kind, content in artifacts.items()}
-    clear = np.all([margin >= LEAST_MARGIN for _, margin in answers.values()], axis=0)
+    clear = np.all([margin >= MIN_MARGIN for _, margin in answers.values()], axis=0)
     one, two = (labels for labels, _ in answers.values())
     telling = np.flatnonzero(clear & (one != two))
     plain = np.flatnonzero(clear & (one == two))
@@ -99,7 +99,7 @@ def ask(artifacts: dict[str, bytes], images: Images, batch: int = BATCH) -> list
 
 def blend(images: Images, chance: np.random.Generator) -> Images:
     """Halves of two images each: some are hard enough for the versions to differ."""
-    first, second = (images[chance.integers(len(images), size=MOST_BLENDS)] for _ in range(2))
+    first, second = (images[chance.integers(len(images), size=MAX_BLENDS)] for _ in range(2))
     return np.round((first + second) / 2).astype(np.float32)
 
 

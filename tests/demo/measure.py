@@ -29,13 +29,13 @@ SHARE_OF_REST = 0.35
 """For the traffic: who serves gets no more CPU than who starts beside it."""
 BUSY = 1.3
 """Replicas' worth of work in the high traffic: one is too few, and three or four do it well."""
-LEAST_PACE = 5
+MIN_PACE = 5
 OBJECTIVE_MILLISECONDS = 100
 INFERENCES = 5
 """A promised latency holds as many inferences: the own one and those that may be waited for."""
 STARTS = 10.0
 """The ramp lasts as many starts of a replica: then those that start are there in time."""
-LEAST_RAMP_SECONDS, MOST_RAMP_SECONDS = 40.0, 90.0
+MIN_RAMP_SECONDS, MAX_RAMP_SECONDS = 40.0, 90.0
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def choose(found: Found) -> Rates:
             f"{found.generator:.0f}): {high:.0f} of them for the traffic would show nothing"
         )
         raise DemoError(message)
-    pace = max(LEAST_PACE, round(1000 * BUSY / high - found.alone_ms))
+    pace = max(MIN_PACE, round(1000 * BUSY / high - found.alone_ms))
     inference = pace + found.alone_ms
     return Rates(
         machine=found.machine,
@@ -96,7 +96,7 @@ def choose(found: Found) -> Rates:
         pace=pace,
         alone_ms=found.alone_ms,
         objective_milliseconds=max(OBJECTIVE_MILLISECONDS, round(INFERENCES * inference)),
-        ramp_seconds=min(MOST_RAMP_SECONDS, max(LEAST_RAMP_SECONDS, STARTS * found.start_seconds)),
+        ramp_seconds=min(MAX_RAMP_SECONDS, max(MIN_RAMP_SECONDS, STARTS * found.start_seconds)),
     )
 
 

@@ -24,7 +24,7 @@ PHASES = (
 )
 NOT_PROMISED = ("", "first answer", "wake")
 """Phases in which a request waits for the first replica, as it must."""
-LEAST_WITHIN = 0.9
+MIN_WITHIN = 0.9
 """Share of the answers that must be within the objective."""
 
 
@@ -91,18 +91,18 @@ class Report:
 
     def _lateness(self) -> list[str]:
         share = self.within()
-        if share is None or share >= LEAST_WITHIN:
+        if share is None or share >= MIN_WITHIN:
             return []
         phases = [
             f"{name} {within} of {sent} (p95 {self._p95(name)})"
             for name, (within, sent) in self.kept().items()
-            if within < LEAST_WITHIN * sent
+            if within < MIN_WITHIN * sent
         ]
         late = self.load.get("total", {}).get("late_ms", {}).get("p95")
         objective = self.rates.get("objective_milliseconds")
         text = (
             f"only {share:.1%} of the answers were within the objective of {objective} ms "
-            f"({LEAST_WITHIN:.0%} must be): {', '.join(phases)}; "
+            f"({MIN_WITHIN:.0%} must be): {', '.join(phases)}; "
             f"the generator itself was {late} ms late (p95)"
         )
         return [text]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from tests.capacity import PACED_IMAGE
 
 MODEL = "digits"
-MOST_REPLICAS = 4
+MAX_REPLICAS = 4
 YARDSTICK = "yardstick"
 
 
@@ -26,7 +26,7 @@ spec:
   runtime: {{image: {PACED_IMAGE}, env: [{{name: PACE_MILLISECONDS, value: "{pace}"}}]}}
   resources: {{cpu: 100m}}
   objective: {{latencyMilliseconds: {objective_milliseconds}}}
-  scaling: {{minReplicas: 0, maxReplicas: {MOST_REPLICAS}, concurrencyPerReplica: 1}}
+  scaling: {{minReplicas: 0, maxReplicas: {MAX_REPLICAS}, concurrencyPerReplica: 1}}
 """
 
 

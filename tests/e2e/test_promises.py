@@ -20,10 +20,10 @@ mine = os.getpid()
 """
 
 
-MOST_REPLICAS = 4
+MAX_REPLICAS = 4
 WANTED = 120.0
 """Requests/s; fewer where that is more than a third of what the machine can do."""
-LEAST_SENT = 10_000
+MIN_SENT = 10_000
 """At WANTED: 30 s of ramp (2,100), about 20 s + 8 s + 25 s + 20 s + 35 s in the phases (13,000 with
 their waits), then 20 s at a twelfth, 200 at once and 30 s at two fifths (1,900)."""
 RAMP_SECONDS = 30.0
@@ -44,16 +44,16 @@ class Traffic:
 @pytest.fixture
 def traffic(machine) -> Traffic:
     """Three fifths of what the replicas carry, because of the time that each takes, not the CPU."""
-    pace = capacity.pace_for(machine, MOST_REPLICAS, WANTED)
+    pace = capacity.pace_for(machine, MAX_REPLICAS, WANTED)
     found = capacity.Capacity(machine=machine, one=1000 / pace)
-    chosen = Traffic(capacity.high(found, MOST_REPLICAS, WANTED), pace)
+    chosen = Traffic(capacity.high(found, MAX_REPLICAS, WANTED), pace)
     print(f"{found.said()}; {chosen}")
     return chosen
 
 
 @pytest.mark.timeout(900)
 def test_nothing_is_lost_through_the_life_of_a_model(namespace, store, traffic, load):
-    scaling = {"minReplicas": 0, "maxReplicas": MOST_REPLICAS, "concurrencyPerReplica": 1}
+    scaling = {"minReplicas": 0, "maxReplicas": MAX_REPLICAS, "concurrencyPerReplica": 1}
     spec = {"scaling": scaling, "runtime": paced(traffic.pace)}
     stack.apply(model(namespace, f"{store}/digits-1.onnx", version="one", **spec))
     ready(namespace)
@@ -71,7 +71,7 @@ def test_nothing_is_lost_through_the_life_of_a_model(namespace, store, traffic, 
     total = report["total"]
     print(f"\n{total}")
     assert total["failed"] == 0, total
-    least = LEAST_SENT * traffic.high / WANTED
+    least = MIN_SENT * traffic.high / WANTED
     print(f"at {traffic.high:.0f} requests/s at least {least:.0f} must have been sent")
     assert total["sent"] >= least
 

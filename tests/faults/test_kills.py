@@ -25,7 +25,7 @@ from tests.e2e.conftest import model, ready
 pytestmark = pytest.mark.alone
 
 SEED = int(os.environ.get("MODELFLEET_SEED", "20261124"))
-LEAST_KILLS = 30
+MIN_KILLS = 30
 ROUNDS = (("before", "middle"), ("before", "after"))
 POINTS = {point for points in ROUNDS for point in points}
 LIFE_SECONDS = 60
@@ -181,7 +181,7 @@ def test_deaths_at_every_write_lose_nothing(namespace, store, load, operator):
     print(total)
     assert outcome(namespace) == last
     assert {kind for kind, points in by_kind.items() if points == POINTS} >= EVERY_ROLLOUT
-    assert len(deaths) >= LEAST_KILLS, deaths
+    assert len(deaths) >= MIN_KILLS, deaths
     assert total["failed"] == 0, total
 
 

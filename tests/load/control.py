@@ -16,7 +16,7 @@ from typing import Any
 
 from .schedule import PlanError, Step, read_steps
 
-MOST_AT_ONCE = 1_000
+MAX_AT_ONCE = 1_000
 _KNOWN = {"steps", "allow", "phase", "once", "stop"}
 
 
@@ -42,8 +42,8 @@ def read_command(line: str | bytes) -> Command:
         msg = f"command must have keys out of {', '.join(sorted(_KNOWN))}: {line!r}"
         raise PlanError(msg)
     once = value.get("once", 0)
-    if not isinstance(once, int) or not 0 <= once <= MOST_AT_ONCE:
-        msg = f"once must be in [0, {MOST_AT_ONCE}]"
+    if not isinstance(once, int) or not 0 <= once <= MAX_AT_ONCE:
+        msg = f"once must be in [0, {MAX_AT_ONCE}]"
         raise PlanError(msg)
     return Command(
         steps=read_steps(value["steps"]) if "steps" in value else None,

@@ -22,7 +22,7 @@ from .plan import Plan
 from .schedule import Arrivals, drawer
 from .tally import Outcome, Tally
 
-MOST_BODY = 4_194_304
+MAX_BODY = 4_194_304
 """An answer may not be larger; nothing that a batch of digits gives is."""
 DETAIL = 200
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Pacing = Literal["poisson", "uniform"]
-MOST_RATE = 5_000.0
-MOST_SECONDS = 7_200.0
+MAX_RATE = 5_000.0
+MAX_SECONDS = 7_200.0
 ROUNDING = 1e-9
 """In requests: an arrival on the very end of a step must not be lost to binary fractions."""
 
@@ -34,12 +34,12 @@ class Step:
     last: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.seconds <= MOST_SECONDS:
-            msg = f"steps: seconds must be in (0, {MOST_SECONDS:.0f}]"
+        if not 0 < self.seconds <= MAX_SECONDS:
+            msg = f"steps: seconds must be in (0, {MAX_SECONDS:.0f}]"
             raise PlanError(msg)
         for rate in (self.first, self.last):
-            if not 0 <= rate <= MOST_RATE:
-                msg = f"steps: a rate must be in [0, {MOST_RATE:.0f}] requests/s"
+            if not 0 <= rate <= MAX_RATE:
+                msg = f"steps: a rate must be in [0, {MAX_RATE:.0f}] requests/s"
                 raise PlanError(msg)
 
     @property

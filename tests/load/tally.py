@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-MOST_EXCERPTS = 50
+MAX_EXCERPTS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Tally:
             return
         self.failed += 1
         self.reasons[outcome.reason] += 1
-        if len(self.excerpts) < MOST_EXCERPTS:
+        if len(self.excerpts) < MAX_EXCERPTS:
             self.excerpts.append(
                 {
                     "at": round(outcome.at, 3),

@@ -20,7 +20,7 @@ WELL_WITHIN = 0.4
 """Of the bound: between this and the bound itself either answer is right."""
 RESUMED_SECONDS = 3
 """While nothing is answered, and until it is seen that it is again, nobody knows the wait."""
-MOST_REQUESTS = 12_000
+MAX_REQUESTS = 12_000
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def cases() -> st.SearchStrategy[Case]:
         stall=st.sampled_from([0, 0, 5, 20]),
         seed=st.integers(0, 10**6),
     ).filter(
-        lambda case: case.rate * SECONDS < MOST_REQUESTS and case.waits.lasting >= 4 * case.service
+        lambda case: case.rate * SECONDS < MAX_REQUESTS and case.waits.lasting >= 4 * case.service
     )
 
 

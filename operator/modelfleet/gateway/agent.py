@@ -41,7 +41,7 @@ from modelfleet.link.link_server import LinkServer
 log = structlog.get_logger()
 
 SAMPLE_SECONDS = 1.0
-MOST_SAMPLES = 10
+MAX_SAMPLES = 10
 """Samples that wait for an Envoy that does not answer; later ones are not needed then."""
 RECONCILE_SECONDS = 5.0
 DRAIN_LOOK_SECONDS = 0.2
@@ -125,7 +125,7 @@ class Agent:
         self._is_synced = False
         self._is_stopping = False
         self._listens = False
-        self._sampled: asyncio.Queue[GatewaySample] = asyncio.Queue(MOST_SAMPLES)
+        self._sampled: asyncio.Queue[GatewaySample] = asyncio.Queue(MAX_SAMPLES)
         self.configuration.share_of = self.shares.share
         self.configuration.on_connected = self.limits.restart
         self.configuration.on_live = self.holder.wake

@@ -19,7 +19,7 @@ from modelfleet.kube.resource import EVENTS
 from modelfleet.telemetry import metrics
 
 WINDOW_SECONDS = 600.0
-MOST_WAITING = 1000
+MAX_WAITING = 1000
 
 log = structlog.get_logger()
 
@@ -35,7 +35,7 @@ class Publisher:
         self._instance = instance
         self._monotonic = monotonic
         self._sent: dict[tuple[str, str, str], float] = {}
-        self._waiting: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue(MOST_WAITING)
+        self._waiting: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue(MAX_WAITING)
 
     def publish(self, model: Mapping[str, Any], event: EventFact) -> None:
         """Post an event about a model, unless the same was posted a short while ago."""
@@ -45,7 +45,7 @@ class Publisher:
         if now - self._sent.get(identity, float("-inf")) < WINDOW_SECONDS:
             return
         self._sent[identity] = now
-        if len(self._sent) > 10 * MOST_WAITING:
+        if len(self._sent) > 10 * MAX_WAITING:
             self._sent = {k: t for k, t in self._sent.items() if now - t < WINDOW_SECONDS}
         try:
             self._waiting.put_nowait((meta["namespace"], self._body(model, event)))

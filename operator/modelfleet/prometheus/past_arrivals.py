@@ -25,7 +25,7 @@ ALIVE = "modelfleet_gateway_log_entries_total"
 LONGEST_SECONDS = 8 * 86_400
 CHUNK_SECONDS = 86_400
 BIN_SECONDS = 5
-MOST_REQUESTS_PER_SECOND = 1e6
+MAX_REQUESTS_PER_SECOND = 1e6
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 Column = NDArray[np.float64]
@@ -149,7 +149,7 @@ def _values(row: Row, begin: int, step: int, size: int) -> Column:
             place, value = round((float(pair[0]) - begin) / step), float(pair[1])
         except (TypeError, ValueError, IndexError, OverflowError):
             continue
-        if 0 <= place < size and 0 <= value <= MOST_REQUESTS_PER_SECOND * step:
+        if 0 <= place < size and 0 <= value <= MAX_REQUESTS_PER_SECOND * step:
             found[place] = value
     return found
 

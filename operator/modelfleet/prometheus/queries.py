@@ -14,10 +14,10 @@ from modelfleet.api.conditions import Reason
 from modelfleet.facts.readings import SignalFault
 
 LABEL = "modelfleet_signal"
-MOST_QUERIES = 32
-MOST_CHARACTERS = 32_768
-MOST_ERROR_CHARACTERS = 300
-MOST_VALUE = 1e15
+MAX_QUERIES = 32
+MAX_CHARACTERS = 32_768
+MAX_ERROR_CHARACTERS = 300
+MAX_VALUE = 1e15
 Form = Literal["vector", "scalar"]
 Row = Mapping[str, Any]
 
@@ -59,7 +59,7 @@ def batches(questions: Sequence[Question]) -> list[tuple[Question, ...]]:
     characters = 0
     for question in questions:
         length = len(question.query)
-        if not found or len(found[-1]) >= MOST_QUERIES or characters + length > MOST_CHARACTERS:
+        if not found or len(found[-1]) >= MAX_QUERIES or characters + length > MAX_CHARACTERS:
             found.append([])
             characters = 0
         found[-1].append(question)
@@ -156,7 +156,7 @@ def wrong(value: float | None) -> SignalFault | None:
         text = "the value is infinite, as of a division by zero; add '> 0' to the divisor"
     elif value < 0:
         text = "the value is negative; use clamp_min(..., 0) where that means 0"
-    elif value > MOST_VALUE:
+    elif value > MAX_VALUE:
         text = "the value is absurdly large; check the query"
     return None if text is None else SignalFault(Reason.WRONG_VALUE, text)
 
@@ -164,5 +164,5 @@ def wrong(value: float | None) -> SignalFault | None:
 def rejected(words: str) -> SignalFault:
     """A query that Prometheus does not take, with its words cut to what a person can use."""
     readable = "".join(c if c.isprintable() else " " for c in _OURS.sub("", words))
-    short = " ".join(readable.split())[:MOST_ERROR_CHARACTERS]
+    short = " ".join(readable.split())[:MAX_ERROR_CHARACTERS]
     return SignalFault(Reason.QUERY_FAILED, f"Prometheus refuses the query: {short}")

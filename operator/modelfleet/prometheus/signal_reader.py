@@ -27,7 +27,7 @@ from modelfleet.prometheus.reading_round import (
 from modelfleet.telemetry import metrics
 
 POLL_SECONDS = 1.0
-LEAST_STALE_SECONDS = 60.0
+MIN_STALE_SECONDS = 60.0
 STALE_INTERVALS = 4
 QUARANTINE_SECONDS = (30.0, 60.0, 120.0, 300.0)
 
@@ -57,7 +57,7 @@ class Rhythm:
     @property
     def stale_seconds(self) -> float:
         """Older values are not believed."""
-        return max(LEAST_STALE_SECONDS, STALE_INTERVALS * self.interval_seconds)
+        return max(MIN_STALE_SECONDS, STALE_INTERVALS * self.interval_seconds)
 
 
 @dataclass(slots=True)

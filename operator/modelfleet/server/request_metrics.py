@@ -10,7 +10,7 @@ from prometheus_client import Counter, Histogram
 from modelfleet.server.onnx_model import Array
 from modelfleet.server.open_inference import TensorSpec
 
-MOST_CLASSES = 100
+MAX_CLASSES = 100
 _TENTHS = tuple(n / 10 for n in range(1, 11))
 
 REQUESTS = Counter("modelfleet_server_requests_total", "Inference requests by answer.", ["code"])
@@ -43,7 +43,7 @@ def observe_outputs(outputs: list[tuple[TensorSpec, Array]]) -> None:
     for spec, array in outputs:
         if array.dtype.kind in "iu" and array.ndim == 1:
             for label, count in zip(*np.unique(array, return_counts=True), strict=True):
-                if 0 <= label < MOST_CLASSES:
+                if 0 <= label < MAX_CLASSES:
                     CLASSES.labels(spec.name, str(int(label))).inc(int(count))
         elif array.dtype.kind == "f" and array.ndim == 2:  # noqa: PLR2004 - batch x classes
             best = array.max(axis=1)

@@ -20,10 +20,10 @@ from modelfleet.simulate.scaler import FleetScaler, Scaler
 from modelfleet.simulate.score import Score, scored_minutes, total
 from modelfleet.simulate.simulated_service import SimulatedService
 from modelfleet.simulate.trace import Trace
-from modelfleet.simulate.world import MOST_REPLICAS, World
+from modelfleet.simulate.world import MAX_REPLICAS, World
 
 WARM_UP_SECONDS = 3600.0
-MOST_OF_SMALL = 100
+MAX_OF_SMALL = 100
 """Replicas of each model of a fleet at most, so that hundreds of worlds fit into memory."""
 Note = Callable[[str], None]
 """Told what was just finished, for a progress bar."""
@@ -53,7 +53,7 @@ class Case:
     skip_seconds: float
     seeds: tuple[int, ...]
     least: int = 1
-    most: int = MOST_REPLICAS
+    most: int = MAX_REPLICAS
 
     def keeping(self, least: int) -> "Case":
         """The same with another number of replicas that are always kept."""
@@ -108,7 +108,7 @@ def fleet(
 ) -> Case:
     """A case of many services, each from zero."""
     made = tuple(Model(s, t, scored_minutes(t, skip_seconds)) for t, s in models)
-    return Case(name, made, aim, skip_seconds, tuple(seeds), least=0, most=MOST_OF_SMALL)
+    return Case(name, made, aim, skip_seconds, tuple(seeds), least=0, most=MAX_OF_SMALL)
 
 
 def default_skip_seconds(seconds: float) -> float:

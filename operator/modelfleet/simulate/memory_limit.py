@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from modelfleet.simulate.trace import Trace, TraceError
 
-MOST_BYTES = 4e9
+MAX_BYTES = 4e9
 """What a laptop can spare; `--jobs` multiplies it, as each process has its own."""
 DRAWING_BYTES = 32
 """Of a request while it is drawn: its bin, chance, moment and work, and copies of them."""
@@ -25,7 +25,7 @@ def check_requests(traces: Sequence[Trace], source: str, draws: int, is_rising: 
     `is_rising`: its values never fall, as those of a counter do not.
     """
     requests = min(sum(trace.requests() for trace in traces), 1e300)
-    most = MOST_BYTES / (DRAWING_BYTES + DRAWN_BYTES * draws)
+    most = MAX_BYTES / (DRAWING_BYTES + DRAWN_BYTES * draws)
     if requests <= most:
         return
     if is_rising:
@@ -39,7 +39,7 @@ def check_requests(traces: Sequence[Trace], source: str, draws: int, is_rising: 
     drawn = f"{draws} draws (--seeds) of " if draws > 1 else ""
     message = (
         f"{source}: {drawn}{requests:,.0f} requests do not fit; at most {most:,.0f} do"
-        f" ({MOST_BYTES / 1e9:g} GB); {advice}"
+        f" ({MAX_BYTES / 1e9:g} GB); {advice}"
     )
     raise TraceError(message)
 
@@ -47,11 +47,11 @@ def check_requests(traces: Sequence[Trace], source: str, draws: int, is_rising: 
 def check_slots(slots: int, most: int, worlds: int) -> None:
     """Raises ValueError for more slots than fit into `worlds` of `most` replicas each."""
     rows = (2 * most + 1) * worlds
-    fitting = int(MOST_BYTES / SLOT_BYTES / max(1, rows))
+    fitting = int(MAX_BYTES / SLOT_BYTES / max(1, rows))
     if slots <= fitting:
         return
     message = (
-        f"--slots {slots:,}: at most {fitting:,} fit ({MOST_BYTES / 1e9:g} GB) for {worlds:,} runs"
+        f"--slots {slots:,}: at most {fitting:,} fit ({MAX_BYTES / 1e9:g} GB) for {worlds:,} runs"
         f" (models times draws) with up to {most:,} replicas each"
     )
     raise ValueError(message)

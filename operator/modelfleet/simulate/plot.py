@@ -8,11 +8,11 @@ from typing import Any
 
 from modelfleet.simulate.trace import Floats
 
-LEAST_PERCENT = 0.01
+MIN_PERCENT = 0.01
 """What a logarithmic axis shows for no violation at all."""
 COLOURS = ("#4477aa", "#66ccee", "#228833", "#ccbb44", "#ee6677", "#aa3377", "#bbbbbb", "#882255")
 OURS = "#d62728"
-LEAST_RATIO = 0.9
+MIN_RATIO = 0.9
 """Left edge: cheaper than the clairvoyant reference are only those that break the promise."""
 
 
@@ -43,7 +43,7 @@ def plot_policies(found: dict[str, Any], path: Path) -> None:
         is_named = row["kind"] != "default" or row["name"] not in best
         axes.plot(
             row["cost_ratio"],
-            max(row["violations_percent"], LEAST_PERCENT),
+            max(row["violations_percent"], MIN_PERCENT),
             {"default": "x", "shipped": "*", "reference": "D"}.get(row["kind"], "o"),
             color=colour,
             markersize=14 if row["kind"] == "shipped" else 7,
@@ -54,7 +54,7 @@ def plot_policies(found: dict[str, Any], path: Path) -> None:
     axes.axhline(found["aim_percent"], color="grey", linestyle=":", linewidth=1)
     axes.set(
         yscale="log",
-        xlim=(LEAST_RATIO, edge),
+        xlim=(MIN_RATIO, edge),
         xlabel="cost / cost of the clairvoyant reference",
         ylabel=f"requests that waited over {found['wait_seconds']:g} s, %",
     )
@@ -69,7 +69,7 @@ def plot_policies(found: dict[str, Any], path: Path) -> None:
 def _label(row: dict[str, Any], edge: float) -> str:
     """Says where a point is that the picture does not reach."""
     ratio = row["cost_ratio"]
-    if LEAST_RATIO <= ratio <= edge:
+    if MIN_RATIO <= ratio <= edge:
         return str(row["name"])
     return f"{row['name']} (outside, at {ratio:.2f})"
 
@@ -81,7 +81,7 @@ def _curve(axes: Any, row: dict[str, Any], colour: str) -> None:
         if point["cost_ratio"] is None:
             continue
         key = point["setting"].split(",")[-1]
-        at = (point["cost_ratio"], max(point["violations_percent"], LEAST_PERCENT))
+        at = (point["cost_ratio"], max(point["violations_percent"], MIN_PERCENT))
         windows.setdefault(key, []).append(at)
     for points in windows.values():
         axes.plot(*zip(*points, strict=True), "-", color=colour, linewidth=1, alpha=0.6)

@@ -18,7 +18,7 @@ from modelfleet.simulate.simulated_service import DAY_SECONDS
 if TYPE_CHECKING:
     from rich.table import Table
 
-LEAST_SETTING = 16
+MIN_SETTING = 16
 """Characters, so that a setting takes two lines at most."""
 METRICS = (
     "violations_percent",
@@ -146,7 +146,7 @@ def table(found: dict[str, Any], most: int, left_out: frozenset[str] | None = No
     title = f"{found['trace']}: at most {aim:g} % wait over {found['wait_seconds']:g} s"
     made = Table(title=Text(title, "table.title"), caption=_caption(found, most))
     made.add_column("policy", no_wrap=True)
-    made.add_column("setting", min_width=LEAST_SETTING)
+    made.add_column("setting", min_width=MIN_SETTING)
     rows = sorted(found["policies"], key=lambda r: _rank(r, aim))
     columns = []
     for head, cell in CELLS.items():

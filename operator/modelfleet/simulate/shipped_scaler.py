@@ -25,7 +25,7 @@ from modelfleet.simulate.scaler import Observation
 from modelfleet.simulate.simulated_service import SimulatedService
 
 GATEWAY = "gateway"
-MOST_REPLICAS = 100_000
+MAX_REPLICAS = 100_000
 SCALE_DOWN_SECONDS = 60.0
 KEEP_ALIVE_SECONDS = 300.0
 
@@ -124,7 +124,7 @@ class ShippedScaler:
 def _params(service: SimulatedService, aim: float, least: int) -> ScalingParams:
     return ScalingParams(
         min_replicas=least,
-        max_replicas=MOST_REPLICAS,
+        max_replicas=MAX_REPLICAS,
         slots=service.slots,
         scale_down_seconds=SCALE_DOWN_SECONDS,
         keep_alive_seconds=KEEP_ALIVE_SECONDS,

@@ -19,13 +19,13 @@ from modelfleet.simulate.simulated_service import DAY_SECONDS
 
 Floats = NDArray[np.float64]
 
-LEAST_ROWS = 2
+MIN_ROWS = 2
 MINUTE = 60.0
-LEAST_UNIX_SECONDS = 1e8
+MIN_UNIX_SECONDS = 1e8
 """Three years: no trace is as long, and nobody has times of before 1973."""
-MOST_DAYS = 366
+MAX_DAYS = 366
 """Of a trace: a year of ticks of five seconds is hours of simulation."""
-LEAST_OF_COUNTER = 10
+MIN_OF_COUNTER = 10
 """Values that may rise by chance alone, before they look like a counter."""
 GAP_SECONDS = 570.0
 """Zeros for ten minutes; half a minute less, as a bin at the edge may hold a stray request."""
@@ -95,7 +95,7 @@ class Trace:
 
 def never_falls(values: Floats) -> bool:
     """Whether numbers only rise, as those of a counter do and no rate of requests does."""
-    is_long = len(values) >= LEAST_OF_COUNTER
+    is_long = len(values) >= MIN_OF_COUNTER
     return is_long and bool((np.diff(values) >= 0).all() and values[-1] > values[0])
 
 
@@ -133,7 +133,7 @@ def read_trace(path: Path) -> Trace:
     starts = columns["t_seconds"]
     if "requests_per_second" not in columns:
         return _of_moments(path, name, starts, columns.get("execution_seconds"))
-    if len(starts) < LEAST_ROWS:
+    if len(starts) < MIN_ROWS:
         message = f"{path}: rates need at least two rows"
         raise TraceError(message)
     width = float(starts[1] - starts[0])
@@ -181,7 +181,7 @@ def _from_begin(moments: Floats) -> Floats:
     Worked example: 1700000030 and 1700000095 are in minutes from 1699999980: 50 and 115.
     """
     first = float(moments.min())
-    return moments - first // MINUTE * MINUTE if first > LEAST_UNIX_SECONDS else moments
+    return moments - first // MINUTE * MINUTE if first > MIN_UNIX_SECONDS else moments
 
 
 def _length(path: Path, moments: Floats) -> float:
@@ -190,11 +190,11 @@ def _length(path: Path, moments: Floats) -> float:
 
 
 def _checked(path: Path, seconds: float) -> float:
-    if seconds <= MOST_DAYS * DAY_SECONDS:
+    if seconds <= MAX_DAYS * DAY_SECONDS:
         return seconds
     message = (
         f"{path}, column t_seconds: the times span {seconds / DAY_SECONDS:,.0f} days, at most"
-        f" {MOST_DAYS} can be simulated; are they in seconds? Else take a piece"
+        f" {MAX_DAYS} can be simulated; are they in seconds? Else take a piece"
     )
     raise TraceError(message)
 

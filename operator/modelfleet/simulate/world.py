@@ -29,7 +29,7 @@ from modelfleet.simulate.trace import Floats
 
 __all__ = ["Observation", "SimulatedService", "World"]
 
-MOST_REPLICAS = 1000
+MAX_REPLICAS = 1000
 PLACE = {name: place for place, name in enumerate(FIGURES.names or ())}
 SUMS = operator.itemgetter(
     *(
@@ -53,7 +53,7 @@ class World:
         begin_seconds: float = 0.0,
         *,
         initial: int = 0,
-        most: int = MOST_REPLICAS,
+        most: int = MAX_REPLICAS,
     ) -> None:
         """Begins at `begin_seconds` of the trace with `initial` ready replicas, at most `most`.
 

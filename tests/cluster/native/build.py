@@ -39,7 +39,7 @@ PASSED = (
     *((0.55, 0.45), (0.63, 0.54), (0.75, 0.62), (0.86, 0.7), (0.91, 0.74), (1.0, 1.0)),
 )
 """Share of the packages that are compiled, share of the time: the largest come last."""
-LEAST_PASSED = 0.05
+MIN_PASSED = 0.05
 KWOK_STAGES = (
     "node/fast/node-initialize.yaml",
     "node/heartbeat-with-lease/node-heartbeat-with-lease.yaml",
@@ -94,7 +94,7 @@ def seconds_left(done: float, elapsed: float) -> float | None:
         if share <= done <= next_share:
             part = (done - share) / (next_share - share)
             now = passed + part * (next_passed - passed)
-            return None if now < LEAST_PASSED else elapsed * (1 - now) / now
+            return None if now < MIN_PASSED else elapsed * (1 - now) / now
     return None
 
 

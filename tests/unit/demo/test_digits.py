@@ -14,7 +14,7 @@ def fake(answers):
 
 
 def test_each_question_has_images_on_which_the_versions_differ(monkeypatch):
-    number = 100 + digits.MOST_BLENDS
+    number = 100 + digits.MAX_BLENDS
     one = np.zeros(number, int)
     two = np.where(np.arange(number) % 50 == 0, 1, 0)
     monkeypatch.setattr(digits, "answer", fake({b"1": one, b"2": two}))

@@ -11,7 +11,7 @@ def test_the_model_has_ten_lines_and_is_valid():
     text = specs.digits("team-a", "http://artifacts.team-a/digits-1.onnx", "one")
     assert len(text.splitlines()) <= 10
     spec = MLModelSpec.model_validate(yaml.safe_load(text)["spec"])
-    assert (spec.scaling.min_replicas, spec.scaling.max_replicas) == (0, specs.MOST_REPLICAS)
+    assert (spec.scaling.min_replicas, spec.scaling.max_replicas) == (0, specs.MAX_REPLICAS)
 
 
 def test_the_mistakes_are_mistakes():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.load.tally import MOST_EXCERPTS, Outcome, Tally, milliseconds, percentile
+from tests.load.tally import MAX_EXCERPTS, Outcome, Tally, milliseconds, percentile
 
 
 def outcome(reason="", version="v1", latency=0.01):
@@ -29,10 +29,10 @@ def test_failures_do_not_count_into_latency():
 
 def test_excerpts_are_bounded_but_failures_are_all_counted():
     tally = Tally()
-    for _ in range(MOST_EXCERPTS + 5):
+    for _ in range(MAX_EXCERPTS + 5):
         tally.ended(outcome("broken", ""))
-    assert tally.failed == MOST_EXCERPTS + 5
-    assert len(tally.excerpts) == MOST_EXCERPTS
+    assert tally.failed == MAX_EXCERPTS + 5
+    assert len(tally.excerpts) == MAX_EXCERPTS
 
 
 @pytest.mark.parametrize(("percent", "expected"), [(50, 10), (95, 19), (99, 20), (0, 1)])

@@ -8,9 +8,9 @@ from modelfleet.api.conditions import Reason
 from modelfleet.catalog.signals import server_series
 from modelfleet.prometheus.queries import (
     LABEL,
-    MOST_CHARACTERS,
-    MOST_ERROR_CHARACTERS,
-    MOST_QUERIES,
+    MAX_CHARACTERS,
+    MAX_ERROR_CHARACTERS,
+    MAX_QUERIES,
     Question,
     answers_of,
     batches,
@@ -81,8 +81,8 @@ def test_batches_hold_all_within_the_bounds(lengths):
     questions = [Question(str(i), "x" * length) for i, length in enumerate(lengths)]
     found = batches(questions)
     assert [q for batch in found for q in batch] == questions
-    assert all(1 <= len(batch) <= MOST_QUERIES for batch in found)
-    assert all(sum(len(q.query) for q in batch) <= MOST_CHARACTERS for batch in found)
+    assert all(1 <= len(batch) <= MAX_QUERIES for batch in found)
+    assert all(sum(len(q.query) for q in batch) <= MAX_CHARACTERS for batch in found)
 
 
 def row(mark: str, value: object) -> dict[str, object]:
@@ -130,7 +130,7 @@ def test_words_of_the_server_are_cut_and_cleaned():
     fault = rejected('invalid parameter "query": 3:7: parse error: \x1b[31m\n  bad' + "x" * 9999)
     words = fault.message.removeprefix("Prometheus refuses the query: ")
     assert words.startswith("parse error: [31m bad")
-    assert len(words) <= MOST_ERROR_CHARACTERS
+    assert len(words) <= MAX_ERROR_CHARACTERS
     assert words.isprintable()
 
 

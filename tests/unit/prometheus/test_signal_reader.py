@@ -10,7 +10,7 @@ import pytest
 from modelfleet.api.conditions import Reason
 from modelfleet.facts.identity import Key
 from modelfleet.facts.readings import Reading, SignalSpec, Watched
-from modelfleet.prometheus.queries import LABEL, MOST_QUERIES, QueryRejected, ServerSilent
+from modelfleet.prometheus.queries import LABEL, MAX_QUERIES, QueryRejected, ServerSilent
 from modelfleet.prometheus.signal_reader import PrometheusSource, Rhythm
 
 A, B = Key("team", "a"), Key("team", "b")
@@ -204,7 +204,7 @@ async def test_bad_query_blinds_no_other_and_is_tried_ever_less_often():
 async def test_thousand_signals_are_few_queries():
     world = World({Key("team", f"m{i:04}"): Watched((LAG,)) for i in range(1000)})
     await world.after(1)
-    assert len(world.server.asked) == -(-1000 // MOST_QUERIES)
+    assert len(world.server.asked) == -(-1000 // MAX_QUERIES)
 
 
 async def test_scalar_is_found_out_once(world):

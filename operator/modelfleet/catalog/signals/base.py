@@ -14,7 +14,7 @@ from modelfleet.facts.scaling import Demand, ScalingParams, Window
 RECENT_SECONDS = 5.0
 ARRIVALS_SECONDS = 15.0
 """What comes late because of a stall comes all at once: arrivals are read over a longer time."""
-LEAST_BUCKETS = 3
+MIN_BUCKETS = 3
 """Where replicas serve: a number of requests under way is of one moment, and one is no load."""
 
 
@@ -48,7 +48,7 @@ def under_way(window: Window) -> float:
     """
     recent = [b for b in window.buckets if window.now - b.at < RECENT_SECONDS]
     if window.ready > 0:
-        return median(b.in_flight for b in recent) if len(recent) >= LEAST_BUCKETS else 0.0
+        return median(b.in_flight for b in recent) if len(recent) >= MIN_BUCKETS else 0.0
     seconds = sum(b.seconds for b in recent)
     return sum(b.in_flight * b.seconds for b in recent) / seconds if seconds > 0 else 0.0
 
@@ -81,7 +81,7 @@ def _needed(window: Window, service_seconds: float, slots: int) -> float:
     Worked example: 400 requests/s of 8 ms with 4 slots: (3.2 + 1.5 * sqrt(3.2)) / 4 = 1.5.
     """
     recent = [b for b in window.buckets if window.now - b.at < ARRIVALS_SECONDS]
-    if len(recent) < LEAST_BUCKETS:
+    if len(recent) < MIN_BUCKETS:
         return 0.0
     rate = sum(b.arrivals for b in recent) / sum(b.seconds for b in recent)
     return staffed(rate * service_seconds, slots)

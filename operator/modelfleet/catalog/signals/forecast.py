@@ -8,7 +8,7 @@ from modelfleet.catalog.signals.base import RECENT_SECONDS, capped_while_taking_
 from modelfleet.facts.scaling import Demand, ScalingParams, Window, keep_alive_seconds
 
 TREND_SECONDS = 15.0
-MOST_AHEAD_SECONDS = 120.0
+MAX_AHEAD_SECONDS = 120.0
 
 
 class RateSignal:
@@ -41,7 +41,7 @@ class RateSignal:
         if recent is None or recent == 0:
             return None
         earlier = _rate(window, RECENT_SECONDS, TREND_SECONDS)
-        ahead = min(window.startup_seconds, MOST_AHEAD_SECONDS)
+        ahead = min(window.startup_seconds, MAX_AHEAD_SECONDS)
         slope = 0.0 if earlier is None else (recent - earlier) / (TREND_SECONDS / 2)
         # A rise is followed as far as a start-up takes, at most doubled; a fall is not believed.
         expected = min(recent + max(0.0, slope) * ahead, 2 * recent)

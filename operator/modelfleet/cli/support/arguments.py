@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from modelfleet.simulate.simulated_service import SimulatedService
 
-MOST_PERCENT = 100
+MAX_PERCENT = 100
 
 
 class UsageError(Exception):
@@ -60,7 +60,7 @@ def parser(verb: str, text: str) -> argparse.ArgumentParser:
 
 def check_arguments(chosen: argparse.Namespace) -> None:
     """What can be said before anything is read; raises `UsageError` with option and value."""
-    if not 0 < chosen.aim_percent < MOST_PERCENT:
+    if not 0 < chosen.aim_percent < MAX_PERCENT:
         message = f"--aim-percent must be above 0 and below 100: {chosen.aim_percent:g}"
         raise UsageError(message)
     if not 0 < chosen.rate_times < math.inf:

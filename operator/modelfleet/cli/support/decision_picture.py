@@ -16,7 +16,7 @@ from modelfleet.simulate.plot import COLOURS, figure
 if TYPE_CHECKING:
     from modelfleet.cli.support.prometheus_series import Column
 
-MOST_MARKS = 60
+MAX_MARKS = 60
 """Changes of the reason that get a line of their own; more of them are told by the band alone."""
 SLOTS = (
     ("keep", "forecast to keep for", "#cc99bb", "-", 1.2),
@@ -136,7 +136,7 @@ def _mark(bound: "Column", times: list[datetime], panels: tuple[Any, ...]) -> No
     """A thin line where the reason changed."""
     known = np.nan_to_num(bound, nan=-1.0)
     changed = np.flatnonzero(np.diff(known)) + 1
-    if len(changed) > MOST_MARKS:
+    if len(changed) > MAX_MARKS:
         return
     for place in changed.tolist():
         for axes in panels:

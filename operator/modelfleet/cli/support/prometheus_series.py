@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     Column = NDArray[np.float64]
 
 PATIENCE_SECONDS = 30.0
-MOST_POINTS = 10_000
+MAX_POINTS = 10_000
 """Prometheus answers with 11,000 at most for each series."""
-MOST_WORDS = 120
+MAX_WORDS = 120
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -83,8 +83,8 @@ def read_series(
 
     found: dict[Labels, Column] = {}
     try:
-        for low in range(0, span.size, MOST_POINTS):
-            high = min(low + MOST_POINTS, span.size) - 1
+        for low in range(0, span.size, MAX_POINTS):
+            high = min(low + MAX_POINTS, span.size) - 1
             begin, end = (span.begin + place * span.step for place in (low, high))
             for row in server.ask_range(query, begin, end, span.step):
                 labels = tuple(sorted(row.get("metric", {}).items()))
@@ -95,7 +95,7 @@ def read_series(
         message = f"Prometheus refuses the query: {fault}"
         raise UsageError(message) from fault
     except ServerSilent as fault:
-        why = str(fault).split("(")[0].strip()[:MOST_WORDS]
+        why = str(fault).split("(")[0].strip()[:MAX_WORDS]
         message = f"Prometheus does not answer; see that it runs at this address ({why})"
         raise UsageError(message) from fault
     return found

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from modelfleet.cli.support.prometheus_series import Column
 
 DAY_SECONDS = 86_400.0
-MOST_DAYS, MOST_STEP_SECONDS = 60, 3600
-LEAST_VALUES = 10
-MOST_RATE = 1e14
+MAX_DAYS, MAX_STEP_SECONDS = 60, 3600
+MIN_VALUES = 10
+MAX_RATE = 1e14
 """More in a step are no whole numbers any more."""
-MOST_NAMED = 3
-MOST_NAME = 60
+MAX_NAMED = 3
+MAX_NAME = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,11 @@ class QueriedTrace:
 
 def traffic(url: str, query: str, days: float, step_seconds: int) -> QueriedTrace:
     """Ask for the last days; raises UsageError with what to do."""
-    if not 0 < days <= MOST_DAYS:
-        message = f"--days must be above 0 and at most {MOST_DAYS}"
+    if not 0 < days <= MAX_DAYS:
+        message = f"--days must be above 0 and at most {MAX_DAYS}"
         raise UsageError(message)
-    if not 1 <= step_seconds <= MOST_STEP_SECONDS:
-        message = f"--step-seconds must be from 1 to {MOST_STEP_SECONDS}"
+    if not 1 <= step_seconds <= MAX_STEP_SECONDS:
+        message = f"--step-seconds must be from 1 to {MAX_STEP_SECONDS}"
         raise UsageError(message)
     span = span_until_now(days * DAY_SECONDS, step_seconds)
     found = read_series(server_at(url), query, span)
@@ -58,7 +58,7 @@ def traffic(url: str, query: str, days: float, step_seconds: int) -> QueriedTrac
         raise UsageError(message)
     if len(found) > 1:
         names = ["{" + ", ".join(f"{k}={v}" for k, v in one) + "}" for one in list(found)]
-        shown = ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
+        shown = ", ".join(names[:MAX_NAMED]) + (", ..." if len(names) > MAX_NAMED else "")
         message = f"the query gives {len(found)} series ({shown}); wrap it in sum(...)"
         raise UsageError(message)
     return _traffic(next(iter(found.values())), span, query)
@@ -66,19 +66,19 @@ def traffic(url: str, query: str, days: float, step_seconds: int) -> QueriedTrac
 
 def _traffic(rates: "Column", span: TimeSpan, query: str) -> QueriedTrace:
     rates = np.where(np.isfinite(rates), rates, np.nan)
-    if np.nanmax(rates, initial=0.0) > MOST_RATE:
+    if np.nanmax(rates, initial=0.0) > MAX_RATE:
         message = f"the query gives {np.nanmax(rates):.3g}; it must give requests per second"
         raise UsageError(message)
     if (rates < 0).any():
         raise UsageError("the query gives negative rates; it must give requests per second")
     known = np.flatnonzero(~np.isnan(rates))
-    if len(known) < LEAST_VALUES:
+    if len(known) < MIN_VALUES:
         message = f"the query gives only {len(known)} values; ask for more days, or smaller steps"
         raise UsageError(message)
     rates = rates[known[0] : known[-1] + 1]
     unknown = float(np.isnan(rates).mean())
     counts = np.nan_to_num(rates) * span.step
-    name = query if len(query) <= MOST_NAME else query[: MOST_NAME - 3] + "..."
+    name = query if len(query) <= MAX_NAME else query[: MAX_NAME - 3] + "..."
     trace = _trace(name, counts, span.step)
     told = (
         f"{trace.seconds / DAY_SECONDS:.2f} days of traffic, {counts.sum():,.0f} requests,"

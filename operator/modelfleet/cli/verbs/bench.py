@@ -107,15 +107,13 @@ def _one_model(chosen: argparse.Namespace) -> "Case":
     from modelfleet.simulate.comparison import one_model
     from modelfleet.simulate.memory_limit import check_requests, check_slots
     from modelfleet.simulate.trace import never_falls, read_trace
-    from modelfleet.simulate.world import MOST_REPLICAS
+    from modelfleet.simulate.world import MAX_REPLICAS
 
-    least = check_least(
-        1 if chosen.least_replicas is None else chosen.least_replicas, MOST_REPLICAS
-    )
+    least = check_least(1 if chosen.least_replicas is None else chosen.least_replicas, MAX_REPLICAS)
     read = read_trace(chosen.trace)
     trace = read.times(chosen.rate_times)
     check_requests([trace], str(chosen.trace), chosen.seeds, never_falls(read.counts))
-    check_slots(chosen.slots, MOST_REPLICAS, chosen.seeds)
+    check_slots(chosen.slots, MAX_REPLICAS, chosen.seeds)
     skip = skip_of(chosen, trace.seconds)
     service = service_of(chosen, trace.mean_work_seconds())
     print_notes("bench autoscale", notes(chosen, [trace], skip))
@@ -124,16 +122,16 @@ def _one_model(chosen: argparse.Namespace) -> "Case":
 
 
 def _fleet(chosen: argparse.Namespace) -> "Case":
-    from modelfleet.simulate.comparison import MOST_OF_SMALL, fleet
+    from modelfleet.simulate.comparison import MAX_OF_SMALL, fleet
     from modelfleet.simulate.memory_limit import check_requests, check_slots
     from modelfleet.simulate.trace import read_fleet
 
     if chosen.rate_times != 1:
         raise UsageError("--rate-times goes with --trace, not with --fleet")
-    least = check_least(chosen.least_replicas or 0, MOST_OF_SMALL)
+    least = check_least(chosen.least_replicas or 0, MAX_OF_SMALL)
     traces = list(read_fleet(chosen.fleet).values())
     check_requests(traces, str(chosen.fleet), chosen.seeds, is_rising=False)
-    check_slots(chosen.slots, MOST_OF_SMALL, chosen.seeds * len(traces))
+    check_slots(chosen.slots, MAX_OF_SMALL, chosen.seeds * len(traces))
     skip = skip_of(chosen, traces[0].seconds)
     models = [(t, service_of(chosen, t.mean_work_seconds())) for t in traces]
     print_notes("bench autoscale", notes(chosen, traces, skip))

@@ -17,9 +17,9 @@ from modelfleet.api import names
 from modelfleet.cli.support.arguments import UsageError
 
 PATIENCE_SECONDS = 10
-MOST_HOURS = 24 * 31
-MOST_MOMENTS = 1500
-LEAST_STEP_SECONDS = 5
+MAX_HOURS = 24 * 31
+MAX_MOMENTS = 1500
+MIN_STEP_SECONDS = 5
 SCALING_CLAIMS = ("Ready", "ScalingActive", "MetricsAvailable", "BudgetLimited", "Degraded")
 
 
@@ -105,11 +105,11 @@ def write_picture(chosen: argparse.Namespace, namespace: str) -> None:
 
     if not chosen.prometheus:
         raise UsageError(decision_history.NEEDED)
-    if not 0 < chosen.hours <= MOST_HOURS:
-        message = f"--hours must be above 0 and at most {MOST_HOURS}"
+    if not 0 < chosen.hours <= MAX_HOURS:
+        message = f"--hours must be above 0 and at most {MAX_HOURS}"
         raise UsageError(message)
     # Not finer than decisions are made, and not more moments than a picture can show.
-    step = max(LEAST_STEP_SECONDS, round(chosen.hours * 3600 / MOST_MOMENTS))
+    step = max(MIN_STEP_SECONDS, round(chosen.hours * 3600 / MAX_MOMENTS))
     span = prometheus_series.span_until_now(chosen.hours * 3600, step)
     server = prometheus_series.server_at(chosen.prometheus)
     found = decision_history.decisions(server, namespace, chosen.name, span)

@@ -54,15 +54,15 @@ def simulate(arguments: list[str]) -> int:
 def _simulate(chosen: argparse.Namespace) -> int:
     from modelfleet.simulate.memory_limit import check_requests, check_slots
     from modelfleet.simulate.replay import replay
-    from modelfleet.simulate.world import MOST_REPLICAS
+    from modelfleet.simulate.world import MAX_REPLICAS
 
     check_arguments(chosen)
-    least = check_least(chosen.least_replicas, MOST_REPLICAS)
+    least = check_least(chosen.least_replicas, MAX_REPLICAS)
     trace, is_rising = _trace(chosen)
     trace = trace.times(chosen.rate_times)
     check_requests([trace], str(chosen.trace or chosen.query), 1, is_rising)
     service = service_of(chosen, trace.mean_work_seconds())
-    check_slots(service.slots, MOST_REPLICAS, 1)
+    check_slots(service.slots, MAX_REPLICAS, 1)
     skip = skip_of(chosen, trace.seconds)
     print_notes("simulate", notes(chosen, [trace], skip))
     found = replay(trace, service, chosen.aim_percent / 100, skip, least)
@@ -101,7 +101,7 @@ def _show(found: "Replay", chosen: argparse.Namespace, name: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from modelfleet.simulate.world import MOST_REPLICAS
+    from modelfleet.simulate.world import MAX_REPLICAS
 
     score = found.score
     # As `Text`: a query is full of what looks like markup.
@@ -120,9 +120,9 @@ def _show(found: "Replay", chosen: argparse.Namespace, name: str) -> None:
     ):
         made.add_row(head, text)
     Console().print(made, _hours(found))
-    if score.peak_replicas >= MOST_REPLICAS and score.violations_percent > chosen.aim_percent:
+    if score.peak_replicas >= MAX_REPLICAS and score.violations_percent > chosen.aim_percent:
         sys.stderr.write(
-            f"modelfleet simulate: it reached the {MOST_REPLICAS:,} replicas that are simulated at"
+            f"modelfleet simulate: it reached the {MAX_REPLICAS:,} replicas that are simulated at"
             " most; the promise could not be kept within them\n"
         )
 

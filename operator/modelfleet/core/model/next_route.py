@@ -13,7 +13,7 @@ from modelfleet.facts.model import ModelFacts, VersionFacts
 from modelfleet.facts.route import Route, RouteWeight
 
 HUNDRED = 100
-LEAST_WAIT_SECONDS = 5
+MIN_WAIT_SECONDS = 5
 OBJECTIVES_OF_WAIT = 10
 """While an overload lasts a request may wait so many times the latency that was promised."""
 UNPROMISED_WAIT_SECONDS = 10
@@ -112,5 +112,5 @@ def longest_waits(spec: MLModelSpec) -> tuple[int, int]:
     lasting = UNPROMISED_WAIT_SECONDS
     if spec.objective is not None:
         of_objective = OBJECTIVES_OF_WAIT * spec.objective.latency_milliseconds / 1000
-        lasting = max(LEAST_WAIT_SECONDS, math.ceil(of_objective))
+        lasting = max(MIN_WAIT_SECONDS, math.ceil(of_objective))
     return hold, min(hold, lasting)

@@ -17,12 +17,12 @@ from modelfleet.facts.scaling import CONCURRENCY_LEVELS, Bucket
 WINDOW_SECONDS = 5.0
 MEMORY_ANSWERS = 2000.0
 """A level remembers about so many answers."""
-LEAST_ANSWERS = 60.0
+MIN_ANSWERS = 60.0
 FORGET_SECONDS = 86_400.0
 """After a day without an answer a level has lost half of its evidence, and is tried again."""
 STALL_WINDOWS, STALL_SECONDS = 2, 60.0
 """So many slow windows within such a time may be a stall of the node, which is no one's load."""
-RECALLED_ANSWERS = 4 * LEAST_ANSWERS
+RECALLED_ANSWERS = 4 * MIN_ANSWERS
 """What only a status says counts as so many answers: it is forgotten after two days."""
 
 
@@ -58,7 +58,7 @@ class Level:
         Worked example: 5 % promised, 400 answers: 20 slow ones are expected, give or take 4.4.
         Up to 20 is within, above 29 is not.
         """
-        if self.answers < LEAST_ANSWERS:
+        if self.answers < MIN_ANSWERS:
             return None
         expected = aim * self.answers
         if self.slow <= expected:

@@ -16,7 +16,7 @@ NONE = 1.0
 RECENT_SECONDS = 5.0
 CALM_SECONDS = 30.0
 """So long without a refusal ends an overload."""
-LEAST_REFUSED, LEAST_SHARE, LEAST_BUCKETS = 3, 0.01, 4
+MIN_REFUSED, MIN_SHARE, MIN_BUCKETS = 3, 0.01, 4
 """Below these a refusal is an accident of a moment."""
 STEPS = (1.1, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 
@@ -31,7 +31,7 @@ def overload_factor(buckets: Iterable[Bucket], now: float, before: float) -> flo
     recent = [b for b in calm if now - b.at <= RECENT_SECONDS and b.refused]
     refused = sum(b.refused for b in recent)
     arrivals = max(sum(b.arrivals for b in recent), refused)
-    is_sure = len(recent) >= LEAST_BUCKETS and refused >= max(LEAST_REFUSED, LEAST_SHARE * arrivals)
+    is_sure = len(recent) >= MIN_BUCKETS and refused >= max(MIN_REFUSED, MIN_SHARE * arrivals)
     if not is_sure:
         is_over = before <= NONE or not any(b.refused for b in calm)
         return NONE if is_over else before

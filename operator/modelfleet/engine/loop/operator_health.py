@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 
 from modelfleet.telemetry import metrics
 
-MOST_SILENT_SECONDS = 180.0
-MOST_LAG_SECONDS = 10.0
-MOST_WAIT_SECONDS = 120.0
+MAX_SILENT_SECONDS = 180.0
+MAX_LAG_SECONDS = 10.0
+MAX_WAIT_SECONDS = 120.0
 _BEAT_SECONDS = 1.0
 
 
@@ -35,7 +35,7 @@ class OperatorHealth:
         def check() -> str | None:
             silence = silent_seconds()
             metrics.WATCH_SILENCE.labels(kind).set(min(silence, 1e9))
-            if silence > MOST_SILENT_SECONDS:
+            if silence > MAX_SILENT_SECONDS:
                 return f"watch of {kind} is silent for {silence:.0f} s"
             return None
 
@@ -46,7 +46,7 @@ class OperatorHealth:
 
         def check() -> str | None:
             oldest = oldest_seconds()
-            return f"a turn waits for {oldest:.0f} s" if oldest > MOST_WAIT_SECONDS else None
+            return f"a turn waits for {oldest:.0f} s" if oldest > MAX_WAIT_SECONDS else None
 
         self.add("queue", check)
 
@@ -62,6 +62,6 @@ class OperatorHealth:
         """What is wrong, by check; empty when all is well."""
         found = {name: wrong for name, check in self._checks.items() if (wrong := check())}
         late = self._monotonic() - self._beat_at
-        if late > MOST_LAG_SECONDS:
+        if late > MAX_LAG_SECONDS:
             found["loop"] = f"the event loop is {late:.0f} s late"
         return found

@@ -14,7 +14,7 @@ from modelfleet.core.scaling.service_time import ServiceTime
 from modelfleet.engine.ledger import Entry
 from modelfleet.facts.scaling import CONCURRENCY_LEVELS
 
-MOST_FLOOR_SECONDS = 86_400.0
+MAX_FLOOR_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def of_head(head: Mapping[str, Any], now: BothClocks) -> CapacityRecord:
     if slots is not None and not (isinstance(slots, int) and 1 <= slots <= CONCURRENCY_LEVELS[-1]):
         msg = f"slots are {str(slots)[:20]}"
         raise ValueError(msg)
-    if floor is not None and not 0 < float(floor) <= MOST_FLOOR_SECONDS:
+    if floor is not None and not 0 < float(floor) <= MAX_FLOOR_SECONDS:
         msg = f"a latency is {str(floor)[:20]}"
         raise ValueError(msg)
     return CapacityRecord(

@@ -22,7 +22,7 @@ from modelfleet.core.forecasting.rows.transfer import Arrays
 
 FAMILY = b"modelfleet memory "
 MAGIC = FAMILY + b"1\n"
-MOST_BYTES = 2 << 30
+MAX_BYTES = 2 << 30
 """Seven thousand models with eleven busy days each."""
 _LENGTH_BYTES, _DIGEST_BYTES, _PIECE_BYTES = 8, 32, 1 << 20
 
@@ -63,8 +63,8 @@ class MemoryFileWriter:
     def _put(self, data: bytes | memoryview) -> None:
         assert self._file is not None  # noqa: S101 - opened by the caller
         self.written_bytes += len(data)
-        if self.written_bytes > MOST_BYTES:
-            msg = f"more than {MOST_BYTES >> 20} MiB"
+        if self.written_bytes > MAX_BYTES:
+            msg = f"more than {MAX_BYTES >> 20} MiB"
             raise OSError(msg)
         self._hash.update(data)
         self._file.write(data)
@@ -107,8 +107,8 @@ def check_file(path: Path) -> None:
     FileNotFoundError when there is none.
     """
     size = path.stat().st_size
-    if size > MOST_BYTES:
-        msg = f"it has {size >> 20} MiB, more than {MOST_BYTES >> 20}"
+    if size > MAX_BYTES:
+        msg = f"it has {size >> 20} MiB, more than {MAX_BYTES >> 20}"
         raise Unusable(msg)
     with path.open("rb") as file:
         first = file.read(len(MAGIC))
@@ -130,7 +130,7 @@ def blocks(path: Path) -> Iterator[Arrays]:
     with path.open("rb") as file:
         file.seek(len(MAGIC))
         while length := int.from_bytes(file.read(_LENGTH_BYTES), "little"):
-            if length > MOST_BYTES:
+            if length > MAX_BYTES:
                 raise Unusable("a block is longer than the file may be")
             yield _arrays(file.read(length))
 

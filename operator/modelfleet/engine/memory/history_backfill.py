@@ -30,9 +30,9 @@ LONGEST_REST_SECONDS = 600.0
 """Between two questions to a source that does not answer."""
 ASKED_AT = 8
 """Models of one reading: the last of them is filled a minute or two later."""
-LEAST_BINS = 10 * MINUTE_BINS
+MIN_BINS = 10 * MINUTE_BINS
 """A past that is no longer than this is not worth the reading."""
-MOST_BINS = 8 * DAY_BINS
+MAX_BINS = 8 * DAY_BINS
 
 log = structlog.get_logger()
 
@@ -97,7 +97,7 @@ class HistoryBackfill:
             stranger = self._forecaster.stranger(key)
             if since is None or stranger is None:
                 continue
-            watched = len(stranger.lived) + LEAST_BINS
+            watched = len(stranger.lived) + MIN_BINS
             if since.timestamp() > (stranger.clock - watched) * BIN_SECONDS:
                 self._forecaster.introduce(key)
             else:
@@ -140,7 +140,7 @@ class HistoryBackfill:
         if shares is None:
             shares = self._textures[told.step_bins] = textures(self._traces, told.step_bins)
         coarse = drawn(told.requests, shares, seed=zlib.crc32(str(key).encode()))
-        first = max(told.begin, stranger.clock - MOST_BINS)
+        first = max(told.begin, stranger.clock - MAX_BINS)
         counts = np.full(max(0, stranger.clock - first), np.nan, dtype=np.float32)
         part = coarse[first - told.begin :][: len(counts)]
         counts[: len(part)] = part

@@ -41,7 +41,7 @@ BLOCK_MODELS = 32
 """Copied at once in the loop: about 9 ms."""
 LONGEST_GAP_BINS = DAY_BINS
 """A gap is filled from the day before, so a longer one would be made of what was made up."""
-MOST_AHEAD_BINS = 12
+MAX_AHEAD_BINS = 12
 """Two clocks, or one that is set right, differ by a minute without meaning anything."""
 BIGGEST_FLEET = 1 << 16
 
@@ -213,7 +213,7 @@ def read_file(path: Path, uids: Mapping[Key, str], now: BothClocks, tuning: Tuni
     gap = bins_of(now.wall) - found.fleet.steps
     if not found.rows:
         return found
-    if not -MOST_AHEAD_BINS <= gap <= LONGEST_GAP_BINS:
+    if not -MAX_AHEAD_BINS <= gap <= LONGEST_GAP_BINS:
         side = "old" if gap > 0 else "ahead of the clock"
         msg = f"it is {abs(gap) * BIN_SECONDS / 3600:.1f} h {side}"
         raise Unusable(msg)

@@ -34,7 +34,7 @@ from modelfleet.telemetry import metrics
 
 STATUS_SECONDS = 1.0
 DEFAULT_STARTUP_SECONDS = 10.0
-MOST_PASSES = 8
+MAX_PASSES = 8
 FIGHT_SECONDS = 5.0
 
 _READ_BACK = ("candidate", "last_version", "retained", "retained_until", "rollout", "versions")
@@ -114,7 +114,7 @@ class ModelTurns:
         writes and wants no more.
         """
         told = TurnLog()
-        for _ in range(MOST_PASSES):
+        for _ in range(MAX_PASSES):
             model = self._models.get(key.namespace, key.name)
             facts = await self._facts(key, model)
             if facts is None or model is None:

@@ -26,7 +26,7 @@ from modelfleet.facts.identity import Key
 from modelfleet.facts.scaling import Bucket, Forecast
 
 FIRST_ROWS = 16
-MOST_BINS_BEHIND = 120
+MAX_BINS_BEHIND = 120
 CHANGED = 0.1
 """Learned figures are told to the policy when they moved by this share."""
 CHANGED_WORK = 0.02
@@ -276,7 +276,7 @@ class Forecaster:
         for key, pool in pools.items():
             if key in self._rows:
                 self._describe(key, self._rows[key], pool)
-        bins = min(passed, MOST_BINS_BEHIND)
+        bins = min(passed, MAX_BINS_BEHIND)
         for _ in range(bins):
             self._one(bins, is_complete=is_complete)
         for row in self._rows.values():

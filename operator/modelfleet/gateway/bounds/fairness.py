@@ -11,19 +11,19 @@ from dataclasses import dataclass, field
 
 from modelfleet.facts.traffic import GatewaySample
 
-MOST_CLIENTS = 1000
+MAX_CLIENTS = 1000
 """Clients of one model that are told apart; the share of all others is the same."""
 WINDOW_SECONDS = 5
 CALM_SECONDS = 5.0
 """So long without a refusal ends the sharing."""
-MOST_OF_NEWEST = 1.5
+MAX_OF_NEWEST = 1.5
 CHANGED = 0.1
 """A share is sent again when it moved by this part of it: each change is a new virtual host."""
 USED = 0.97
 """Of what the replicas can answer, while requests wait: what waits is worked off."""
 GROWTH = 1.02
 """In a second without waits: the replicas may be faster than they were."""
-MOST_USED = 2.0
+MAX_USED = 2.0
 
 
 def fair_share(rates: Iterable[float], capacity: float) -> float | None:
@@ -56,7 +56,7 @@ class _Crowd:
         for second in self.seconds:
             sums.update(second)
         count = len(self.seconds)
-        return [min(number / count, MOST_OF_NEWEST * newest[c]) for c, number in sums.items()]
+        return [min(number / count, MAX_OF_NEWEST * newest[c]) for c, number in sums.items()]
 
 
 class Shares:
@@ -116,7 +116,7 @@ class Shares:
             crowd.share = None
             return
         answered, is_waiting = known
-        crowd.used = USED if is_waiting else min(MOST_USED, crowd.used * GROWTH)
+        crowd.used = USED if is_waiting else min(MAX_USED, crowd.used * GROWTH)
         found = fair_share(rates, crowd.used * answered)
         if found is None or crowd.share is None or abs(found - crowd.share) > CHANGED * crowd.share:
             crowd.share = found

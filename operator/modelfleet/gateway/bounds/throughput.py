@@ -8,9 +8,9 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 
-LEAST_ANSWERS = 20
+MIN_ANSWERS = 20
 """Answers in the window from which the throughput is read; a slow model gets a longer window."""
-LEAST_SECONDS, MOST_SECONDS = 2.0, 120.0
+MIN_SECONDS, MAX_SECONDS = 2.0, 120.0
 QUEUED = 2.0
 """Answers that take so many times what a request alone takes have waited for others."""
 EVIDENT_SHARE = 0.25
@@ -95,7 +95,7 @@ class Throughput:
             self.least_seconds = min(_grown(self.least_seconds, second.seconds), mean)
         answers = sum(one.answers for one in self.recent)
         took = sum(one.service_seconds for one in self.recent)
-        if answers >= LEAST_ANSWERS:
+        if answers >= MIN_ANSWERS:
             self._judge(took / answers, second.seconds)
             self._learn(answers, second, waits, now)
         else:
@@ -113,10 +113,9 @@ class Throughput:
         while len(self.recent) > 1:
             first = self.recent[0]
             is_enough = (
-                answers - first.answers >= LEAST_ANSWERS
-                and seconds - first.seconds >= LEAST_SECONDS
+                answers - first.answers >= MIN_ANSWERS and seconds - first.seconds >= MIN_SECONDS
             )
-            if not is_enough and seconds <= MOST_SECONDS:
+            if not is_enough and seconds <= MAX_SECONDS:
                 return
             self.recent.popleft()
             answers -= first.answers

@@ -20,7 +20,7 @@ from modelfleet.facts.traffic import (
     ModelSample,
     VersionSample,
 )
-from modelfleet.gateway.bounds.fairness import MOST_CLIENTS
+from modelfleet.gateway.bounds.fairness import MAX_CLIENTS
 
 _LOG_GROWTH = math.log(LATENCY_GROWTH)
 _REMEMBERED = 20_000
@@ -159,7 +159,7 @@ class TrafficCounters:
     def asked(self, model: str, client: str) -> None:
         """A request of a client of a watched model ended."""
         counts = self.watched[model]
-        if client in counts or len(counts) < MOST_CLIENTS:
+        if client in counts or len(counts) < MAX_CLIENTS:
             counts[client] += 1
 
     def turned_away(self, model: str) -> None:

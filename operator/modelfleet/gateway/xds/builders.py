@@ -40,10 +40,10 @@ UPSTREAM_IDLE: Final = "1.5s"
 OWN_WEIGHT, OTHER_WEIGHT = 10_000, 1
 """By weight in one priority, not by two priorities: `previous_priorities` would send a request that
 failed at a replica and at the own holder to the other gateways for ever."""
-MOST_FILLS_SECONDS: Final = 0.05
+MAX_FILLS_SECONDS: Final = 0.05
 """Envoy fills no bucket more often."""
-LEAST_SHARE: Final = 0.01
-MOST_BUCKETS: Final = 10_000
+MIN_SHARE: Final = 0.01
+MAX_BUCKETS: Final = 10_000
 """Clients of one model with a bucket of their own; the one that asked least lately loses it."""
 _RETRY_ON = "connect-failure,refused-stream,reset-before-request,retriable-headers"
 _ADS: Final = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
@@ -103,7 +103,7 @@ def _discovered(name: str, protocol: Protocol, idle: str, failures: int) -> dict
 def build_pods_cluster(name: str, protocol: Protocol, owner: str = "") -> EnvoyResource:
     """The replicas of one version. A node that died is noticed by TCP, not by a time-out."""
     content = _discovered(name, protocol, UPSTREAM_IDLE, 3)
-    content["lb_policy"] = "LEAST_REQUEST"
+    content["lb_policy"] = "MIN_REQUEST"
     content["upstream_connection_options"] = {
         "tcp_keepalive": {"keepalive_probes": 3, "keepalive_time": 10, "keepalive_interval": 5}
     }
@@ -256,7 +256,7 @@ def sharing(requests_per_second: float) -> dict[str, Any]:
     Buckets take whole tokens, so a slow one is filled with one token at a longer interval.
     """
     tokens = max(1, round(requests_per_second))
-    seconds = max(MOST_FILLS_SECONDS, tokens / max(requests_per_second, LEAST_SHARE))
+    seconds = max(MAX_FILLS_SECONDS, tokens / max(requests_per_second, MIN_SHARE))
     always = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
     return {
         _TYPED: TYPE_PREFIX + envoy_names.SHARE_TYPE,
@@ -268,7 +268,7 @@ def sharing(requests_per_second: float) -> dict[str, Any]:
         "token_bucket": {
             "max_tokens": UNBOUNDED,
             "tokens_per_fill": UNBOUNDED,
-            "fill_interval": f"{MOST_FILLS_SECONDS}s",
+            "fill_interval": f"{MAX_FILLS_SECONDS}s",
         },
         "rate_limits": [{"actions": [{"remote_address": {}}]}],
         "descriptors": [
@@ -282,7 +282,7 @@ def sharing(requests_per_second: float) -> dict[str, Any]:
                 },
             }
         ],
-        "max_dynamic_descriptors": MOST_BUCKETS,
+        "max_dynamic_descriptors": MAX_BUCKETS,
     }
 
 

@@ -16,7 +16,7 @@ from modelfleet.simulate.simulated_service import SimulatedService
 from modelfleet.simulate.trace import Floats
 
 BETAS = np.round(np.arange(-3.0, 6.01, 0.05), 2)
-MOST_STEP_SECONDS = 5.0
+MAX_STEP_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def schedule(busy: Floats, beta: float, slots: int, startup_steps: int) -> NDArr
 
 def plan(service: SimulatedService, arrivals: Arrivals) -> Callable[[float], Foresight]:
     """A function from beta to the schedule of one model."""
-    step = min(MOST_STEP_SECONDS, max(1.0, service.wait_seconds))
+    step = min(MAX_STEP_SECONDS, max(1.0, service.wait_seconds))
     busy = offered(arrivals, step)
     startup_steps = int(np.ceil(service.startup_seconds / step - 1e-9))
     return lambda beta: Foresight(schedule(busy, beta, service.slots, startup_steps), step)

@@ -76,7 +76,7 @@ def test_pickle_is_not_read(tmp_path):
 
 
 def test_large_file_is_neither_written_nor_read(file, monkeypatch):
-    monkeypatch.setattr(file_format, "MOST_BYTES", 600)
+    monkeypatch.setattr(file_format, "MAX_BYTES", 600)
     with pytest.raises(Unusable, match="MiB"):
         check_file(file)
     before, writer = file.read_bytes(), MemoryFileWriter(file)

@@ -238,7 +238,7 @@ async def test_snapshot_of_another_time(tmp_path, gap, known, why):
 async def test_too_large_file_is_refused(tmp_path, monkeypatch):
     world = await lived(tmp_path, bins=2)
     await world.memory.save()
-    monkeypatch.setattr(file_format, "MOST_BYTES", 1000)
+    monkeypatch.setattr(file_format, "MAX_BYTES", 1000)
     lines = await restarted(world)
     assert "more than" in lines[0]["why"]
 

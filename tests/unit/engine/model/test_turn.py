@@ -7,7 +7,7 @@ import pytest
 
 from modelfleet.engine.ledger import Ledger
 from modelfleet.engine.model.observe import Caches, Observer
-from modelfleet.engine.model.turn import FIGHT_SECONDS, MOST_PASSES, ModelTurns, ScalingTimes
+from modelfleet.engine.model.turn import FIGHT_SECONDS, MAX_PASSES, ModelTurns, ScalingTimes
 from modelfleet.facts.identity import Key
 from modelfleet.facts.model import Defaults
 from modelfleet.kube.store import Store, own_key
@@ -124,5 +124,5 @@ async def test_hopeless_fight_is_fought_slowly(cluster):
     cluster.repairs_stick = False
     cluster.written.clear()
     outcome = await made.turn(KEY)
-    assert cluster.written.count("repair Service") <= MOST_PASSES
+    assert cluster.written.count("repair Service") <= MAX_PASSES
     assert outcome.look_again_seconds == FIGHT_SECONDS

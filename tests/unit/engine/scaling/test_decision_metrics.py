@@ -13,7 +13,7 @@ from modelfleet.facts.identity import Key
 
 KEY = Key("team-terms", "digits")
 SERVICE = ModelFigures(60, 5, 8, 2, 0.01)
-MOST_SERIES = 15
+MAX_SERIES = 15
 
 
 def series() -> dict:
@@ -35,7 +35,7 @@ def test_a_model_has_fifteen_series_and_leaves_none():
     fleet.adopt(0, SERVICE, uninformed())
     wanted = fleet.step(unseen(np.full(1, 20, dtype=np.float32)))
     terms.put(KEY, fleet, wanted, 0, ReplicasNow(SERVICE, 2, 1, 5.0, granted=3, bounds=(1, 10)))
-    assert len(series()) <= MOST_SERIES
+    assert len(series()) <= MAX_SERIES
     assert value("scaling_replicas", state="granted") == 3
     assert value("scaling_replicas", state="ready") == 2
     assert value("scaling_replicas", state="most") == 10

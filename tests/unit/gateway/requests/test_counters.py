@@ -5,7 +5,7 @@ import math
 import pytest
 
 from modelfleet.facts.traffic import LATENCY_BASE_MILLISECONDS, LATENCY_BUCKETS, LATENCY_GROWTH
-from modelfleet.gateway.bounds.fairness import MOST_CLIENTS
+from modelfleet.gateway.bounds.fairness import MAX_CLIENTS
 from modelfleet.gateway.envoy_admin import parse_active, parse_in_flight
 from modelfleet.gateway.requests.counters import TrafficCounters, latency_bucket
 
@@ -138,9 +138,9 @@ def test_clients_are_counted_of_watched_models_only() -> None:
 def test_clients_of_a_model_are_bounded() -> None:
     traffic = TrafficCounters(lambda: 0.0)
     traffic.watch_clients([KEY])
-    for number in range(2 * MOST_CLIENTS):
+    for number in range(2 * MAX_CLIENTS):
         traffic.asked(KEY, f"10.0.{number}")
-    assert len(traffic.watched[KEY]) == MOST_CLIENTS
+    assert len(traffic.watched[KEY]) == MAX_CLIENTS
 
 
 def test_a_request_beyond_a_share_is_an_arrival_of_the_busiest_version() -> None:

@@ -26,7 +26,7 @@ DAY_BLOCKS: Final = ENVELOPE_BLOCKS[-1]
 FLOOR_BLOCKS: Final = np.array([1, 3, 10, 30, 60])
 """Windows of the floor, 2 minutes to 2 hours."""
 MINUTES: Final = (PROFILE_DAYS + 1) * 1440
-MOST_BOX_BINS: Final = 240
+MAX_BOX_BINS: Final = 240
 _QUARTER, _LOAD, _HALF = range(3)
 _PAST: Final = (
     *((_QUARTER, count) for count in ENVELOPE_BLOCKS),
@@ -58,7 +58,7 @@ class LiveFeatures(Rows):
         self.load = np.zeros(size, dtype=np.float32)
         self.quarter = np.zeros(size, dtype=np.float32)
         self._smoothed = np.zeros(size)
-        self._raw_sums = np.zeros((MOST_BOX_BINS + 1, size))
+        self._raw_sums = np.zeros((MAX_BOX_BINS + 1, size))
         self._sums = np.zeros((HOUR_BINS + 1, size))
         self._recent = np.zeros((MINUTE_BINS, size), dtype=np.float32)
         self._quarters = np.zeros((BLOCK_BINS, size), dtype=np.float32)
@@ -88,7 +88,7 @@ class LiveFeatures(Rows):
         self.age += 1
         self._smoothed += weight * (counts * per_bin - self._smoothed)
         self._add(self._raw_sums, self._smoothed)
-        self.load = self._mean_of(self._raw_sums, np.minimum(box, MOST_BOX_BINS))
+        self.load = self._mean_of(self._raw_sums, np.minimum(box, MAX_BOX_BINS))
         self._add(self._sums, self.load)
         self._recent[step % MINUTE_BINS] = counts
         self.quarter = self._mean(3)

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from modelfleet.core.forecasting.features.whole import Floats
 
-LEAST_REQUESTS = 10
+MIN_REQUESTS = 10
 """In a bin, on average: below, a texture would be noise of its own."""
-MOST_TEXTURES = 8_192
+MAX_TEXTURES = 8_192
 
 Textures = NDArray[np.float64]
 
@@ -30,12 +30,12 @@ def textures(traces: Sequence[Floats], step_bins: int) -> Textures:
     for trace in traces:
         steps = trace[: len(trace) // step_bins * step_bins].reshape(-1, step_bins)
         sums = steps.sum(axis=1, dtype=np.float64)
-        busy = sums >= LEAST_REQUESTS * step_bins
+        busy = sums >= MIN_REQUESTS * step_bins
         found.append(steps[busy] / sums[busy, None])
     every = np.concatenate(found) if found else np.zeros((0, step_bins))
     if not len(every):
         return np.full((1, step_bins), 1.0 / step_bins)
-    return np.asarray(every[:: -(-len(every) // MOST_TEXTURES)], dtype=np.float64)
+    return np.asarray(every[:: -(-len(every) // MAX_TEXTURES)], dtype=np.float64)
 
 
 def drawn(requests: Floats, shares: Textures, seed: int) -> NDArray[np.float32]:

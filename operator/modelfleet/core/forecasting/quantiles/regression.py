@@ -25,7 +25,7 @@ SMOOTH = 0.01
 """Half width (in logarithms) within which the pinball loss is rounded off."""
 RIDGE, RIDGE_ROWS = 0.002, 150.0
 """Pull towards the prior: RIDGE + RIDGE_ROWS / n for n rows."""
-LEAST_ROWS = 60
+MIN_ROWS = 60
 TAIL = np.float32(0.25)
 """Of log demand, where nothing is known: it is more than x above the present as exp(-x / TAIL)."""
 ROWS_OF_IDLE, ROWS_OF_REQUEST = 1_000, 4
@@ -83,7 +83,7 @@ def fit(
     Koenker and Bassett 1978; smoothed to have a gradient, with Adam (Kingma and Ba 2014) and the
     mean of the last 30 % of the steps. `warm` are the coefficients of an earlier fit.
     """
-    if len(x) < LEAST_ROWS:
+    if len(x) < MIN_ROWS:
         return prior if warm is None else warm
     scale = np.maximum(x.std(axis=0), 1e-3)
     scale[0] = 1.0

@@ -24,9 +24,9 @@ from modelfleet.facts.scaling import CONCURRENCY_LEVELS
 FORMAT: Final = 1
 GRID: Final = 1.1
 """Service times are rounded to powers of this: within 5 %."""
-LEAST_AGE_BINS: Final = HOUR_BINS
-MOST_SERVICE_SECONDS: Final = 86_400.0
-MOST_COEFFICIENT: Final = 50.0
+MIN_AGE_BINS: Final = HOUR_BINS
+MAX_SERVICE_SECONDS: Final = 86_400.0
+MAX_COEFFICIENT: Final = 50.0
 """Of a regression between logarithms; a larger one is no forecast of anything."""
 MOVED_SERVICE, MOVED_FORECAST, MOVED_DIAL = 1.25, 0.25, 2.0
 """Factor of the service time, difference of the logarithm of a forecast, factor of the dial."""
@@ -72,9 +72,9 @@ class LearnedSummary:
 def summary_of(fleet: Policy, row: int) -> LearnedSummary | None:
     """What a row has learned; None while it is too young or has no fit of its own."""
     service, warm = fleet.services[row], fleet._warm[row]
-    if service is None or warm is None or fleet.present.age[row] < LEAST_AGE_BINS:
+    if service is None or warm is None or fleet.present.age[row] < MIN_AGE_BINS:
         return None
-    if not (np.abs(warm.stacked()) <= MOST_COEFFICIENT).all():
+    if not (np.abs(warm.stacked()) <= MAX_COEFFICIENT).all():
         # Its reader would not take it.
         return None
     chosen = int(fleet.choice.chosen[row])
@@ -89,7 +89,7 @@ def summary_of(fleet: Policy, row: int) -> LearnedSummary | None:
 def rounded_figures(seconds: float) -> float:
     """On the grid: 0.099 s and 0.104 s are both 0.102 s."""
     exponent = round(math.log(max(seconds, 1e-3)) / math.log(GRID))
-    return float(min(max(GRID**exponent, 1e-3), MOST_SERVICE_SECONDS))
+    return float(min(max(GRID**exponent, 1e-3), MAX_SERVICE_SECONDS))
 
 
 def is_moved(
@@ -125,7 +125,7 @@ def read_summary(body: Mapping[str, Any]) -> LearnedSummary:
     if body.get("format") != FORMAT:
         msg = f"format is {str(body.get('format'))[:20]}, not {FORMAT}"
         raise ValueError(msg)
-    service = _number(body, "serviceMilliseconds", MOST_SERVICE_SECONDS * 1000)
+    service = _number(body, "serviceMilliseconds", MAX_SERVICE_SECONDS * 1000)
     floor = _number(body, "floorPercent", 100)
     risk = _number(body, "riskPerMillion", 1_000_000)
     slots = _number(body, "slots", CONCURRENCY_LEVELS[-1])
@@ -165,7 +165,7 @@ def _coefficients(text: object) -> Coefficients:
         msg = f"coefficients are {len(codes)} bytes, not {wanted}"
         raise ValueError(msg)
     found = np.frombuffer(codes, dtype="<f2").astype(np.float32).reshape(_SHAPE)
-    if not (np.abs(found) <= MOST_COEFFICIENT).all():
-        msg = f"a coefficient is above {MOST_COEFFICIENT:g} or no number"
+    if not (np.abs(found) <= MAX_COEFFICIENT).all():
+        msg = f"a coefficient is above {MAX_COEFFICIENT:g} or no number"
         raise ValueError(msg)
     return Coefficients(found[0].copy(), found[1].copy())
