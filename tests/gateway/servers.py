@@ -5,6 +5,7 @@ Used by the tests with a real Envoy. A server can be slow, broken, silent, or ki
 
 import asyncio
 import json
+import time
 from collections import Counter
 
 from aiohttp import web
@@ -26,6 +27,8 @@ class ModelServer:
         self.address, self.version, self.delay, self.mode = address, version, delay, mode
         self.served: Counter[str] = Counter()
         self.bytes = 0
+        self.worked: list[tuple[float, float]] = []
+        """Begin and end of each use of a slot, monotonic seconds."""
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> "ModelServer":
@@ -68,7 +71,9 @@ class ModelServer:
             await asyncio.sleep(1)
         if self.delay:
             async with self._slots:
+                began = time.monotonic()
                 await asyncio.sleep(self.delay)
+                self.worked.append((began, time.monotonic()))
         return web.json_response({"version": self.version, "bytes": len(body)})
 
     async def _metadata(self, request: web.Request) -> web.Response:

@@ -199,7 +199,7 @@ class ModelFacts:
 
     readings: tuple[Reading, ...] = ()
     """What the last tick of this leader knew of the model's signals."""
-    floor_seconds: float | None = None
+    lone_latency_seconds: float | None = None
     """Latency of a request that is alone in a replica, where even that breaks the objective."""
 
     overload: float | None = None

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from modelfleet.core.forecasting.constants import BIN_SECONDS, SHIPPED, Tuning
 from modelfleet.core.forecasting.quantiles.prior import Priors
-from modelfleet.engine.ledger import LastTurn, Ledger
+from modelfleet.engine.handover import LastTurn
+from modelfleet.engine.ledger import Ledger
 from modelfleet.engine.memory.public_traces import traces
 from modelfleet.engine.scaling.forecaster import Forecaster
 from modelfleet.engine.scaling.tick import Ticker
@@ -99,7 +100,7 @@ class ShippedScaler:
         del started[: max(0, len(started) - one.starting)]
         if self._granted[number] is None:
             self._granted[number] = max(one.ready + one.starting, self._params[number].min_replicas)
-        self._ledger.entry(self._keys[number]).seen = LastTurn(
+        self._ledger.entry(self._keys[number]).last_turn = LastTurn(
             params=self._params[number],
             granted=self._granted[number] or 0,
             ready=one.ready,
@@ -109,7 +110,7 @@ class ShippedScaler:
         )
 
     def _grant(self, number: int, one: Observation) -> int:
-        grant = self._ledger.entry(self._keys[number]).grant
+        grant = self._ledger.entry(self._keys[number]).answer.grant
         before = self._granted[number] or 0
         wanted = before if grant is None else grant.replicas
         have = one.ready + one.starting

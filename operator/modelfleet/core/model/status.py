@@ -233,13 +233,14 @@ def _scaling_active(facts: ModelFacts, spec: MLModelSpec, allowed: Bounds) -> Cl
 
 def _objective(facts: ModelFacts, spec: MLModelSpec) -> Claim:
     """Whether more replicas can keep the promise."""
-    if facts.floor_seconds is None or spec.objective is None:
+    if facts.lone_latency_seconds is None or spec.objective is None:
         text = "replicas follow the measured traffic"
         return (C.SCALING_ACTIVE, True, Reason.FOLLOWING, text)
+    alone = _about(facts.lone_latency_seconds)
     text = (
         f"objective.latencyMilliseconds {spec.objective.latency_milliseconds} cannot be met by more"
-        f" replicas: a request alone in one takes {_about(facts.floor_seconds)} in the mean; raise"
-        " the objective, or make the model or its resources faster"
+        f" replicas: a single request on an idle replica takes {alone} on average; raise the"
+        " objective, or make the model or its resources faster"
     )
     return (C.SCALING_ACTIVE, False, Reason.OBJECTIVE_UNREACHABLE, text)
 

@@ -38,22 +38,22 @@ class CapacityRecord:
     evidence: Evidence
     evidence_of: tuple[str, float | None] | None
     slots: int | None
-    floor_seconds: float | None
+    lone_latency_seconds: float | None
 
 
 def as_head(entry: Entry, now: BothClocks) -> dict[str, Any]:
     """Of an entry, for the head of a block; its names never change."""
-    work = entry.work
+    work = entry.scaling.work
     return {
         "work": {
             "seconds": work.seconds,
             "answers": work.answers,
             "available": work.available,
         },
-        "levels": as_table(entry.evidence, now.ahead),
-        "levelsOf": entry.evidence_of,
-        "slots": entry.slots,
-        "floorSeconds": entry.floor_seconds,
+        "levels": as_table(entry.scaling.evidence, now.ahead),
+        "levelsOf": entry.scaling.evidence_of,
+        "slots": entry.scaling.slots,
+        "floorSeconds": entry.answer.lone_latency_seconds,
     }
 
 
@@ -84,7 +84,7 @@ def _told_of(found: Any) -> tuple[str, float | None] | None:
 
 def give(entry: Entry, uid: str, found: CapacityRecord) -> None:
     """To the entry of the object `uid`, unless it has learned more by now."""
-    if entry.uid in {"", uid} and entry.work.answers <= 0:
-        entry.uid, entry.work, entry.evidence = uid, found.work, found.evidence
-        entry.evidence_of, entry.slots = found.evidence_of, found.slots
-        entry.floor_seconds = found.floor_seconds
+    if entry.uid in {"", uid} and entry.scaling.work.answers <= 0:
+        entry.uid, entry.scaling.work, entry.scaling.evidence = uid, found.work, found.evidence
+        entry.scaling.evidence_of, entry.scaling.slots = found.evidence_of, found.slots
+        entry.answer.lone_latency_seconds = found.lone_latency_seconds

@@ -68,24 +68,32 @@ class LearnedStatus:
 
     def _give(self, key: Key, model: Json, lesson: LearnedSummary) -> None:
         entry, uid = self._ledger.entry(key), model["metadata"]["uid"]
-        if entry.uid not in {"", uid} or entry.work.answers > 0:
+        if entry.uid not in {"", uid} or entry.scaling.work.answers > 0:
             return
         seconds = RECALLED_ANSWERS * lesson.service_seconds
-        entry.uid, entry.work = uid, ServiceTime(seconds, RECALLED_ANSWERS, seconds)
+        entry.uid, entry.scaling.work = uid, ServiceTime(seconds, RECALLED_ANSWERS, seconds)
         stable = self._stable(model)
         own = None if stable is None else self._told(model, says_why=False, version=stable)
-        if stable is None or own is None or own.slots is None or entry.evidence != Evidence():
+        if (
+            stable is None
+            or own is None
+            or own.slots is None
+            or entry.scaling.evidence != Evidence()
+        ):
             # Another version answers at another pace.
             return
-        entry.evidence_of = (stable["metadata"]["name"], _limit_seconds(model))
-        entry.slots, entry.evidence = own.slots, recalled(own.slots, self._monotonic())
+        entry.scaling.evidence_of = (stable["metadata"]["name"], _limit_seconds(model))
+        entry.scaling.slots, entry.scaling.evidence = (
+            own.slots,
+            recalled(own.slots, self._monotonic()),
+        )
 
     def _slots(self, key: Key) -> int | None:
         """What was learned, where it is not what the spec or the settings say."""
         entry = self._ledger.known(key)
-        if entry is None or entry.seen is None or not entry.seen.params.learns_slots:
+        if entry is None or entry.last_turn is None or not entry.last_turn.params.learns_slots:
             return None
-        return None if entry.slots == entry.seen.params.slots else entry.slots
+        return None if entry.scaling.slots == entry.last_turn.params.slots else entry.scaling.slots
 
     async def run(self) -> None:
         """Look at some models every few seconds, until cancelled."""

@@ -21,7 +21,8 @@ from modelfleet.core.model.validation import config_references
 from modelfleet.core.model.version_hash import source_hash
 from modelfleet.core.scaling.schedules import bounds
 from modelfleet.core.scaling.signal_status import signals_of
-from modelfleet.engine.ledger import Entry, LastTurn, Ledger
+from modelfleet.engine.handover import LastTurn
+from modelfleet.engine.ledger import Entry, Ledger
 from modelfleet.engine.loop.worker import TurnResult
 from modelfleet.engine.model.observe import Observer
 from modelfleet.engine.ports import ConfigReader, Events, Json, Objects, Writer
@@ -158,7 +159,7 @@ class ModelTurns:
             ask=None,
             grant=None,
             readings=(),
-            floor_seconds=None,
+            lone_latency_seconds=None,
             taken=frozenset(),
             refused={},
         )
@@ -189,7 +190,7 @@ class ModelTurns:
         return self._observer.has_source(key, source_hash(spec))
 
     def _remember(self, entry: Entry, facts: ModelFacts, plan: Plan) -> None:
-        entry.note_causes(plan.causes, self._monotonic())
+        entry.turn.note_causes(plan.causes, self._monotonic())
         if facts.spec is None:
             return
         scaling = facts.spec.scaling
@@ -219,7 +220,7 @@ class ModelTurns:
             ),
             stable=plan.status.stable or "",
         )
-        entry.look(seen)
+        entry.hand_over(seen)
 
     def _params(self, facts: ModelFacts, spec: MLModelSpec) -> ScalingParams:
         """Bounds, hints and signals that hold now."""
@@ -247,7 +248,7 @@ class ModelTurns:
         if not _is_decision(facts.status, plan.status):
             # What is not wanted any more, or exists, is no refusal any more.
             wanted = {_identity(create) for create in plan.creates}
-            self._ledger.entry(key).keep_refusals(wanted)
+            self._ledger.entry(key).turn.keep_refusals(wanted)
         for create in plan.creates:
             await self._create(facts, create, applied)
             if applied.looks_anew:
@@ -277,13 +278,13 @@ class ModelTurns:
         try:
             await self._writer.create(facts.key, facts.uid, create)
         except NameTaken as taken:
-            entry.taken[f"{taken.kind}/{taken.name}"] = self._monotonic()
+            entry.turn.taken[f"{taken.kind}/{taken.name}"] = self._monotonic()
             applied.looks_anew = True
         except (Refused, Transient) as error:
-            entry.note_refusal(identity, error, self._monotonic())
+            entry.turn.note_refusal(identity, error, self._monotonic())
             applied.failure = error
         else:
-            entry.refused.pop(identity, None)
+            entry.turn.refused.pop(identity, None)
             applied.looks_anew = create.manifest["kind"] == names.VERSION_KIND
 
     async def _publish(
@@ -291,14 +292,14 @@ class ModelTurns:
     ) -> tuple[tuple[str, ...], float | None]:
         """Status at most once a second, decisions at once; then the events."""
         newest = self._models.get(facts.key.namespace, facts.key.name) or model
-        since = self._monotonic() - entry.status_at
+        since = self._monotonic() - entry.turn.status_at
         if not _is_decision(facts.status, plan.status) and since < STATUS_SECONDS:
             return (), STATUS_SECONDS - since
         if newest["metadata"].get("generation") != facts.generation:
             return (), 0.0
         moved = await self._writer.publish_status(newest, plan.status)
         if moved:
-            entry.status_at = self._monotonic()
+            entry.turn.status_at = self._monotonic()
             for event in plan.events:
                 self._announcer.publish(model, event)
         return moved, None

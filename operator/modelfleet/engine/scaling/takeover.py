@@ -24,7 +24,7 @@ def is_under_way(entry: Entry, age_seconds: float) -> bool:
     """
     if not entry.is_inherited or age_seconds < BEGIN_SECONDS:
         return entry.is_inherited
-    is_known = entry.answered.answers > 0 and not entry.is_as_before
+    is_known = entry.scaling.answered.answers > 0 and not entry.scaling.is_as_before
     return is_known and age_seconds < LONGEST_SECONDS
 
 
@@ -33,9 +33,9 @@ def is_over(entry: Entry, slots: float, now: float) -> bool:
 
     `slots` is how many requests all ready replicas work on at once.
     """
-    recent = [b for b in entry.buckets if now - b.at < RECENT_SECONDS]
+    recent = [b for b in entry.scaling.buckets if now - b.at < RECENT_SECONDS]
     answers = sum(b.completions for b in recent)
-    before = entry.answered.service_seconds
+    before = entry.scaling.answered.service_seconds
     if before is None or answers == 0 or any(b.in_flight > max(slots, 1) for b in recent):
         return False
     return sum(b.service_seconds for b in recent) / answers <= AS_BEFORE * before

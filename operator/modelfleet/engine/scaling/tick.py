@@ -20,7 +20,8 @@ from modelfleet.core.scaling.learned_concurrency import (
     learned_slots,
     lone_latency_seconds,
 )
-from modelfleet.engine.ledger import Entry, LastTurn, Ledger
+from modelfleet.engine.handover import LastTurn
+from modelfleet.engine.ledger import Entry, Ledger
 from modelfleet.engine.ports import Readings, Samples
 from modelfleet.engine.scaling import takeover
 from modelfleet.engine.scaling.decision_metrics import ReplicasNow
@@ -95,17 +96,17 @@ class Ticker:
         asks: dict[Key, Ask] = {}
         held: dict[Key, int] = {}
         for key, entry in self._ledger.items():
-            if key in active or (entry.overload or 0.0) > overload.NONE:
+            if key in active or (entry.answer.overload or 0.0) > overload.NONE:
                 self._judge_overload(key, entry, now)
-            if entry.seen is None or not (
+            if entry.last_turn is None or not (
                 key in active
                 or key in stepped
-                or entry.seen.params.signals
-                or _is_moving(entry, entry.seen)
+                or entry.last_turn.params.signals
+                or _is_moving(entry, entry.last_turn)
             ):
                 continue
-            held[key] = _held(entry, entry.seen)
-            asks[key] = self._ask(key, entry, entry.seen, now)
+            held[key] = _held(entry, entry.last_turn)
+            asks[key] = self._ask(key, entry, entry.last_turn, now)
         self._grant(asks, held)
 
     def _forecast(self, active: set[Key], now: float) -> set[Key]:
@@ -122,10 +123,12 @@ class Ticker:
             if key not in active:
                 forecaster.quiet(key)
             # A forecast keeps what it has seen: nothing but what is sure goes into it.
-            is_unsure = self._is_taking_over(entry, now) and not entry.answered.answers
-            service_seconds = (entry.work if is_unsure else entry.learned()).service_seconds
-            if entry.seen is not None and service_seconds is not None:
-                pools[key] = _pool(entry, entry.seen, service_seconds, now)
+            is_unsure = self._is_taking_over(entry, now) and not entry.scaling.answered.answers
+            service_seconds = (
+                entry.scaling.work if is_unsure else entry.scaling.learned()
+            ).service_seconds
+            if entry.last_turn is not None and service_seconds is not None:
+                pools[key] = _pool(entry, entry.last_turn, service_seconds, now)
         forecaster.forget(gone)
         is_complete = self._complete_since is not None
         forecaster.step(now, pools, is_complete=is_complete)
@@ -135,17 +138,17 @@ class Ticker:
         """At once for one model: a request of it is held."""
         now = self._monotonic()
         entry = self._ledger.known(key)
-        if entry is None or entry.seen is None:
+        if entry is None or entry.last_turn is None:
             return
         held = self._gateways.held(str(key)) or 1
-        entry.buckets.append(Bucket(now, 0.01, 0, 0, 0.0, 0, held))
-        held_grant = _held(entry, entry.seen)
-        self._grant({key: self._ask(key, entry, entry.seen, now)}, {key: held_grant})
+        entry.scaling.buckets.append(Bucket(now, 0.01, 0, 0, 0.0, 0, held))
+        held_grant = _held(entry, entry.last_turn)
+        self._grant({key: self._ask(key, entry, entry.last_turn, now)}, {key: held_grant})
 
     def _grant(self, asks: dict[Key, Ask], held: dict[Key, int]) -> None:
         for key, grant in allocate(asks, None, held).items():
             entry = self._ledger.entry(key)
-            entry.ask, entry.grant = asks[key], grant
+            entry.answer.ask, entry.answer.grant = asks[key], grant
             if grant.replicas != held[key]:
                 self._wake(key)
 
@@ -162,12 +165,14 @@ class Ticker:
                 self._flight[sample.gateway][name] = flight
         for key, parts in sums.items():
             entry = self._ledger.entry(key)
-            bucket = _bucket(parts, now, entry.seen)
-            entry.buckets.append(bucket)
-            if entry.seen is not None:
-                self._learn(key, entry, entry.seen, bucket)
+            bucket = _bucket(parts, now, entry.last_turn)
+            entry.scaling.buckets.append(bucket)
+            if entry.last_turn is not None:
+                self._learn(key, entry, entry.last_turn, bucket)
             # Latency that no size can mend is no reason to insure more.
-            mends = entry.floor_seconds is None and not self._is_taking_over(entry, now)
+            mends = entry.answer.lone_latency_seconds is None and not self._is_taking_over(
+                entry, now
+            )
             slow = bucket.slow if mends else 0
             # A refusal ends a request, too, and breaks the promise that was made for it.
             ended = bucket.completions + bucket.refused
@@ -185,13 +190,13 @@ class Ticker:
         """
         slots = seen.ready * _params(entry, seen).slots
         if self._is_taking_over(entry, bucket.at):
-            entry.first_work = entry.first_work.after(bucket, slots)
-            if entry.answered.answers <= 0:
+            entry.scaling.first_work = entry.scaling.first_work.after(bucket, slots)
+            if entry.scaling.answered.answers <= 0:
                 # Told once: what gateways remember later has these slow answers in it.
-                entry.answered = self._gateways.answered(str(key))
-            entry.is_as_before = takeover.is_over(entry, slots, bucket.at)
+                entry.scaling.answered = self._gateways.answered(str(key))
+            entry.scaling.is_as_before = takeover.is_over(entry, slots, bucket.at)
             return
-        entry.work = entry.learned().after(bucket, slots)
+        entry.scaling.work = entry.scaling.learned().after(bucket, slots)
         if seen.params.learns_slots:
             self._learn_slots(key, entry, seen, bucket)
 
@@ -199,37 +204,37 @@ class Ticker:
         """How many requests at once a replica answers within the objective."""
         self._judge_anew(key, entry, seen)
         params = seen.params
-        before = entry.evidence
-        entry.evidence = before.after(bucket, seen.ready, params.aim)
-        if entry.evidence.levels is before.levels:
+        before = entry.scaling.evidence
+        entry.scaling.evidence = before.after(bucket, seen.ready, params.aim)
+        if entry.scaling.evidence.levels is before.levels:
             return
-        entry.slots = learned_slots(
-            entry.evidence, params.slots, params.aim, bucket.at, is_fixed=params.is_hint
+        entry.scaling.slots = learned_slots(
+            entry.scaling.evidence, params.slots, params.aim, bucket.at, is_fixed=params.is_hint
         )
-        floor = lone_latency_seconds(entry.evidence, params.aim, bucket.at)
-        if _is_other(entry.floor_seconds, floor):
-            entry.floor_seconds = floor
+        floor = lone_latency_seconds(entry.scaling.evidence, params.aim, bucket.at)
+        if _is_other(entry.answer.lone_latency_seconds, floor):
+            entry.answer.lone_latency_seconds = floor
             self._wake(key)
 
     def _judge_anew(self, key: Key, entry: Entry, seen: LastTurn) -> None:
         """What was slow for another objective, or of another version, says nothing any more."""
         of = (seen.stable, seen.params.latency_objective_seconds)
-        before, entry.evidence_of = entry.evidence_of, of
+        before, entry.scaling.evidence_of = entry.scaling.evidence_of, of
         if before in {None, of}:
             return
-        entry.evidence, entry.slots = Evidence(), None
-        if entry.floor_seconds is not None:
-            entry.floor_seconds = None
+        entry.scaling.evidence, entry.scaling.slots = Evidence(), None
+        if entry.answer.lone_latency_seconds is not None:
+            entry.answer.lone_latency_seconds = None
             self._wake(key)
 
     def _judge_overload(self, key: Key, entry: Entry, now: float) -> None:
-        before = entry.overload
+        before = entry.answer.overload
         known = overload.NONE if before is None else before
-        found = overload.overload_factor(entry.buckets, now, known)
+        found = overload.overload_factor(entry.scaling.buckets, now, known)
         watched = 0.0 if self._complete_since is None else now - self._complete_since
         if found == overload.NONE and before is None and watched < overload.CALM_SECONDS:
             return
-        entry.overload = found
+        entry.answer.overload = found
         metrics.OVERLOAD.labels(key.namespace, key.name).set(found)
         if found != before:
             self._wake(key)
@@ -253,36 +258,38 @@ class Ticker:
         readings = self._read(key, entry, seen, now)
         whole_since = self._complete_since
         if readings and whole_since is not None:
-            whole_since = max(whole_since, now if entry.whole_since is None else entry.whole_since)
+            whole_since = max(
+                whole_since, now if entry.scaling.whole_since is None else entry.scaling.whole_since
+            )
         observed = 0.0 if whole_since is None else now - whole_since
         window = Window(
-            buckets=tuple(entry.buckets),
+            buckets=tuple(entry.scaling.buckets),
             now=now,
             observed_seconds=observed,
             ready=seen.ready,
             starting=seen.starting,
             startup_seconds=seen.startup_seconds,
-            service_seconds=entry.learned().service_seconds,
+            service_seconds=entry.scaling.learned().service_seconds,
             is_complete=self._complete_since is not None,
             forecast=self.forecaster.forecast(key),
             readings=readings,
             is_taking_over=self._is_taking_over(entry, now),
-            remembered_seconds=entry.answered.service_seconds,
+            remembered_seconds=entry.scaling.answered.service_seconds,
         )
         params = _params(entry, seen)
         found = demands(window, params)
-        entry.needs.append((now, found[0].replicas if found else 0.0))
-        return ask(window, params, _held(entry, seen), found, entry.needs)
+        entry.scaling.needs.append((now, found[0].replicas if found else 0.0))
+        return ask(window, params, _held(entry, seen), found, entry.scaling.needs)
 
     def _read(self, key: Key, entry: Entry, seen: LastTurn, now: float) -> tuple[Reading, ...]:
         """What is known of the model's signals; a turn says it when it is another than before."""
         signals = seen.params.signals
         found = self._readings.readings(key, signals) if signals and self._readings else ()
         if not all(reading.is_current for reading in found):
-            entry.whole_since = None
-        elif entry.whole_since is None:
-            entry.whole_since = now
-        before, entry.readings = entry.readings, found
+            entry.scaling.whole_since = None
+        elif entry.scaling.whole_since is None:
+            entry.scaling.whole_since = now
+        before, entry.answer.readings = entry.answer.readings, found
         if [(r.spec, r.fault, r.is_known) for r in before] != [
             (r.spec, r.fault, r.is_known) for r in found
         ]:
@@ -292,10 +299,10 @@ class Ticker:
 
 def _params(entry: Entry, seen: LastTurn) -> ScalingParams:
     """With the slots that were learned; a hint of the user is an upper bound, also a new one."""
-    if entry.slots is None or not seen.params.learns_slots:
+    if entry.scaling.slots is None or not seen.params.learns_slots:
         return seen.params
-    most = seen.params.slots if seen.params.is_hint else entry.slots
-    return replace(seen.params, slots=min(entry.slots, most))
+    most = seen.params.slots if seen.params.is_hint else entry.scaling.slots
+    return replace(seen.params, slots=min(entry.scaling.slots, most))
 
 
 def _is_other(told: float | None, found: float | None) -> bool:
@@ -320,15 +327,15 @@ def _pool(entry: Entry, seen: LastTurn, service_seconds: float, now: float) -> R
 
 def _held(entry: Entry, seen: LastTurn) -> int:
     """Replicas granted now; where nobody follows us, those of our last recommendation."""
-    if seen.follows or entry.grant is None:
+    if seen.follows or entry.answer.grant is None:
         return seen.granted
-    return entry.grant.replicas
+    return entry.answer.grant.replicas
 
 
 def _is_moving(entry: Entry, seen: LastTurn) -> bool:
     """Above its floor, or with traffic a short while ago: it has to be looked at."""
     return seen.granted > seen.params.min_replicas or seen.granted != (
-        entry.grant.replicas if entry.grant else seen.granted
+        entry.answer.grant.replicas if entry.answer.grant else seen.granted
     )
 
 

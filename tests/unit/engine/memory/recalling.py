@@ -12,7 +12,8 @@ from modelfleet.core.forecasting.quantiles.prior import Priors
 from modelfleet.core.forecasting.quantiles.regression import uninformed
 from modelfleet.core.forecasting.rows.backfill import backfill
 from modelfleet.core.forecasting.rows.transfer import taken
-from modelfleet.engine.ledger import LastTurn, Ledger
+from modelfleet.engine.handover import LastTurn
+from modelfleet.engine.ledger import Ledger
 from modelfleet.engine.memory.learned_file import LearnedFile
 from modelfleet.engine.scaling.forecaster import Forecaster
 from modelfleet.engine.scaling.tick import Ticker
@@ -110,7 +111,7 @@ class World:
         """What a turn leaves for the tick."""
         entry = self.ledger.entry(KEY)
         entry.uid = self.models.get(*KEY)["metadata"]["uid"]
-        entry.seen = LastTurn(PARAMS, self.granted, self.granted, 0, STARTUP_SECONDS)
+        entry.last_turn = LastTurn(PARAMS, self.granted, self.granted, 0, STARTUP_SECONDS)
 
     def learn_past(self) -> None:
         """Three days before now."""
@@ -139,7 +140,7 @@ class World:
             self.gateways.samples.append(GatewaySample("gw-0", float(BIN_SECONDS), sample))
             self.seconds += BIN_SECONDS
             self.ticker.tick()
-            grant = self.ledger.entry(KEY).grant
+            grant = self.ledger.entry(KEY).answer.grant
             self.granted = self.granted if grant is None else grant.replicas
             self.saw()
             found.append(self.granted)

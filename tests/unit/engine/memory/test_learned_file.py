@@ -74,7 +74,7 @@ async def test_restored_leader_knows_the_service_time_and_counts_on(tmp_path):
     await world.memory.save()
     lines = await restarted(world)
     assert [(one["event"], one.get("models")) for one in lines] == [("memory restored", 1)]
-    assert world.ledger.entry(KEY).work.service_seconds == pytest.approx(1.0)
+    assert world.ledger.entry(KEY).scaling.work.service_seconds == pytest.approx(1.0)
     fleet = world.forecaster.fleet
     assert int(fleet.present.age[0]) == age + missing
     assert fleet.steps == fleet.present.bins == world.clock
@@ -90,13 +90,18 @@ def broken_at(together: int, at: float) -> Evidence:
 async def test_learned_slots_outlive_the_restart(tmp_path):
     world = await lived(tmp_path, bins=2)
     entry = world.ledger.entry(KEY)
-    entry.evidence, entry.evidence_of = broken_at(8, world.monotonic() - 60), ("digits-v1", 0.2)
-    entry.slots, entry.floor_seconds = 4, 0.3
+    entry.scaling.evidence, entry.scaling.evidence_of = (
+        broken_at(8, world.monotonic() - 60),
+        ("digits-v1", 0.2),
+    )
+    entry.scaling.slots, entry.answer.lone_latency_seconds = 4, 0.3
     await world.memory.save()
     await restarted(world)
-    found = world.ledger.entry(KEY)
-    assert (found.slots, found.floor_seconds, found.evidence_of) == (4, 0.3, ("digits-v1", 0.2))
-    level = found.evidence.levels[CONCURRENCY_LEVELS.index(8)]
+    entry = world.ledger.entry(KEY)
+    learned = entry.scaling
+    assert (learned.slots, learned.evidence_of) == (4, ("digits-v1", 0.2))
+    assert entry.answer.lone_latency_seconds == 0.3
+    level = learned.evidence.levels[CONCURRENCY_LEVELS.index(8)]
     assert (level.answers, level.slow) == (1000, 400)
     assert world.monotonic() - level.at == pytest.approx(60 + 5 * 24), "on the new clock"
 
@@ -106,9 +111,9 @@ async def test_file_of_a_release_without_slots_is_read(tmp_path):
     await world.memory.save()
     _change_head(tmp_path / FILE_NAME, levels=None, levelsOf=None, slots=None, floorSeconds=None)
     await restarted(world)
-    found = world.ledger.entry(KEY)
-    assert (found.slots, found.evidence) == (None, Evidence())
-    assert found.work.answers > 0
+    learned = world.ledger.entry(KEY).scaling
+    assert (learned.slots, learned.evidence) == (None, Evidence())
+    assert learned.work.answers > 0
 
 
 @pytest.mark.parametrize(
@@ -129,7 +134,7 @@ async def test_slots_that_make_no_sense_cost_the_file(tmp_path, change):
     lines = await restarted(world)
     assert [one["event"] for one in lines] == ["memory ignored"]
     assert "does not make sense" in lines[0]["why"]
-    assert world.ledger.entry(KEY).work.answers == 0
+    assert world.ledger.entry(KEY).scaling.work.answers == 0
 
 
 def _change_head(path, **change):
@@ -148,7 +153,7 @@ async def test_model_of_the_same_name_inherits_nothing(tmp_path):
     world.put("uid-2")
     await restarted(world)
     assert world.forecaster.known() == []
-    assert world.ledger.entry(KEY).work.answers == 0
+    assert world.ledger.entry(KEY).scaling.work.answers == 0
 
 
 async def test_namesake_under_one_leader_inherits_nothing_either(tmp_path):

@@ -117,8 +117,8 @@ async def test_new_leader_begins_with_what_the_status_says():
     cluster.new_leader()
     assert cluster.lessons.recall() == 1
     world = cluster.world
-    assert world.ledger.entry(KEY).work.service_seconds == pytest.approx(1.0, rel=0.05)
-    assert world.ledger.entry(KEY).work.answers == RECALLED_ANSWERS
+    assert world.ledger.entry(KEY).scaling.work.service_seconds == pytest.approx(1.0, rel=0.05)
+    assert world.ledger.entry(KEY).scaling.work.answers == RECALLED_ANSWERS
     world.run(2)
     after = world.forecaster.fleet
     assert np.allclose(after._coefficients[0], before._coefficients[0], rtol=1e-3, atol=1e-4)
@@ -128,8 +128,10 @@ async def test_new_leader_begins_with_what_the_status_says():
 
 def _learns_slots(world: World, slots: int | None) -> None:
     entry = world.ledger.entry(KEY)
-    entry.seen = replace(entry.seen, params=replace(PARAMS, learns_slots=True), stable="digits-v1")
-    entry.evidence_of, entry.slots = ("digits-v1", 2.0), slots
+    entry.last_turn = replace(
+        entry.last_turn, params=replace(PARAMS, learns_slots=True), stable="digits-v1"
+    )
+    entry.scaling.evidence_of, entry.scaling.slots = ("digits-v1", 2.0), slots
 
 
 async def test_learned_slots_come_back_with_the_status():
@@ -140,18 +142,21 @@ async def test_learned_slots_come_back_with_the_status():
     cluster.new_leader()
     cluster.lessons.recall()
     entry = cluster.world.ledger.entry(KEY)
-    assert (entry.slots, entry.evidence_of) == (2, ("digits-v1", 2.0))
-    assert learned_slots(entry.evidence, 4, 0.01, cluster.world.monotonic(), is_fixed=True) == 2
-    _learns_slots(cluster.world, entry.slots)
+    assert (entry.scaling.slots, entry.scaling.evidence_of) == (2, ("digits-v1", 2.0))
+    assert (
+        learned_slots(entry.scaling.evidence, 4, 0.01, cluster.world.monotonic(), is_fixed=True)
+        == 2
+    )
+    _learns_slots(cluster.world, entry.scaling.slots)
     cluster.world.run(2)
-    assert entry.slots == 3, "half-way to what is not known to be in time"
+    assert entry.scaling.slots == 3, "half-way to what is not known to be in time"
 
 
 async def test_slots_of_another_version_are_not_believed():
     cluster = Cluster(has_lived=False)
     cluster.put(2, {**(await _body()), "slots": 2})
     assert cluster.lessons.recall() == 1
-    assert cluster.world.ledger.entry(KEY).slots is None
+    assert cluster.world.ledger.entry(KEY).scaling.slots is None
 
 
 async def test_slots_as_they_were_said_are_not_written():
@@ -173,7 +178,7 @@ async def test_stable_version_is_believed_first_then_the_newest():
     cluster.put(3, {**body, "serviceMilliseconds": 300})
     cluster.put(2, {**body, "serviceMilliseconds": 200})
     cluster.lessons.recall()
-    assert cluster.world.ledger.entry(KEY).work.service_seconds == pytest.approx(0.3)
+    assert cluster.world.ledger.entry(KEY).scaling.work.service_seconds == pytest.approx(0.3)
 
 
 async def _body() -> dict:

@@ -45,8 +45,8 @@ def test_an_overload_wakes_the_model_once_and_once_more_when_it_ends():
         for _ in range(seconds):
             fleet.woken.clear()
             run(fleet, 1, arrivals, refused)
-            if not found or entry.overload != found[-1]:
-                found.append(entry.overload)
+            if not found or entry.answer.overload != found[-1]:
+                found.append(entry.answer.overload)
                 wakes += KEY in fleet.woken
     assert found == [None, NONE, 3.0, NONE]
     assert wakes == 3
@@ -59,10 +59,10 @@ def test_an_overload_ends_when_nobody_asks_any_more():
         fleet.now += 1.0
         fleet.gateways.report(0, 0.0)
         fleet.ticker.tick()
-    assert fleet.ledger.entry(KEY).overload == NONE
+    assert fleet.ledger.entry(KEY).answer.overload == NONE
 
 
 def test_a_new_leader_does_not_know_before_it_has_watched():
     fleet = Fleet()
     run(fleet, 20, 60, 0)
-    assert fleet.ledger.entry(KEY).overload is None
+    assert fleet.ledger.entry(KEY).answer.overload is None

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from modelfleet.api.conditions import Reason
 from modelfleet.catalog.signals.query import QuerySignal
 from modelfleet.core.scaling.demand import ask, demands
-from modelfleet.engine.ledger import LastTurn, Ledger
+from modelfleet.engine.handover import LastTurn
+from modelfleet.engine.ledger import Ledger
 from modelfleet.engine.scaling.tick import Ticker
 from modelfleet.facts.identity import Key
 from modelfleet.facts.readings import Reading, SignalFault, SignalSpec, Watched
@@ -51,10 +52,10 @@ class Fleet:
             seen = LastTurn(
                 PARAMS, self.granted, self.granted, 0, 4.0, pods=("p",), ready_pods=("p",)
             )
-            self.ledger.entry(KEY).seen = seen
+            self.ledger.entry(KEY).last_turn = seen
             self.gateways.report(rate, 0.05)
             self.ticker.tick()
-            grant = self.ledger.entry(KEY).grant
+            grant = self.ledger.entry(KEY).answer.grant
             self.granted = self.granted if grant is None else grant.replicas
         return self.granted
 

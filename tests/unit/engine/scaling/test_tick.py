@@ -6,7 +6,8 @@ import pytest
 
 from modelfleet.core.scaling.learned_concurrency import Evidence
 from modelfleet.core.scaling.service_time import ServiceTime
-from modelfleet.engine.ledger import LastTurn, Ledger
+from modelfleet.engine.handover import LastTurn
+from modelfleet.engine.ledger import Ledger
 from modelfleet.engine.scaling import takeover
 from modelfleet.engine.scaling.tick import Ticker
 from modelfleet.facts.identity import Key
@@ -77,12 +78,12 @@ class Fleet:
         self.now = 1000.0
 
     def seen(self, granted: int) -> None:
-        self.ledger.entry(KEY).seen = LastTurn(PARAMS, granted, granted, 0, 4.0)
+        self.ledger.entry(KEY).last_turn = LastTurn(PARAMS, granted, granted, 0, 4.0)
 
     @property
     def granted(self) -> int:
-        grant = self.ledger.entry(KEY).grant
-        seen = self.ledger.entry(KEY).seen
+        grant = self.ledger.entry(KEY).answer.grant
+        seen = self.ledger.entry(KEY).last_turn
         assert seen is not None
         return seen.granted if grant is None else grant.replicas
 
@@ -142,7 +143,7 @@ def inherited(fleet: Fleet) -> None:
     """A new leader finds one replica that serves."""
     fleet.ledger.forget(KEY)
     fleet.ticker.begin()
-    fleet.ledger.entry(KEY).look(LastTurn(SHARED, 1, 1, 0, 4.0))
+    fleet.ledger.entry(KEY).hand_over(LastTurn(SHARED, 1, 1, 0, 4.0))
 
 
 def of_new_leader(fleet: Fleet, seconds: int, rate: float, service_seconds: float) -> int:
@@ -152,7 +153,7 @@ def of_new_leader(fleet: Fleet, seconds: int, rate: float, service_seconds: floa
         fleet.now += 1.0
         fleet.gateways.report(rate, service_seconds)
         fleet.ticker.tick()
-        fleet.ledger.entry(KEY).look(LastTurn(SHARED, fleet.granted, fleet.granted, 0, 4.0))
+        fleet.ledger.entry(KEY).hand_over(LastTurn(SHARED, fleet.granted, fleet.granted, 0, 4.0))
         most = max(most, fleet.granted)
     return most
 
@@ -163,16 +164,16 @@ def test_answers_that_are_slow_with_the_leaders_own_start_buy_nothing(slow_secon
     inherited(fleet)
     assert of_new_leader(fleet, slow_seconds, 50, 0.16) == 1
     assert of_new_leader(fleet, 200, 50, 0.008) == 1
-    assert fleet.ledger.entry(KEY).work.service_seconds == pytest.approx(0.008, rel=0.3)
+    assert fleet.ledger.entry(KEY).scaling.work.service_seconds == pytest.approx(0.008, rel=0.3)
 
 
 def test_what_is_known_of_a_model_is_not_forgotten_for_a_slow_start():
     fleet = Fleet()
     inherited(fleet)
-    fleet.ledger.entry(KEY).work = ServiceTime(0.08, 10.0, 0.08)
+    fleet.ledger.entry(KEY).scaling.work = ServiceTime(0.08, 10.0, 0.08)
     assert of_new_leader(fleet, 19, 50, 0.16) == 1
-    assert fleet.ledger.entry(KEY).work.service_seconds == pytest.approx(0.008)
-    assert fleet.ledger.entry(KEY).evidence == Evidence()
+    assert fleet.ledger.entry(KEY).scaling.work.service_seconds == pytest.approx(0.008)
+    assert fleet.ledger.entry(KEY).scaling.evidence == Evidence()
 
 
 @pytest.mark.parametrize("slow_seconds", [3, 9, 19])
@@ -182,7 +183,7 @@ def test_new_leader_believes_the_memory_of_the_gateways_more_than_its_own_start(
     inherited(fleet)
     fleet.gateways.remembered = AnswerTimes(24.0, 3000.0)
     assert of_new_leader(fleet, slow_seconds, 50, 0.62) == 1
-    assert fleet.ledger.entry(KEY).learned().service_seconds == pytest.approx(0.008)
+    assert fleet.ledger.entry(KEY).scaling.learned().service_seconds == pytest.approx(0.008)
     assert of_new_leader(fleet, 200, 50, 0.008) == 1
     blind = Fleet()
     inherited(blind)
@@ -197,7 +198,9 @@ def test_a_node_that_is_starved_for_longer_than_a_begin_buys_nothing(starved_sec
     fleet.gateways.remembered = AnswerTimes(24.0, 3000.0)
     assert of_new_leader(fleet, starved_seconds, 50, 1.2) == 1
     assert of_new_leader(fleet, 200, 50, 0.008) == 1
-    assert fleet.ledger.entry(KEY).learned().service_seconds == pytest.approx(0.008, rel=0.3)
+    assert fleet.ledger.entry(KEY).scaling.learned().service_seconds == pytest.approx(
+        0.008, rel=0.3
+    )
 
 
 def test_what_the_gateways_remember_later_has_the_slow_answers_in_it():
@@ -256,7 +259,7 @@ def test_memory_of_an_overload_does_not_count_its_waits():
     inherited(fleet)
     fleet.gateways.remembered = AnswerTimes(15_000.0, 3000.0)
     of_new_leader(fleet, 5, 50, 5.0)
-    found = fleet.ledger.entry(KEY).learned().service_seconds
+    found = fleet.ledger.entry(KEY).scaling.learned().service_seconds
     assert found is not None
     assert found <= 4 / 50 * 10, "at most all slots of the replicas that it may have by now"
 
@@ -320,16 +323,16 @@ def promised(fleet: Fleet, ready: int, *, in_flight: float, bucket: int, **chang
         fleet.now += 1.0
         fleet.gateways.report(100, in_flight / 100, bucket)
         seen = LastTurn(params, fleet.granted, ready, 0, 4.0, stable=version)
-        fleet.ledger.entry(KEY).seen = seen
+        fleet.ledger.entry(KEY).last_turn = seen
         fleet.ticker.tick()
 
 
 def test_latency_above_the_objective_corrects_the_slots():
     fleet = Fleet()
     promised(fleet, 1, in_flight=8, bucket=40)
-    assert fleet.ledger.entry(KEY).slots == 12
+    assert fleet.ledger.entry(KEY).scaling.slots == 12
     promised(fleet, 1, in_flight=8, bucket=60)
-    assert fleet.ledger.entry(KEY).slots == 4
+    assert fleet.ledger.entry(KEY).scaling.slots == 4
     assert fleet.granted >= 2
 
 
@@ -337,8 +340,8 @@ def test_objective_below_the_own_latency_is_told_once_and_buys_nothing():
     fleet = Fleet()
     promised(fleet, 4, in_flight=2, bucket=60)
     entry = fleet.ledger.entry(KEY)
-    assert entry.floor_seconds is not None
-    assert entry.slots == 8
+    assert entry.answer.lone_latency_seconds is not None
+    assert entry.scaling.slots == 8
     told = fleet.woken.count(KEY)
     promised(fleet, 4, in_flight=2, bucket=60)
     assert fleet.woken.count(KEY) <= told + 1
@@ -356,9 +359,9 @@ def test_another_objective_or_version_is_judged_by_its_own_answers(changed):
     fleet = Fleet()
     promised(fleet, 4, in_flight=2, bucket=60)
     entry = fleet.ledger.entry(KEY)
-    assert entry.floor_seconds is not None
+    assert entry.answer.lone_latency_seconds is not None
     fleet.woken.clear()
     promised(fleet, 4, in_flight=2, bucket=40, **changed)
-    assert entry.floor_seconds is None
+    assert entry.answer.lone_latency_seconds is None
     assert KEY in fleet.woken
-    assert entry.evidence.judged(PARAMS.aim, fleet.now)[1] == -1
+    assert entry.scaling.evidence.judged(PARAMS.aim, fleet.now)[1] == -1

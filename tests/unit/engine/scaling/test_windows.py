@@ -28,7 +28,7 @@ async def test_turn_tells_the_tick_bounds_and_signals_and_looks_again_at_the_edg
     made = turner(cluster, [])
     made._ledger = ledger
     outcome = await made.turn(KEY)
-    seen = ledger.entry(KEY).seen
+    seen = ledger.entry(KEY).last_turn
     assert seen is not None
     assert (seen.params.min_replicas, seen.params.max_replicas) == (3, 10)
     assert seen.params.bounds_why == ("schedule 'noon': minReplicas", None)
@@ -37,7 +37,7 @@ async def test_turn_tells_the_tick_bounds_and_signals_and_looks_again_at_the_edg
     assert outcome.look_again_seconds <= 60
     made._observer._utc_now = lambda: NOW + timedelta(seconds=60)
     await made.turn(KEY)
-    later = ledger.entry(KEY).seen
+    later = ledger.entry(KEY).last_turn
     assert later is not None
     assert later.params.min_replicas == 1
     assert later.granted == 1
