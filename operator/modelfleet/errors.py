@@ -10,7 +10,7 @@
 Raised anywhere, caught by `loop.worker` only. Must never be used for flow inside a decision.
 """
 
-from modelfleet.api.conditions import Reason
+from modelfleet.api.reasons import Reason
 
 
 class ModelfleetError(Exception):

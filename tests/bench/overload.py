@@ -148,7 +148,7 @@ def plain(network: str, port: int) -> dict[str, Any]:
     cluster = {
         "name": "replicas",
         "type": "STATIC",
-        "lb_policy": "MIN_REQUEST",
+        "lb_policy": "LEAST_REQUEST",
         "load_assignment": {"cluster_name": "replicas", "endpoints": [{"lb_endpoints": hosts}]},
     }
     return {"static_resources": {"listeners": [listener], "clusters": [cluster]}}

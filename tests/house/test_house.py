@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from modelfleet import __version__
-from modelfleet.api.conditions import REASON_TEXT, Reason
+from modelfleet.api.reasons import Reason
 from modelfleet.cli.verbs.reference import pages
 from modelfleet.settings import Settings
 
@@ -72,7 +72,7 @@ def test_module_says_what_it_is_for(path):
 
 @pytest.mark.parametrize("reason", Reason)
 def test_reason_is_documented(reason):
-    assert REASON_TEXT[reason].endswith(".")
+    assert reason.text.endswith(".")
 
 
 def test_every_setting_is_documented():

@@ -128,6 +128,24 @@ def test_silent_gateway_freezes_the_weights_until_it_speaks(seed):
     assert world.lost == []
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_refused_route_stops_the_rollout_with_its_words_until_the_spec_is_another(seed):
+    world = served(World(seed=seed))
+    world.gateways["gw-1"].refuses = "digits-v2"
+    world.edit("bad")
+    world.run(40)
+    assert world.status.stable == "digits-v1"
+    assert {w.version: w.weight for w in world.status.route.weights}["digits-v1"] == 100
+    found = {c.type: c for c in world.status.conditions}
+    assert found["RolledOut"].reason == "RouteRejected"
+    assert "gateway gw-1 refuses the route: digits-v2: not valid" in found["RolledOut"].message
+    world.edit("good")
+    world.run(60)
+    assert world.status.stable == "digits-v3"
+    assert {c.type: c.reason for c in world.status.conditions}["RolledOut"] == "Complete"
+    assert world.lost == []
+
+
 def test_lost_status_is_found_again_without_touching_pods():
     world = served(World(lag=0.0))
     before = [p.uid for p in world.pods["digits-v1"]]

@@ -42,6 +42,9 @@ class Gateway:
 
     acknowledged: RouteAcknowledgement | None = None
     is_silent: bool = False
+    refuses: str | None = None
+    """Version whose resources its Envoy refuses."""
+    rejection: str | None = None
 
 
 @dataclass
@@ -82,7 +85,12 @@ class World:
             generation=self.generation,
             now=self.now,
             defaults=Defaults(server_image="modelfleet/server:dev", keep_warm_seconds=5),
-            gateways=GatewayFacts(is_used=True, acknowledged=acks, held=held),
+            gateways=GatewayFacts(
+                is_used=True,
+                acknowledged=acks,
+                rejections={n: g.rejection for n, g in self.gateways.items() if g.rejection},
+                held=held,
+            ),
             spec=self.spec,
             status=self.status,
             versions=tuple(self._version(name) for name in sorted(self.versions)),
@@ -238,6 +246,10 @@ class World:
         if self.status.route is None:
             return
         route = Route.from_status(self.status.route.model_dump(by_alias=True))
+        gateway.rejection = None
+        if gateway.refuses in route.versions:
+            gateway.rejection = f"{gateway.refuses}: not valid"
+            return
         endpoints = {
             name: tuple(
                 p.endpoint

@@ -5,7 +5,7 @@ Written by `model.turn` only. Times are monotonic seconds.
 
 from dataclasses import dataclass, field
 
-from modelfleet.api.conditions import Reason
+from modelfleet.api.reasons import Reason
 from modelfleet.errors import ModelfleetError, Refused
 from modelfleet.facts.model import Fault
 

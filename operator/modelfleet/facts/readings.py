@@ -6,7 +6,7 @@ Specs come from `scaling.signal_status`, readings from `prometheus.signal_reader
 
 from dataclasses import dataclass
 
-from modelfleet.api.conditions import Reason
+from modelfleet.api.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)

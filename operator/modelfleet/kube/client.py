@@ -12,7 +12,7 @@ import aiohttp
 import orjson
 
 from modelfleet import __version__
-from modelfleet.api.conditions import Reason
+from modelfleet.api.reasons import Reason
 from modelfleet.errors import Bug, Conflict, Gone, Refused, Transient
 from modelfleet.kube.access import Access
 from modelfleet.kube.resource import ResourceKind

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from modelfleet.api.conditions import Reason
+from modelfleet.api.reasons import Reason
 from modelfleet.catalog.signals import server_series
 from modelfleet.facts.readings import SignalFault, Watched
 from modelfleet.prometheus.queries import (

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from modelfleet.api.conditions import Reason
+from modelfleet.api.reasons import Reason
 from modelfleet.facts.identity import Key
 from modelfleet.facts.readings import Reading, SignalFault, SignalSpec, Watched
 from modelfleet.prometheus.queries import Answer, Form, Question

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelfleet.api.conditions import Reason
+from modelfleet.api.reasons import Reason
 from modelfleet.catalog.signals import server_series
 from modelfleet.prometheus.queries import (
     LABEL,

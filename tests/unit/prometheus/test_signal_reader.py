@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from modelfleet.api.conditions import Reason
+from modelfleet.api.reasons import Reason
 from modelfleet.facts.identity import Key
 from modelfleet.facts.readings import Reading, SignalSpec, Watched
 from modelfleet.prometheus.queries import LABEL, MAX_QUERIES, QueryRejected, ServerSilent

@@ -11,7 +11,7 @@ from typing import Any
 
 from prometheus_client.metrics import MetricWrapperBase
 
-from modelfleet.api.conditions import REASON_TEXT
+from modelfleet.api.reasons import Reason
 from modelfleet.crds.structural import crds
 from modelfleet.settings import Settings
 from modelfleet.telemetry import metrics
@@ -90,6 +90,6 @@ def _metrics() -> str:
 
 
 def _reasons() -> str:
-    rows = [f"| `{reason.value}` | {text} |" for reason, text in REASON_TEXT.items()]
+    rows = [f"| `{reason.value}` | {reason.text} |" for reason in Reason]
     head = "# Condition reasons\n\n"
     return head + "| reason | meaning |\n|---|---|\n" + "\n".join(rows) + "\n"

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from modelfleet.api.conditions import Reason
 from modelfleet.api.mlmodel import MLModelSpec
+from modelfleet.api.reasons import Reason
 from modelfleet.catalog import strategies
 from modelfleet.core.model import (
     drain,
@@ -19,14 +19,15 @@ from modelfleet.core.model import (
     replica_targets,
     status,
     wanted_objects,
-    wanted_version,
 )
+from modelfleet.core.model.decision import Decision
 from modelfleet.core.model.roles import Roles, roles_of
 from modelfleet.core.model.validation import check_schedules
+from modelfleet.core.model.wanted_version import WantedVersion, wanted_version_of
 from modelfleet.core.scaling.schedules import bounds
 from modelfleet.errors import Refused
-from modelfleet.facts.model import Fault, ModelFacts, VersionFacts
-from modelfleet.facts.plan import Plan, PodService, Scale, VersionLearned
+from modelfleet.facts.model import ModelFacts, VersionFacts
+from modelfleet.facts.plan import Plan, VersionLearned
 from modelfleet.facts.route import Route
 
 HEALING_SECONDS = 5.0
@@ -40,9 +41,9 @@ def decide(facts: ModelFacts) -> Plan:
         return Plan(status=status.refused(facts, Reason.INVALID_SPEC, text), why=text)
     try:
         check_schedules(facts.spec)
-        wanted = wanted_version.wanted_version_of(facts, facts.spec)
+        wanted = wanted_version_of(facts, facts.spec)
     except Refused as fault:
-        kept = _serve(facts, facts.spec, wanted_version.WantedVersion(version=None))
+        kept = _serve(facts, facts.spec, WantedVersion(version=None))
         claims = status.refused(replace(facts, status=kept.status), fault.reason, str(fault))
         refused = replace(kept, status=claims, why=str(fault))
         return replace(refused, events=events.since(facts, refused))
@@ -53,57 +54,68 @@ def _with_events(facts: ModelFacts, plan: Plan) -> Plan:
     return replace(plan, events=events.since(facts, plan))
 
 
-def _serve(facts: ModelFacts, spec: MLModelSpec, wanted: wanted_version.WantedVersion) -> Plan:
+def _serve(facts: ModelFacts, spec: MLModelSpec, wanted: WantedVersion) -> Plan:
+    """The plan for a spec that can be followed."""
+    decision = _decision(facts, spec, wanted)
+    if decision.leads(facts):
+        decided = status.status_of(facts, spec, decision)
+        return Plan(status=decided, why=decision.moving or "decision", targets=decision.targets)
     creates = () if spec.paused and facts.status.stable else wanted.create
-    roles = roles_of(facts, wanted.version, is_paused=spec.paused)
-    allowed = bounds(spec.scaling, facts.now)
-    grant = replica_targets.granted(facts, spec, allowed)
-    now_routed = next_route.present(facts)
-    confirmed = next_route.is_confirmed(facts, now_routed)
-    step = _step(facts, spec, roles, grant, confirmed=confirmed)
-    if step is not None and step.is_complete and roles.candidate is not None:
-        roles = _promoted(roles, roles.candidate)
-    retained = _retained(facts, spec, roles, step)
-    moving_step = None if step is None or step.is_complete else step
-    targets = replica_targets.replica_targets(roles, moving_step, grant, retained[0])
-    to_create, repairs = wanted_objects.needed(facts, spec, roles, targets)
-    weights = _weights(roles, step, now_routed)
-    routed = next_route.next_route(facts, spec, weights, _named(roles)) if weights else now_routed
-    moves = _moves(facts, roles, targets, now_routed, confirmed=confirmed)
-    obstacle = _obstacle(facts, wanted, roles)
-    course = status.Course(step, grant, routed, confirmed, *retained, allowed, targets)
-    picture = _picture(facts, spec, roles, course, (wanted, obstacle))
-    if _is_news(facts, roles, grant):
-        # A decision is written before anything that follows from it: a leader that dies here
-        # must not find the consequences of what it cannot know of, and undo them.
-        decided = status.status_of(facts, spec, picture)
-        return Plan(status=decided, why=picture.moving or "decision", targets=targets)
+    to_create, repairs = wanted_objects.needed(facts, spec, decision.roles, decision.targets)
+    moves = _moves(facts, decision)
     deletes = (
         *wanted.deletes,
-        *wanted_objects.surplus(facts, roles, is_confirmed=confirmed),
-        *wanted_objects.forgotten(facts, roles, spec.rollout.history_limit),
+        *wanted_objects.surplus(facts, decision.roles, is_confirmed=decision.is_confirmed),
+        *wanted_objects.forgotten(facts, decision.roles, spec.rollout.history_limit),
     )
+    obstacle = decision.obstacle
     return Plan(
-        status=status.status_of(facts, spec, picture),
+        status=status.status_of(facts, spec, decision),
         creates=(*creates, *to_create),
         repairs=repairs,
-        pods=_flat_pods(moves),
-        scales=_flat_scales(moves),
+        pods=tuple(pod for move in moves for pod in move.pods),
+        scales=tuple(move.scale for move in moves if move.scale is not None),
         deletes=deletes,
         learned=_learned(facts),
         causes=frozenset({obstacle.cause}) if obstacle else frozenset(),
-        look_again_seconds=_look_again(facts, picture, wanted, moves),
-        why=picture.moving or next((m.waits_for for m in moves if m.waits_for), ""),
-        targets=targets,
+        look_again_seconds=_look_again(facts, decision, moves),
+        why=decision.moving or next((m.waits_for for m in moves if m.waits_for), ""),
+        targets=decision.targets,
     )
 
 
-def _is_news(facts: ModelFacts, roles: Roles, grant: int) -> bool:
-    """A promotion, or another number of replicas, that the status does not say yet."""
-    if roles.stable is not None and roles.stable.name != facts.status.stable:
-        return True
-    said = facts.status.scaling
-    return said is not None and roles.serving is not None and said.granted != grant
+def _decision(facts: ModelFacts, spec: MLModelSpec, wanted: WantedVersion) -> Decision:
+    """In the order in which one follows from the other."""
+    roles = roles_of(facts, wanted.version, is_paused=spec.paused)
+    allowed = bounds(spec.scaling, facts.now)
+    grant = replica_targets.granted(facts, spec, allowed)
+    present = next_route.present(facts)
+    confirmed = next_route.is_confirmed(facts, present)
+    step = _step(facts, spec, roles, grant, confirmed=confirmed)
+    if step is not None and step.is_complete and roles.candidate is not None:
+        roles = _promoted(roles, roles.candidate)
+    retained, retained_until = _retained(facts, spec, roles, step)
+    moving_step = None if step is None or step.is_complete else step
+    weights = _weights(roles, step, present)
+    route = next_route.next_route(facts, spec, weights, _named(roles)) if weights else present
+    has_served = facts.status.stable is not None
+    is_held_back = wanted.version is None or wanted.version is not roles.stable
+    return Decision(
+        spec=spec,
+        wanted=wanted,
+        roles=roles,
+        step=step,
+        allowed=allowed,
+        grant=grant,
+        targets=replica_targets.replica_targets(roles, moving_step, grant, retained),
+        route=route,
+        is_confirmed=confirmed,
+        retained=retained,
+        retained_until=retained_until,
+        obstacle=obstacles.worst(facts, wanted, roles),
+        is_paused=spec.paused and has_served and is_held_back,
+        moving=_moving(facts, roles, step, wanted),
+    )
 
 
 def _step(
@@ -120,7 +132,7 @@ def _step(
         needed=max(1, grant),
         weights={s.version: s.weight for s in present.weights} if present else {},
         is_confirmed=confirmed if facts.gateways.is_used else True,
-        is_known=not facts.gateways.silent,
+        is_known=not facts.gateways.silent and not facts.gateways.rejections,
     )
     if not facts.gateways.is_used:
         # Without a gateway no weights exist; ready replicas are all there is to wait for.
@@ -156,90 +168,33 @@ def _named(roles: Roles) -> tuple[str, ...]:
     return (*extra, *(v.name for v in roles.others if v.replicas > 0 or v.pods))
 
 
-def _moves(
-    facts: ModelFacts,
-    roles: Roles,
-    targets: Mapping[str, int],
-    routed: Route | None,
-    *,
-    confirmed: bool,
-) -> tuple[drain.Drain, ...]:
-    found = []
-    for one in (roles.stable, roles.candidate, *roles.others):
-        if one is None:
+def _moves(facts: ModelFacts, decision: Decision) -> tuple[drain.Drain, ...]:
+    """Moves of each version's pods and replicas, by the route that the gateways have now."""
+    roles, routed = decision.roles, next_route.present(facts)
+    moves = []
+    for version in (roles.stable, roles.candidate, *roles.others):
+        if version is None:
             continue
-        target = targets.get(one.name, 0)
-        weight = routed.weight_of(one.name) if routed else 0
+        target = decision.targets.get(version.name, 0)
         # To empty a version that may still get traffic is right only for the one that owns the
         # route (to zero, held requests wake it); any other first loses its weight everywhere.
-        owns_route = one is roles.stable
-        may_leave = target > 0 or owns_route or (confirmed and weight == 0)
+        owns_route = version is roles.stable
+        may_leave = target > 0 or owns_route or next_route.has_left(facts, routed, version.name)
         if not facts.gateways.is_used:
             may_leave = True
-        found.append(drain.next_drain(facts, one, target, may_leave=may_leave))
-    return tuple(found)
-
-
-def _flat_pods(moves: tuple[drain.Drain, ...]) -> tuple[PodService, ...]:
-    return tuple(pod for move in moves for pod in move.pods)
-
-
-def _flat_scales(moves: tuple[drain.Drain, ...]) -> tuple[Scale, ...]:
-    return tuple(move.scale for move in moves if move.scale is not None)
-
-
-def _obstacle(
-    facts: ModelFacts, wanted: wanted_version.WantedVersion, roles: Roles
-) -> obstacles.Obstacle | None:
-    """The one that matters most: what keeps the wanted version back, then what ails the stable."""
-    if facts.taken:
-        from_taken = min(facts.taken)
-        fault = Fault("NameTaken", f"{from_taken} exists and is not ours", is_hopeless=True)
-        return obstacles.of_fault(facts, Reason.NAME_TAKEN, fault, "")
-    if facts.refused:
-        return obstacles.of_fault(
-            facts, Reason.CREATE_REFUSED, facts.refused[min(facts.refused)], ""
-        )
-    if wanted.obstacle is not None:
-        reason, fault = wanted.obstacle
-        return obstacles.of_fault(facts, reason, fault, "")
-    for one in (roles.candidate, roles.stable):
-        found = obstacles.of_version(facts, one) if one is not None else None
-        if found is not None:
-            return found
-    return None
-
-
-def _picture(
-    facts: ModelFacts,
-    spec: MLModelSpec,
-    roles: Roles,
-    course: status.Course,
-    hindrance: tuple[wanted_version.WantedVersion, obstacles.Obstacle | None],
-) -> status.Picture:
-    wanted, obstacle = hindrance
-    is_paused = (
-        spec.paused
-        and facts.status.stable is not None
-        and (wanted.version is None or wanted.version is not roles.stable)
-    )
-    return status.Picture(
-        roles=roles,
-        course=course,
-        obstacle=obstacle,
-        is_resolving=wanted.is_resolving,
-        is_paused=is_paused,
-        moving=_moving(facts, roles, course.step, wanted),
-    )
+        moves.append(drain.next_drain(facts, version, target, may_leave=may_leave))
+    return tuple(moves)
 
 
 def _moving(
     facts: ModelFacts,
     roles: Roles,
     step: strategies.Step | None,
-    wanted: wanted_version.WantedVersion,
+    wanted: WantedVersion,
 ) -> str:
     if step is not None and not step.is_complete:
+        if facts.gateways.rejections:
+            return f"gateway {min(facts.gateways.rejections)} refuses the route; its weights stay"
         if facts.gateways.silent and not step.why.startswith("waits for the first"):
             return f"gateway {facts.gateways.silent[0]} is silent; {step.why}"
         return step.why
@@ -297,26 +252,23 @@ def _learned(facts: ModelFacts) -> tuple[VersionLearned, ...]:
 
 
 def _look_again(
-    facts: ModelFacts,
-    picture: status.Picture,
-    wanted: wanted_version.WantedVersion,
-    moves: tuple[drain.Drain, ...],
+    facts: ModelFacts, decision: Decision, moves: tuple[drain.Drain, ...]
 ) -> float | None:
     """The soonest moment at which time alone could change the plan; None when none can."""
     found = []
-    if wanted.look_again_seconds is not None:
-        found.append(wanted.look_again_seconds)
-    if picture.obstacle is not None:
+    if decision.wanted.look_again_seconds is not None:
+        found.append(decision.wanted.look_again_seconds)
+    if decision.obstacle is not None:
         found.append(HEALING_SECONDS)
     if any(move.waits_for for move in moves):
         found.append(1.0)
-    if picture.course.retained_until is not None:
-        found.append(_until(facts, picture.course.retained_until))
-    if picture.course.allowed.edge_seconds is not None:
-        found.append(picture.course.allowed.edge_seconds)
+    if decision.retained_until is not None:
+        found.append(_until(facts, decision.retained_until))
+    if decision.allowed.edge_seconds is not None:
+        found.append(decision.allowed.edge_seconds)
     starting = [
         v
-        for v in (picture.roles.stable, picture.roles.candidate)
+        for v in (decision.roles.stable, decision.roles.candidate)
         if v is not None and v.ready < v.replicas
     ]
     found += [HEALING_SECONDS for _ in starting]

@@ -42,6 +42,26 @@ def is_confirmed(facts: ModelFacts, route: Route | None) -> bool:
     )
 
 
+def has_left(facts: ModelFacts, route: Route | None, version: str) -> bool:
+    """Whether no gateway can send to `version` by its weight any more.
+
+    Each gateway has this route in effect, where its weight is 0, or has nothing of the version at
+    all: so it is with a gateway that refused what names it. False while one is silent.
+    """
+    if route is None or route.weight_of(version) > 0:
+        return False
+    if is_confirmed(facts, route):
+        return True
+    return bool(facts.gateways.acknowledged) and all(
+        ack is not None
+        and (
+            version not in ack.endpoints
+            or (ack.revision == route.revision and ack.content_hash == route.content_hash)
+        )
+        for ack in facts.gateways.acknowledged.values()
+    )
+
+
 def in_effect(facts: ModelFacts, version: VersionFacts) -> int:
     """Replicas of `version` that every gateway can use; ready ones where none is installed."""
     usable = [pod.endpoint for pod in version.alive if pod.is_ready and pod.is_in_service]

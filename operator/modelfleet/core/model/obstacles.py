@@ -6,24 +6,10 @@ forgotten by the next turn.
 
 from dataclasses import dataclass
 
-from modelfleet.api.conditions import Reason
+from modelfleet.api.reasons import Reason
+from modelfleet.core.model.roles import Roles
+from modelfleet.core.model.wanted_version import WantedVersion
 from modelfleet.facts.model import Fault, ModelFacts, PodFacts, VersionFacts
-
-_ADVICE = {
-    Reason.IMAGE_PULL_FAILED: "check runtime.image and the node's access to its registry",
-    Reason.CRASH_LOOP: "read the logs of the pod",
-    Reason.CONTAINER_FAILED: "check runtime.command, env and the Secrets they name",
-    Reason.FETCH_FAILED: "check that model.uri can be fetched from the cluster",
-    Reason.ARTIFACT_MISMATCH: "publish changed bytes under a new model.uri or model.version",
-    Reason.NOT_A_MODEL: "check that model.uri names a valid ONNX file",
-    Reason.UNSCHEDULABLE: "free or add capacity, or lower resources",
-    Reason.START_TIMEOUT: "raise runtime.startupSeconds or make loading faster",
-    Reason.PROBE_FAILED: "look at the model's answer; the replica is kept out of traffic",
-    Reason.CONFIG_MAP_MISSING: "create it",
-    Reason.CREATE_REFUSED: "change what the API server objects to",
-    Reason.PODS_REFUSED: "raise the quota or change resources and runtime to what is allowed",
-    Reason.NAME_TAKEN: "rename the model, or remove or rename that object",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +27,68 @@ class Obstacle:
         return f"{self.reason.value}:{self.version}"
 
 
+def worst(facts: ModelFacts, wanted: WantedVersion, roles: Roles) -> Obstacle | None:
+    """The first of OBSTACLES that is there."""
+    for look in OBSTACLES:
+        obstacle = look(facts, wanted, roles)
+        if obstacle is not None:
+            return obstacle
+    return None
+
+
+def _name_taken(facts: ModelFacts, _: WantedVersion, __: Roles) -> Obstacle | None:
+    if not facts.taken:
+        return None
+    fault = Fault("NameTaken", f"{min(facts.taken)} exists and is not ours", is_hopeless=True)
+    return of_fault(facts, Reason.NAME_TAKEN, fault, "")
+
+
+def _create_refused(facts: ModelFacts, _: WantedVersion, __: Roles) -> Obstacle | None:
+    if not facts.refused:
+        return None
+    return of_fault(facts, Reason.CREATE_REFUSED, facts.refused[min(facts.refused)], "")
+
+
+def _version_not_made(facts: ModelFacts, wanted: WantedVersion, _: Roles) -> Obstacle | None:
+    if wanted.obstacle is None:
+        return None
+    reason, fault = wanted.obstacle
+    return of_fault(facts, reason, fault, "")
+
+
+def _route_rejected(facts: ModelFacts, _: WantedVersion, roles: Roles) -> Obstacle | None:
+    """The route names the candidate first: where there is one, it is what was refused."""
+    if not facts.gateways.rejections or roles.serving is None:
+        return None
+    gateway, words = min(facts.gateways.rejections.items())
+    fault = Fault(Reason.ROUTE_REJECTED.value, f"gateway {gateway} refuses the route: {words}")
+    return of_fault(facts, Reason.ROUTE_REJECTED, fault, (roles.candidate or roles.serving).name)
+
+
+def _candidate_ails(facts: ModelFacts, _: WantedVersion, roles: Roles) -> Obstacle | None:
+    return None if roles.candidate is None else of_version(facts, roles.candidate)
+
+
+def _stable_ails(facts: ModelFacts, _: WantedVersion, roles: Roles) -> Obstacle | None:
+    return None if roles.stable is None else of_version(facts, roles.stable)
+
+
+OBSTACLES = (
+    _name_taken,  # nothing can be made under a foreign name
+    _create_refused,  # the API server does not take what the model needs
+    _version_not_made,  # the spec asks for a version that cannot be made
+    _route_rejected,  # a gateway cannot carry what was decided
+    _candidate_ails,  # replicas of the new version do not become ready
+    _stable_ails,  # replicas of the serving version are not ready any more
+)
+"""What keeps the wanted version back comes before what ails the one that serves."""
+
+
 def of_fault(facts: ModelFacts, reason: Reason, fault: Fault, version: str) -> Obstacle:
     """An obstacle from a fault; hopeless at once if it says so, or after lasting too long."""
     cause = f"{reason.value}:{version}"
     lasted = facts.cause_seconds.get(cause, 0.0)
-    advice = _ADVICE.get(reason)
-    message = f"{fault.message}; {advice}" if advice else fault.message
+    message = f"{fault.message}; {reason.advice}" if reason.advice else fault.message
     hopeless = fault.is_hopeless or lasted >= facts.defaults.hopeless_seconds
     return Obstacle(reason, message[:1000], version, hopeless)
 

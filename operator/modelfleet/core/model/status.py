@@ -4,12 +4,11 @@ Called by `decide`. Nothing that moves under steady traffic may stand here: ever
 write to the API server.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from modelfleet.api import names
 from modelfleet.api.conditions import ConditionType as C
-from modelfleet.api.conditions import Reason, updated
+from modelfleet.api.conditions import updated
 from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.api.mlmodelstatus import (
     MLModelStatus,
@@ -18,51 +17,23 @@ from modelfleet.api.mlmodelstatus import (
     ScalingStatus,
     VersionSummary,
 )
-from modelfleet.catalog.strategies import Step
-from modelfleet.core.model.obstacles import Obstacle
+from modelfleet.api.reasons import Reason
+from modelfleet.core.model.decision import Decision
 from modelfleet.core.model.roles import Roles
 from modelfleet.core.scaling import overload
 from modelfleet.core.scaling.schedules import Bounds
 from modelfleet.core.scaling.signal_status import available
 from modelfleet.facts.model import ModelFacts, VersionFacts
-from modelfleet.facts.route import Route
 
 SHOWN_VERSIONS = 5
 Claim = tuple[C, bool | None, Reason, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
-    """Where the rollout and the scaling stand; `retained` is the version kept warm."""
-
-    step: Step | None
-    grant: int
-    route: Route | None
-    is_confirmed: bool
-    retained: str | None
-    retained_until: str | None
-    allowed: Bounds
-    targets: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """What `decide` has found out, for the status to say."""
-
-    roles: Roles
-    course: Course
-    obstacle: Obstacle | None
-    is_resolving: bool
-    is_paused: bool
-    moving: str = ""
-    """What the rollout or the first start waits for; empty at rest."""
-
-
-def status_of(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> MLModelStatus:
+def status_of(facts: ModelFacts, spec: MLModelSpec, decision: Decision) -> MLModelStatus:
     """The whole new status; equal facts give an equal one."""
     before = facts.status
-    claims = _claims(facts, spec, picture)
-    roles = picture.roles
+    claims = _claims(facts, spec, decision)
+    roles = decision.roles
     numbers = [before.last_version or 0, *(v.number for v in facts.versions)]
     serving = roles.stable
     status = MLModelStatus(
@@ -77,13 +48,13 @@ def status_of(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> MLModel
         stable=serving.name if serving else before.stable,
         candidate=roles.candidate.name if roles.candidate else None,
         last_version=max(numbers) or None,
-        route=_route(facts, picture),
-        replicas=_replicas(facts, picture),
+        route=_route(facts, decision),
+        replicas=_replicas(facts, decision),
         selector=f"{names.LABEL_MODEL}={facts.key.name}",
-        scaling=_scaling(facts, spec, picture),
-        rollout=_rollout(facts, spec, picture),
-        retained=picture.course.retained,
-        retained_until=picture.course.retained_until,
+        scaling=_scaling(facts, spec, decision),
+        rollout=_rollout(facts, spec, decision),
+        retained=decision.retained,
+        retained_until=decision.retained_until,
         versions=_versions(facts, roles),
     )
     return before if _is_only_confirmed(before, status) else status
@@ -128,31 +99,31 @@ def _unknown(kind: C, reason: Reason, message: str) -> Claim:
     return (kind, False, reason, message)
 
 
-def _claims(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> Iterable[Claim]:
-    yield _ready(facts, spec, picture)
-    yield _available(facts, picture)
-    yield _reconciling(picture)
-    yield _stalled(picture)
-    yield _rolled_out(picture)
-    yield _scaling_active(facts, spec, picture.course.allowed)
+def _claims(facts: ModelFacts, spec: MLModelSpec, decision: Decision) -> Iterable[Claim]:
+    yield _ready(facts, spec, decision)
+    yield _available(facts, decision)
+    yield _reconciling(facts, decision)
+    yield _stalled(decision)
+    yield _rolled_out(facts, decision)
+    yield _scaling_active(facts, spec, decision.allowed)
     yield (C.METRICS_AVAILABLE, *available(facts, spec))
-    yield _probes_passing(facts, picture)
+    yield _probes_passing(facts, decision)
     yield (C.DRIFT_SUSPECTED, False, Reason.NOT_USED, "")
     yield (C.BUDGET_LIMITED, False, Reason.NOT_USED, "")
-    yield _degraded(facts, spec, picture)
+    yield _degraded(facts, spec, decision)
 
 
-def _ready(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> Claim:
-    stable = picture.roles.stable
+def _ready(facts: ModelFacts, spec: MLModelSpec, decision: Decision) -> Claim:
+    stable = decision.roles.stable
     if stable is None:
-        return _not_begun(picture)
+        return _not_begun(decision)
     # A window that opens raises the minimum by plan: until its replicas are ready nothing is wrong.
-    least = min(spec.scaling.min_replicas, picture.course.allowed.low)
+    least = min(spec.scaling.min_replicas, decision.allowed.low)
     may_be_idle = least == 0 or spec.replicas == 0
-    if may_be_idle and picture.course.grant == 0:
+    if may_be_idle and decision.grant == 0:
         return (C.READY, True, Reason.IDLE, "idle at zero replicas; the next request wakes it")
-    floor = max(1, min(least, picture.course.grant))
-    ready = _ready_count(picture)
+    floor = max(1, min(least, decision.grant))
+    ready = _ready_count(decision)
     if ready >= floor:
         return (C.READY, True, Reason.SERVING, f"{stable.name} serves")
     if ready == 0:
@@ -162,39 +133,47 @@ def _ready(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> Claim:
     return (C.READY, False, Reason.BELOW_FLOOR, f"fewer than {floor} replicas are ready")
 
 
-def _not_begun(picture: Picture) -> Claim:
-    if picture.obstacle is not None:
-        return (C.READY, False, picture.obstacle.reason, picture.obstacle.message)
-    if picture.is_resolving:
+def _not_begun(decision: Decision) -> Claim:
+    if decision.obstacle is not None:
+        return (C.READY, False, decision.obstacle.reason, decision.obstacle.message)
+    if decision.is_resolving:
         return (C.READY, False, Reason.RESOLVING, "the artifact's digest is being determined")
-    return (C.READY, False, Reason.STARTING, picture.moving or "the first version starts")
+    if decision.roles.serving is None:
+        return (C.READY, False, Reason.NO_VERSION, "no version exists yet")
+    return (C.READY, False, Reason.STARTING, decision.moving or "the first version starts")
 
 
-def _available(facts: ModelFacts, picture: Picture) -> Claim:
+def _available(facts: ModelFacts, decision: Decision) -> Claim:
     """A replica, or a hold that will be answered: of a version that has proven itself once.
 
     One reason for both: going to zero and back is not worth a write.
     """
     text = "requests are answered, or held until a replica is ready"
-    versions = [v for v in (picture.roles.stable, picture.roles.candidate) if v is not None]
+    versions = [v for v in (decision.roles.stable, decision.roles.candidate) if v is not None]
     has_ready = any(v.ready > 0 for v in versions)
     can_hold = facts.gateways.is_used and facts.status.route is not None
-    if picture.roles.stable is not None and (has_ready or can_hold):
+    if decision.roles.stable is not None and (has_ready or can_hold):
         return (C.AVAILABLE, True, Reason.SERVING, text)
+    if decision.roles.serving is None:
+        return (C.AVAILABLE, False, Reason.NO_VERSION, "no version exists yet")
     return (C.AVAILABLE, False, Reason.STARTING, "no version has served yet")
 
 
-def _reconciling(picture: Picture) -> Claim:
-    is_hopeless = picture.obstacle is not None and picture.obstacle.is_hopeless
-    if picture.moving and not is_hopeless and not picture.is_paused:
-        reason = Reason.RESOLVING if picture.is_resolving else Reason.ROLLING_OUT
-        return (C.RECONCILING, True, reason, picture.moving)
+def _reconciling(facts: ModelFacts, decision: Decision) -> Claim:
+    is_hopeless = decision.obstacle is not None and decision.obstacle.is_hopeless
+    if decision.moving and not is_hopeless and not decision.is_paused:
+        reason = Reason.RESOLVING if decision.is_resolving else _rollout_reason(facts)
+        return (C.RECONCILING, True, reason, decision.moving)
     return (C.RECONCILING, False, Reason.SETTLED, "")
 
 
-def _stalled(picture: Picture) -> Claim:
-    obstacle = picture.obstacle
-    stable = picture.roles.stable
+def _rollout_reason(facts: ModelFacts) -> Reason:
+    return Reason.GATEWAY_SILENT if facts.gateways.silent else Reason.ROLLING_OUT
+
+
+def _stalled(decision: Decision) -> Claim:
+    obstacle = decision.obstacle
+    stable = decision.roles.stable
     concerns_stable = (
         obstacle is not None and stable is not None and obstacle.version == stable.name
     )
@@ -203,13 +182,17 @@ def _stalled(picture: Picture) -> Claim:
     return (C.STALLED, True, obstacle.reason, obstacle.message)
 
 
-def _rolled_out(picture: Picture) -> Claim:
-    if picture.is_paused:
+def _rolled_out(facts: ModelFacts, decision: Decision) -> Claim:
+    if decision.is_paused:
         return (C.ROLLED_OUT, False, Reason.PAUSED, "spec.paused is true; set it to false to go on")
-    if picture.moving:
-        obstacle = picture.obstacle
-        reason = obstacle.reason if obstacle else Reason.ROLLING_OUT
-        return (C.ROLLED_OUT, False, reason, obstacle.message if obstacle else picture.moving)
+    if decision.moving:
+        obstacle = decision.obstacle
+        if obstacle is not None:
+            return (C.ROLLED_OUT, False, obstacle.reason, obstacle.message)
+        return (C.ROLLED_OUT, False, _rollout_reason(facts), decision.moving)
+    if decision.draining is not None:
+        text = f"the new version serves; {decision.draining} finishes its requests"
+        return (C.ROLLED_OUT, True, Reason.DRAINING, text)
     return (C.ROLLED_OUT, True, Reason.COMPLETE, "the version that the spec asks for serves")
 
 
@@ -250,9 +233,9 @@ def _about(seconds: float) -> str:
     return f"{float(f'{seconds * 1000:.2g}'):g} ms"
 
 
-def _probes_passing(facts: ModelFacts, picture: Picture) -> Claim:
+def _probes_passing(facts: ModelFacts, decision: Decision) -> Claim:
     wrong = sorted(facts.gateways.probe_failures.items())
-    serving = picture.roles.serving
+    serving = decision.roles.serving
     if wrong:
         endpoint, text = wrong[0]
         return (C.PROBES_PASSING, False, Reason.PROBE_FAILED, f"{endpoint}: {text}"[:1000])
@@ -261,71 +244,71 @@ def _probes_passing(facts: ModelFacts, picture: Picture) -> Claim:
     return (C.PROBES_PASSING, True, Reason.PASSING, "every replica answered its probe")
 
 
-def _degraded(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> Claim:
-    obstacle = picture.obstacle
-    stable = picture.roles.stable
+def _degraded(facts: ModelFacts, spec: MLModelSpec, decision: Decision) -> Claim:
+    obstacle = decision.obstacle
+    stable = decision.roles.stable
     if obstacle is not None and stable is not None and obstacle.version == stable.name:
         return (C.DEGRADED, True, obstacle.reason, obstacle.message)
-    text = overload.words(facts, spec, picture.course.grant, picture.course.allowed.high)
+    text = overload.words(facts, spec, decision.grant, decision.allowed.high)
     return (C.DEGRADED, bool(text), Reason.OVERLOADED if text else Reason.HEALTHY, text)
 
 
-def _route(facts: ModelFacts, picture: Picture) -> RouteStatus | None:
-    if picture.course.route is None or not facts.gateways.is_used:
+def _route(facts: ModelFacts, decision: Decision) -> RouteStatus | None:
+    if decision.route is None or not facts.gateways.is_used:
         return None
     before = facts.status.route
-    body = picture.course.route.to_status()
-    moved = before is None or before.revision != picture.course.route.revision
+    body = decision.route.to_status()
+    moved = before is None or before.revision != decision.route.revision
     known = before.confirmed if before is not None else None
-    if picture.course.is_confirmed and not moved:
-        known = picture.course.route.revision
+    if decision.is_confirmed and not moved:
+        known = decision.route.revision
     if known is not None:
         body["confirmed"] = known
     return RouteStatus.model_validate(body)
 
 
-def _replicas(facts: ModelFacts, picture: Picture) -> int:
-    roles = picture.roles
+def _replicas(facts: ModelFacts, decision: Decision) -> int:
+    roles = decision.roles
     versions: list[VersionFacts | None] = [roles.stable, roles.candidate, *roles.others]
     if not any(v is not None for v in versions):
         return facts.status.replicas or 0
-    return picture.course.grant
+    return decision.grant
 
 
-def _scaling(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> ScalingStatus | None:
+def _scaling(facts: ModelFacts, spec: MLModelSpec, decision: Decision) -> ScalingStatus | None:
     """Renewed only with the numbers: the reasons of an unchanged decision are left as they were."""
     before = facts.status.scaling
     ask = facts.ask
-    if before is not None and before.granted == picture.course.grant:
+    if before is not None and before.granted == decision.grant:
         # Who does not follow us still wants to read what we would do.
         recommends = spec.replicas is not None or spec.scaling.mode == "Recommend"
         if not recommends or ask is None or ask.want == before.want:
             return before
-    if picture.roles.serving is None:
+    if decision.roles.serving is None:
         return before
-    bound = _bound(facts, picture)
+    bound = _bound(facts, decision)
     if ask is None:
-        first = [f"starts with {picture.course.grant}"] if before is None else before.why
+        first = [f"starts with {decision.grant}"] if before is None else before.why
         why = list(bound) or first
         return ScalingStatus(
-            want=picture.course.grant,
-            granted=picture.course.grant,
-            ready=_ready_count(picture),
+            want=decision.grant,
+            granted=decision.grant,
+            ready=_ready_count(decision),
             why=why,
         )
     of_grant = facts.grant.why if facts.grant else ()
     reasons = dict.fromkeys([*bound, *ask.why, *of_grant])
     return ScalingStatus(
         want=ask.want,
-        granted=picture.course.grant,
-        ready=_ready_count(picture),
+        granted=decision.grant,
+        ready=_ready_count(decision),
         why=[text[:512] for text in reasons][:16],
     )
 
 
-def _bound(facts: ModelFacts, picture: Picture) -> tuple[str, ...]:
+def _bound(facts: ModelFacts, decision: Decision) -> tuple[str, ...]:
     """The bound that made another number of the grant: a window that has opened since."""
-    allowed, grant, before = picture.course.allowed, picture.course.grant, facts.status.scaling
+    allowed, grant, before = decision.allowed, decision.grant, facts.status.scaling
     asked = facts.grant.replicas if facts.grant else before.granted if before else grant
     if asked == grant or (facts.spec and facts.spec.replicas is not None):
         return ()
@@ -336,26 +319,26 @@ def _bound(facts: ModelFacts, picture: Picture) -> tuple[str, ...]:
     return ()
 
 
-def _ready_count(picture: Picture) -> int:
-    return sum(v.ready for v in (picture.roles.stable, picture.roles.candidate) if v is not None)
+def _ready_count(decision: Decision) -> int:
+    return sum(v.ready for v in (decision.roles.stable, decision.roles.candidate) if v is not None)
 
 
-def _rollout(facts: ModelFacts, spec: MLModelSpec, picture: Picture) -> RolloutStatus | None:
-    if picture.course.step is None or not picture.moving or picture.roles.stable is None:
+def _rollout(facts: ModelFacts, spec: MLModelSpec, decision: Decision) -> RolloutStatus | None:
+    if decision.step is None or not decision.moving or decision.roles.stable is None:
         return None
     before = facts.status.rollout
     return RolloutStatus(
         strategy=spec.rollout.strategy,
-        step=picture.course.step.name,
-        why=f"{picture.course.step.why}{_above(spec, picture)}"[:512],
+        step=decision.step.name,
+        why=f"{decision.step.why}{_above(spec, decision)}"[:512],
         start_time=before.start_time if before else facts.now.isoformat(),
     )
 
 
-def _above(spec: MLModelSpec, picture: Picture) -> str:
+def _above(spec: MLModelSpec, decision: Decision) -> str:
     """That the maximum holds for each version: while two serve, both together may pass it."""
-    most, field = picture.course.allowed.high, picture.course.allowed.high_why
-    if spec.replicas is not None or sum(picture.course.targets.values()) <= most:
+    most, field = decision.allowed.high, decision.allowed.high_why
+    if spec.replicas is not None or sum(decision.targets.values()) <= most:
         return ""
     bound = f"{field or 'scaling.maxReplicas'} {most}"
     return f"; until then both versions together have more than {bound}"

@@ -3,8 +3,8 @@
 Raises `Refused` with the field and what to do. Must never look at the cluster.
 """
 
-from modelfleet.api.conditions import Reason
 from modelfleet.api.mlmodel import MLModelSpec
+from modelfleet.api.reasons import Reason
 from modelfleet.catalog import runtimes
 from modelfleet.core.scaling import schedules
 from modelfleet.errors import Refused

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelfleet.api import names
-from modelfleet.api.conditions import Reason
 from modelfleet.api.mlmodel import MLModelSpec
+from modelfleet.api.reasons import Reason
 from modelfleet.build.metadata import owned_by_model
 from modelfleet.build.pod import pod_template
 from modelfleet.build.workload import resolve_pod

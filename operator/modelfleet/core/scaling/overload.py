@@ -6,8 +6,8 @@ and slow to change: every other text is a write to the API server.
 
 from collections.abc import Iterable
 
-from modelfleet.api.conditions import Reason
 from modelfleet.api.mlmodel import MLModelSpec
+from modelfleet.api.reasons import Reason
 from modelfleet.facts.model import ModelFacts
 from modelfleet.facts.scaling import Bucket
 

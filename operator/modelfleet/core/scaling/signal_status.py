@@ -7,8 +7,9 @@ while nothing changes: each new text is a write to the API server.
 from collections.abc import Sequence
 
 from modelfleet.api.base import amount
-from modelfleet.api.conditions import Condition, ConditionType, Reason
+from modelfleet.api.conditions import Condition, ConditionType
 from modelfleet.api.mlmodel import MLModelSpec
+from modelfleet.api.reasons import Reason
 from modelfleet.facts.model import ModelFacts
 from modelfleet.facts.readings import Reading, SignalSpec
 

@@ -11,10 +11,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from modelfleet.api import names
-from modelfleet.api.conditions import Reason
 from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.api.mlmodelstatus import MLModelStatus
 from modelfleet.api.mlmodelversion import MLModelVersionSpec
+from modelfleet.api.reasons import Reason
 from modelfleet.build.metadata import is_owned
 from modelfleet.engine.ledger import Entry
 from modelfleet.engine.model.pods import moment, pod_facts, reported

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from modelfleet.api import names
-from modelfleet.api.conditions import Reason
+from modelfleet.api.reasons import Reason
 from modelfleet.facts.identity import endpoint_of
 from modelfleet.facts.model import Fault, PodFacts
 

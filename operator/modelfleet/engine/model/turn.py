@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 import structlog
 
 from modelfleet.api import names
-from modelfleet.api.conditions import Reason
 from modelfleet.api.mlmodel import MLModelSpec
-from modelfleet.api.mlmodelstatus import MLModelStatus
+from modelfleet.api.reasons import Reason
 from modelfleet.core.model import status as claims
 from modelfleet.core.model.decide import decide
+from modelfleet.core.model.decision import is_decision, leads_on
 from modelfleet.core.model.invariants import guard
 from modelfleet.core.model.validation import config_references
 from modelfleet.core.model.version_hash import source_hash
@@ -37,8 +37,6 @@ STATUS_SECONDS = 1.0
 DEFAULT_STARTUP_SECONDS = 10.0
 MAX_PASSES = 8
 FIGHT_SECONDS = 5.0
-
-_READ_BACK = ("candidate", "last_version", "retained", "retained_until", "rollout", "versions")
 
 log = structlog.get_logger()
 
@@ -136,7 +134,7 @@ class ModelTurns:
             if applied.failure is not None:
                 told.say(key)
                 raise applied.failure
-            if applied.writes or (moved and _leads_on(facts.status, plan.status)):
+            if applied.writes or (moved and leads_on(facts.status, plan.status)):
                 continue
             told.say(key)
             return TurnResult(told.writes, _soonest(plan.look_again_seconds, again))
@@ -245,7 +243,7 @@ class ModelTurns:
         """All parts in the order of the plan's fields."""
         key = facts.key
         applied = Applied()
-        if not _is_decision(facts.status, plan.status):
+        if not is_decision(facts.status, plan.status):
             # What is not wanted any more, or exists, is no refusal any more.
             wanted = {_identity(create) for create in plan.creates}
             self._ledger.entry(key).turn.keep_refusals(wanted)
@@ -293,7 +291,7 @@ class ModelTurns:
         """Status at most once a second, decisions at once; then the events."""
         newest = self._models.get(facts.key.namespace, facts.key.name) or model
         since = self._monotonic() - entry.turn.status_at
-        if not _is_decision(facts.status, plan.status) and since < STATUS_SECONDS:
+        if not is_decision(facts.status, plan.status) and since < STATUS_SECONDS:
             return (), STATUS_SECONDS - since
         if newest["metadata"].get("generation") != facts.generation:
             return (), 0.0
@@ -307,20 +305,6 @@ class ModelTurns:
 
 def _identity(create: Create) -> str:
     return f"{create.manifest['kind']}/{create.manifest['metadata']['name']}"
-
-
-def _is_decision(before: MLModelStatus, after: MLModelStatus) -> bool:
-    """Routes, promotions and grants are waited for by others; claims can wait a second."""
-    routes = [status.route.revision if status.route else 0 for status in (before, after)]
-    grants = [status.scaling.granted if status.scaling else None for status in (before, after)]
-    return routes[0] != routes[1] or grants[0] != grants[1] or before.stable != after.stable
-
-
-def _leads_on(before: MLModelStatus, after: MLModelStatus) -> bool:
-    """Whether decisions read back what this write changed; claims alone lead to nothing."""
-    return _is_decision(before, after) or any(
-        getattr(before, name) != getattr(after, name) for name in _READ_BACK
-    )
 
 
 def _soonest(*times: float | None) -> float | None:

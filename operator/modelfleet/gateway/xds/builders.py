@@ -103,7 +103,7 @@ def _discovered(name: str, protocol: Protocol, idle: str, failures: int) -> dict
 def build_pods_cluster(name: str, protocol: Protocol, owner: str = "") -> EnvoyResource:
     """The replicas of one version. A node that died is noticed by TCP, not by a time-out."""
     content = _discovered(name, protocol, UPSTREAM_IDLE, 3)
-    content["lb_policy"] = "MIN_REQUEST"
+    content["lb_policy"] = "LEAST_REQUEST"
     content["upstream_connection_options"] = {
         "tcp_keepalive": {"keepalive_probes": 3, "keepalive_time": 10, "keepalive_interval": 5}
     }

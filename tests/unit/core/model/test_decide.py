@@ -114,6 +114,51 @@ def test_silent_gateway_stops_the_rollout_and_is_named():
     plan = decide(facts)
     assert plan.status.stable == "digits-v1"
     assert "gw-1 is silent" in plan.why
+    assert condition(plan, "RolledOut") == ("False", "GatewaySilent")
+    assert condition(plan, "Reconciling") == ("True", "GatewaySilent")
+
+
+def test_silent_gateway_is_no_news_of_a_settled_model():
+    facts = a_model().serving(2).facts()
+    silent = replace(facts.gateways, acknowledged={**facts.gateways.acknowledged, "gw-1": None})
+    plan = decide(replace(facts, gateways=silent))
+    assert condition(plan, "RolledOut") == ("True", "Complete")
+    assert condition(plan, "Reconciling") == ("False", "Settled")
+
+
+@pytest.mark.parametrize(("seconds", "stalled"), [(5, "False"), (40, "True")])
+def test_refused_route_stops_the_rollout_and_is_said(seconds, stalled):
+    given = a_model().serving(2).wanting_next(2, replicas=2, ready=2).routed(2, v1=100, v2=0)
+    facts = given.facts()
+    gateways = replace(facts.gateways, rejections={"gw-1": "digits-v2: not valid"})
+    lasted = {"RouteRejected:digits-v2": float(seconds)}
+    plan = decide(replace(facts, gateways=gateways, cause_seconds=lasted))
+    assert weights(plan) == {"v1": 100, "v2": 0}
+    assert condition(plan, "RolledOut") == ("False", "RouteRejected")
+    assert condition(plan, "Stalled")[0] == stalled
+    assert condition(plan, "Degraded") == ("False", "Healthy")
+
+
+def test_refused_route_of_the_serving_version_is_degraded():
+    facts = a_model().serving(2).facts()
+    gateways = replace(facts.gateways, rejections={"gw-1": "not valid"})
+    plan = decide(replace(facts, gateways=gateways))
+    assert condition(plan, "Degraded") == ("True", "RouteRejected")
+
+
+def test_old_version_that_finishes_its_requests_is_said():
+    given = a_model().serving(2).wanting_next(2, replicas=2, ready=2).routed(4, v2=100, v1=0)
+    given.status["stable"] = "digits-v2"
+    plan = decide(given.facts())
+    assert plan.targets["digits-v1"] == 0
+    assert condition(plan, "RolledOut") == ("True", "Draining")
+
+
+def test_a_version_that_cannot_be_made_is_none():
+    given = a_model()
+    given.versions.clear()
+    plan = decide(given.facts())
+    assert condition(plan, "Available") == ("False", "NoVersion")
 
 
 def test_old_version_is_kept_warm_at_its_size_then_goes():

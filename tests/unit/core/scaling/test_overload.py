@@ -2,7 +2,7 @@
 
 import pytest
 
-from modelfleet.api.conditions import Reason
+from modelfleet.api.reasons import Reason
 from modelfleet.core.model.decide import decide
 from modelfleet.core.model.next_route import longest_waits
 from modelfleet.core.scaling import overload

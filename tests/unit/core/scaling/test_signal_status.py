@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from modelfleet.api.conditions import Reason
+from modelfleet.api.reasons import Reason
 from modelfleet.core.model.decide import decide
 from modelfleet.core.scaling.signal_status import signals_of
 from modelfleet.facts.model import ModelFacts

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelfleet.api.conditions import Reason
+from modelfleet.api.reasons import Reason
 from modelfleet.catalog.signals.query import QuerySignal
 from modelfleet.core.scaling.demand import ask, demands
 from modelfleet.engine.handover import LastTurn
