@@ -84,6 +84,11 @@ def _watches(settings: Settings) -> list[tuple[ResourceKind, str | None, str]]:
     return watches
 
 
+def run_agent(_: list[str]) -> int:
+    """Run the agent until it is signalled; returns the exit code."""
+    return asyncio.run(agent(Settings()))
+
+
 async def agent(settings: Settings) -> int:
     """The agent; returns the exit code."""
     logs.configure(settings.log_format, settings.log_level)
@@ -118,8 +123,9 @@ async def _sync(gateway: Agent, reflectors: list[Reflector]) -> None:
     gateway.synced()
 
 
-def write_bootstrap(settings: Settings, arguments: list[str]) -> int:
+def write_bootstrap(arguments: list[str]) -> int:
     """Write Envoy's first configuration to the file given, or to standard output."""
+    settings = Settings()
     content = bootstrap(
         settings.pod_name or "envoy",
         settings.run_dir,

@@ -9,15 +9,24 @@ import gc
 import os
 import socket
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
+import uvloop
 
 from modelfleet import __version__
 from modelfleet.api import names
+from modelfleet.compose.caches import (
+    Stores,
+    applier_of,
+    census,
+    count_models,
+    namespaces_of,
+    on_model,
+    stores_of,
+)
 from modelfleet.core.forecasting.constants import SHIPPED
 from modelfleet.core.forecasting.quantiles.prior import Priors
 from modelfleet.engine.ledger import Ledger
@@ -30,12 +39,10 @@ from modelfleet.engine.memory import public_traces
 from modelfleet.engine.memory.history_backfill import HistoryBackfill
 from modelfleet.engine.memory.learned_file import LearnedFile
 from modelfleet.engine.memory.learned_status import LearnedStatus
-from modelfleet.engine.model import change_filter
 from modelfleet.engine.model.observe import Caches, Observer, is_followed
 from modelfleet.engine.model.turn import ModelTurns, ScalingTimes
 from modelfleet.engine.scaling.forecaster import Forecaster
 from modelfleet.engine.scaling.tick import Ticker
-from modelfleet.errors import ModelfleetError
 from modelfleet.facts.identity import Key
 from modelfleet.facts.model import Defaults
 from modelfleet.frontdoor import kopf_watch
@@ -46,9 +53,7 @@ from modelfleet.kube.config_maps import ConfigMaps
 from modelfleet.kube.event_publisher import Publisher
 from modelfleet.kube.lease import Lease
 from modelfleet.kube.link_secret import link_secret
-from modelfleet.kube.reflector import Reflector
-from modelfleet.kube.resource import DEPLOYMENTS, MODELS, PODS, SERVICES, VERSIONS, ResourceKind
-from modelfleet.kube.store import Store, own_key
+from modelfleet.kube.store import Store
 from modelfleet.link.link_client import GatewayLinks
 from modelfleet.prometheus.past_arrivals import PrometheusPast
 from modelfleet.prometheus.signal_reader import PrometheusSource, Rhythm
@@ -58,32 +63,11 @@ from modelfleet.telemetry import endpoints, logs, metrics
 if TYPE_CHECKING:
     from modelfleet.prometheus.connection import PrometheusServer
 
-CENSUS_SECONDS = 600.0
-SETTLE_SECONDS = 0.1
 HISTORY_SECONDS = 30.0
 """Patience with a query for a day of many models."""
 COLLECT_AFTER = (20_000, 20, 20)
-_OURS = f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY},{names.LABEL_MODEL}"
-_GATEWAY_PODS = f"app.kubernetes.io/name={names.GATEWAY_NAME}"
 
 log = structlog.get_logger()
-
-
-@dataclass(slots=True)
-class Cache:
-    """All stores with the reflectors that fill them; models are filled by Kopf."""
-
-    models: Store
-    versions: Store
-    deployments: Store
-    services: Store
-    pods: Store
-    gateway_pods: Store
-    reflectors: list[Reflector]
-
-    def waiting(self) -> list[str]:
-        """Kinds that have not been listed yet."""
-        return [r.resource.kind for r in self.reflectors if not r.synced.is_set()]
 
 
 def _address(settings: Settings) -> tuple[str, int]:
@@ -104,43 +88,6 @@ def _defaults(settings: Settings) -> Defaults:
         gateway_host=host,
         release=__version__,
     )
-
-
-def _cache(client: KubeClient, settings: Settings, queue: KeyQueue) -> Cache:
-    namespaces = _namespaces(settings) or [None]
-
-    def settle(key: Key) -> None:
-        # Children change in bursts (a pod passes through four states in a second), and no request
-        # waits for us to see them: the gateways watch endpoints themselves.
-        queue.wake_later(key, SETTLE_SECONDS)
-
-    cache = Cache(
-        models=Store(queue.wake, own_key),
-        versions=Store(settle),
-        deployments=Store(settle, reads=change_filter.of_child),
-        services=Store(settle, reads=change_filter.of_child),
-        pods=Store(settle, reads=change_filter.of_pod),
-        gateway_pods=Store(),
-        reflectors=[],
-    )
-
-    def reflect(resource: ResourceKind, store: Store, namespace: str | None, selector: str) -> None:
-        cache.reflectors.append(
-            Reflector(client, resource, store, namespace=namespace, selector=selector)
-        )
-
-    for namespace in namespaces:
-        reflect(VERSIONS, cache.versions, namespace, "")
-        reflect(DEPLOYMENTS, cache.deployments, namespace, _OURS)
-        reflect(SERVICES, cache.services, namespace, _OURS)
-        reflect(PODS, cache.pods, namespace, _OURS)
-    if settings.gateway == "On":
-        reflect(PODS, cache.gateway_pods, settings.namespace, _GATEWAY_PODS)
-    return cache
-
-
-def _namespaces(settings: Settings) -> list[str | None]:
-    return [part.strip() for part in settings.watch_namespaces.split(",") if part.strip()]
 
 
 async def _links(client: KubeClient, settings: Settings, queue: KeyQueue) -> GatewayLinks:
@@ -168,53 +115,8 @@ async def _follow_gateways(links: GatewayLinks, pods: Store, drain_seconds: floa
         await asyncio.sleep(0.2)
 
 
-async def _census(client: KubeClient, cache: Cache, settings: Settings, observer: Observer) -> None:
-    """Models that vanished while Kopf's watch was away are never reported by it: count anew."""
-    while True:
-        await asyncio.sleep(CENSUS_SECONDS)
-        observer.forget_gone()
-        await _count(client, cache, settings)
-
-
-async def _count(client: KubeClient, cache: Cache, settings: Settings) -> bool:
-    """Take all models that there are; returns whether all were told."""
-    is_whole = True
-    for namespace in _namespaces(settings) or [None]:
-        try:
-            items, version = await client.list(MODELS, namespace, {})
-        except ModelfleetError as error:
-            log.warning("census failed", error=str(error))
-            is_whole = False
-            continue
-        cache.models.replace(items, version, namespace)
-    metrics.MODELS.set(len(cache.models))
-    return is_whole
-
-
-def _model_seen(models: Store) -> Callable[[str | None, dict[str, Any]], None]:
-    def seen(kind: str | None, item: dict[str, Any]) -> None:
-        if kind == "DELETED":
-            models.remove(item)
-        else:
-            models.put(item)
-        metrics.MODELS.set(len(models))
-
-    return seen
-
-
-def _applier(cache: Cache, client: KubeClient, lease: Lease) -> Applier:
-    stores = {
-        MODELS.kind: cache.models,
-        VERSIONS.kind: cache.versions,
-        DEPLOYMENTS.kind: cache.deployments,
-        SERVICES.kind: cache.services,
-        PODS.kind: cache.pods,
-    }
-    return Applier(client, stores, lambda: lease.is_held)
-
-
 def _turner(
-    cache: Cache,
+    stores: Stores,
     client: KubeClient,
     writer: Applier,
     publisher: Publisher,
@@ -222,7 +124,7 @@ def _turner(
 ) -> ModelTurns:
     observer, ledger, queue, settings = parts
     return ModelTurns(
-        cache.models,
+        stores.models,
         observer,
         writer,
         publisher,
@@ -234,7 +136,7 @@ def _turner(
 
 
 def _kept(
-    cache: Cache,
+    stores: Stores,
     lease: Lease,
     writer: Applier,
     ticker: Ticker | None,
@@ -246,28 +148,28 @@ def _kept(
         return None, None, None
     folder = Path(settings.state_dir) if settings.state_dir else None
     known = (ledger, ticker.forecaster)
-    memory = LearnedFile(folder, *known, models=cache.models, may_write=lambda: lease.is_held)
-    lessons = LearnedStatus(cache.models, cache.versions, *known, writer)
-    return memory, lessons, _filler(cache, ticker.forecaster, settings)
+    memory = LearnedFile(folder, *known, models=stores.models, may_write=lambda: lease.is_held)
+    lessons = LearnedStatus(stores.models, stores.versions, *known, writer)
+    return memory, lessons, _filler(stores, ticker.forecaster, settings)
 
 
-def _filler(cache: Cache, forecaster: Forecaster, settings: Settings) -> HistoryBackfill | None:
+def _filler(stores: Stores, forecaster: Forecaster, settings: Settings) -> HistoryBackfill | None:
     if not settings.prometheus_url:
         return None
     patience = max(HISTORY_SECONDS, settings.prometheus_timeout_seconds)
     server = _prometheus_server(settings, patience)
     past = PrometheusPast(server, settings.namespace, settings.prometheus_window_seconds)
-    return HistoryBackfill(past, forecaster, cache.models, public_traces.traces())
+    return HistoryBackfill(past, forecaster, stores.models, public_traces.traces())
 
 
-def _sight(cache: Cache, links: GatewayLinks | None, settings: Settings) -> Caches:
+def _sight(stores: Stores, links: GatewayLinks | None, settings: Settings) -> Caches:
     return Caches(
-        models=cache.models,
-        versions=cache.versions,
-        deployments=cache.deployments,
-        services=cache.services,
-        pods=cache.pods,
-        gateway_pods=cache.gateway_pods,
+        models=stores.models,
+        versions=stores.versions,
+        deployments=stores.deployments,
+        services=stores.services,
+        pods=stores.pods,
+        gateway_pods=stores.gateway_pods,
         gateways=links,
         defaults=_defaults(settings),
         gateway_drain_seconds=settings.gateway_drain_seconds,
@@ -304,6 +206,11 @@ def _ticker(
     return ticker
 
 
+def run_operator(_: list[str]) -> int:
+    """Run the operator until it is signalled; returns the exit code."""
+    return uvloop.run(operator(Settings()))
+
+
 async def operator(settings: Settings) -> int:
     """The operator; returns the exit code."""
     logs.configure(settings.log_format, settings.log_level)
@@ -313,7 +220,7 @@ async def operator(settings: Settings) -> int:
     access = load_access(settings.kube_context, environment=dict(os.environ))
     client = KubeClient(access, concurrency=settings.api_concurrency)
     queue, ledger, health = KeyQueue(), Ledger(), OperatorHealth()
-    cache = _cache(client, settings, queue)
+    stores = stores_of(client, settings, queue)
     identity = settings.pod_name or f"{socket.gethostname()}-{os.getpid()}"
     lease = Lease(
         client,
@@ -324,32 +231,34 @@ async def operator(settings: Settings) -> int:
     )
     publisher = Publisher(client, identity)
     links = await _links(client, settings, queue) if settings.gateway == "On" else None
-    observer = Observer(_sight(cache, links, settings), lambda: datetime.now(UTC))
+    observer = Observer(_sight(stores, links, settings), lambda: datetime.now(UTC))
     prometheus = _prometheus(ledger, settings)
     ticker = None if links is None else _ticker(ledger, links, queue, observer, prometheus)
-    writer = _applier(cache, client, lease)
-    turner = _turner(cache, client, writer, publisher, (observer, ledger, queue, settings))
-    memory, lessons, filler = _kept(cache, lease, writer, ticker, (ledger, settings))
+    writer = applier_of(stores, client, lease)
+    turner = _turner(stores, client, writer, publisher, (observer, ledger, queue, settings))
+    memory, lessons, filler = _kept(stores, lease, writer, ticker, (ledger, settings))
     workers = Workers(queue, turner.turn, count=settings.workers)
-    for reflector in cache.reflectors:
+    for reflector in stores.reflectors:
         health.watch(reflector.resource.kind, lambda r=reflector: r.silent_seconds)  # type: ignore[misc] # mypy cannot infer a lambda with a bound default
     health.waits(lambda: queue.oldest_seconds if lease.is_held else 0.0)
     led = (workers, ticker, settings.tick_seconds, memory, lessons)
     stop, over, ready = asyncio.Event(), asyncio.Event(), asyncio.Event()
     registry = kopf_watch.registry_of(
-        server=access.server, session=lambda: client.session, on_model=_model_seen(cache.models)
+        server=access.server, session=lambda: client.session, on_model=on_model(stores.models)
     )
-    namespaces = [n for n in _namespaces(settings) if n]
+    namespaces = [n for n in namespaces_of(settings) if n]
     reactor = kopf_watch.run(registry, namespaces, ready=ready, stop=over)
     background: list[Awaitable[Any]] = [
-        *(reflector.run() for reflector in cache.reflectors),
-        _census(client, cache, settings, observer),
+        *(reflector.run() for reflector in stores.reflectors),
+        census(client, stores, settings, observer),
         publisher.run(),
         health.beat(),
-        endpoints.serve_endpoints(_address(settings), health.report, cache.waiting),
+        endpoints.serve_application(
+            endpoints.health_application(stores.waiting, health.report), _address(settings)
+        ),
         _lead(
-            *(lease, cache, ready),
-            lambda: _count(client, cache, settings),
+            *(lease, stores, ready),
+            lambda: count_models(client, stores, settings),
             lambda: lead(*led, filler=filler),
         ),
     ]
@@ -357,7 +266,7 @@ async def operator(settings: Settings) -> int:
         background += [
             prometheus.run(),
             links.run(),
-            _follow_gateways(links, cache.gateway_pods, settings.gateway_drain_seconds),
+            _follow_gateways(links, stores.gateway_pods, settings.gateway_drain_seconds),
         ]
     try:
         return await until_stopped([*background, signalled(ready, stop)], reactor, stop, over)
@@ -368,7 +277,7 @@ async def operator(settings: Settings) -> int:
 
 async def _lead(
     lease: Lease,
-    cache: Cache,
+    stores: Stores,
     ready: asyncio.Event,
     count: Callable[[], Awaitable[bool]],
     leading: Callable[[], Awaitable[None]],
@@ -378,7 +287,7 @@ async def _lead(
     Kopf never says that it has told all models, and memory is recalled once: they are counted.
     """
     await ready.wait()
-    for reflector in cache.reflectors:
+    for reflector in stores.reflectors:
         await reflector.synced.wait()
     while not await count():  # noqa: ASYNC110 - the answer is in the API server
         await asyncio.sleep(1.0)

@@ -19,9 +19,14 @@ class Key(NamedTuple):
         return cls(*text.split("/", 1))
 
 
+def bracketed(address: str) -> str:
+    """The address as a URL or an endpoint needs it: an IPv6 address in brackets."""
+    return f"[{address}]" if ":" in address else address
+
+
 def endpoint_of(address: str, port: int) -> str:
     """`ip:port`, with brackets around an IPv6 address.
 
     Worked example: ('fd00::5', 8080) is '[fd00::5]:8080'.
     """
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return f"{bracketed(address)}:{port}"

@@ -16,19 +16,21 @@ import aiohttp
 import grpc
 import structlog
 from aiohttp import web
+from prometheus_client import CollectorRegistry
 
 from modelfleet.api import names
+from modelfleet.facts.identity import Key
 from modelfleet.facts.traffic import GatewaySample
 from modelfleet.gateway import envoy_names
 from modelfleet.gateway.admission.admission import Admission, Prober
 from modelfleet.gateway.admission.http_probe import HttpProber
-from modelfleet.gateway.agent_health import AgentHealth, TrafficCollector
 from modelfleet.gateway.bounds.fairness import Shares
 from modelfleet.gateway.bounds.limits import RequestLimits
 from modelfleet.gateway.envoy_admin import EnvoyAdmin
 from modelfleet.gateway.requests.access_log import AccessLog
 from modelfleet.gateway.requests.counters import TrafficCounters
 from modelfleet.gateway.requests.holder import Holder, HolderClocks
+from modelfleet.gateway.traffic_metrics import TrafficCollector
 from modelfleet.gateway.watched.models import Name, WatchedModels
 from modelfleet.gateway.watched.view import GatewaySite
 from modelfleet.gateway.xds.controller import Controller
@@ -37,6 +39,7 @@ from modelfleet.gateway.xds.push_order import PushOrder
 from modelfleet.gateway.xds.stream import Discovery
 from modelfleet.link.feed import LeaderFeed
 from modelfleet.link.link_server import LinkServer
+from modelfleet.telemetry.endpoints import health_application
 
 log = structlog.get_logger()
 
@@ -239,12 +242,12 @@ class Agent:
     async def _serve_http(self, stack: contextlib.AsyncExitStack) -> None:
         holding = web.Application(client_max_size=0)
         holding.router.add_route("*", "/{path:.*}", self.holder.handle)
-        health = AgentHealth(
-            self.why_not_ready, TrafficCollector(self.traffic, lambda: self.holder.held)
-        )
+        registry = CollectorRegistry()
+        registry.register(TrafficCollector(self.traffic, lambda: self.holder.held))
+        health = health_application(self._waiting, registry=registry)
         ports = (
             (holding, self.config.holder_port),
-            (health.application(), self.config.health_port),
+            (health, self.config.health_port),
         )
         for application, port in ports:
             runner = web.AppRunner(
@@ -257,6 +260,10 @@ class Agent:
             await runner.setup()
             await web.TCPSite(runner, self.config.address, port, backlog=4096).start()
             stack.push_async_callback(runner.cleanup)
+
+    def _waiting(self) -> list[str]:
+        why = self.why_not_ready()
+        return [why] if why else []
 
     async def _watch_listeners(self) -> None:
         """Envoy opens its ports a moment after it acknowledged what they serve."""
@@ -291,8 +298,7 @@ class Agent:
                 self.limits.restart()
             clients = self.traffic.watch_clients(self.shares.watched)
             for key in self.shares.after(sample, clients, self.limits.capacity):
-                namespace, _, name = key.partition("/")
-                self.configuration.refresh((namespace, name))
+                self.configuration.refresh(Key.parse(key))
 
     async def _reconcile(self) -> None:
         while True:
@@ -302,7 +308,7 @@ class Agent:
                 continue
             self.traffic.reconcile(
                 {
-                    (envoy_names.model_key(namespace, seen[0]), version, endpoint): number
+                    (str(Key(namespace, seen[0])), version, endpoint): number
                     for (namespace, version, endpoint), number in found.items()
                     if (seen := self.fleet.version((namespace, version))) is not None
                 }

@@ -35,11 +35,6 @@ DISCOVERY_SOCKET: Final = "ads.sock"
 ADMIN_SOCKET: Final = "admin.sock"
 
 
-def model_key(namespace: str, model: str) -> str:
-    """`namespace/name`."""
-    return f"{namespace}/{model}"
-
-
 def version_cluster(namespace: str, version: str) -> str:
     """The aggregate that routes send to; also what access logs name."""
     return f"{namespace}/{version}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelfleet.errors import ModelfleetError
+from modelfleet.facts.identity import bracketed
 
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _TOKEN_SECONDS = 60.0
@@ -34,7 +35,7 @@ def load_access(context: str = "", *, environment: dict[str, str] | None = None)
     host = (environment or {}).get("KUBERNETES_SERVICE_HOST")
     if host and (_ACCOUNT / "token").exists():
         port = (environment or {}).get("KUBERNETES_SERVICE_PORT", "443")
-        address = f"[{host}]" if ":" in host else host
+        address = bracketed(host)
         tls = ssl.create_default_context(cafile=str(_ACCOUNT / "ca.crt"))
         return Access(f"https://{address}:{port}", tls, _RotatingToken(_ACCOUNT / "token"))
     return _from_kubeconfig(context)

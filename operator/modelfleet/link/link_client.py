@@ -17,6 +17,7 @@ import aiohttp
 import structlog
 
 from modelfleet.api import names
+from modelfleet.facts.identity import bracketed
 from modelfleet.facts.traffic import (
     AnswerTimes,
     GatewaySample,
@@ -159,7 +160,7 @@ class GatewayLinks:
 
     async def _stream(self, session: aiohttp.ClientSession, name: str, gateway: _Gateway) -> None:
         scheme = "http" if self._ssl is None else "https"
-        host = f"[{gateway.address}]" if ":" in gateway.address else gateway.address
+        host = bracketed(gateway.address)
         async with session.get(
             f"{scheme}://{host}:{self._port}/v1/stream",
             headers={"Authorization": f"Bearer {self._token}"},

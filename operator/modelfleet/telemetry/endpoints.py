@@ -1,39 +1,48 @@
-"""The operator's HTTP endpoints: health, readiness, metrics.
+"""Health, readiness and metrics over HTTP: the same three endpoints for operator and gateway agent.
 
-Run by `main`. Must never block the loop: the exposition of a large fleet is made in a thread.
+Must never block the loop: the exposition of a large fleet is made in a thread.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 
 
-async def serve_endpoints(
-    address: tuple[str, int],
-    wrong: Callable[[], Mapping[str, str]],
+def health_application(
     waiting: Callable[[], Sequence[str]],
-) -> None:
-    """Answer until cancelled. `wrong` says what is not alive, `waiting` what is not there yet."""
+    wrong: Callable[[], Mapping[str, str]] = dict,
+    registry: CollectorRegistry = REGISTRY,
+) -> web.Application:
+    """`/readyz`, `/healthz` and `/metrics`.
 
-    async def alive(_: web.Request) -> web.Response:
-        found = wrong()
-        return web.json_response({"wrong": dict(found)}, status=500 if found else 200)
+    `waiting` names what is not there yet (503 until it is empty); `wrong` names what is not alive
+    (500 until it is empty); `registry` holds the metrics.
+    """
 
-    async def is_ready(_: web.Request) -> web.Response:
+    async def readyz(_: web.Request) -> web.Response:
         missing = sorted(waiting())
         return web.json_response({"waiting": missing}, status=503 if missing else 200)
 
+    async def healthz(_: web.Request) -> web.Response:
+        faults = dict(wrong())
+        return web.json_response({"wrong": faults}, status=500 if faults else 200)
+
     async def exposition(_: web.Request) -> web.Response:
-        text = await asyncio.to_thread(generate_latest)
+        text = await asyncio.to_thread(generate_latest, registry)
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    app = web.Application()
-    app.router.add_get("/healthz", alive)
-    app.router.add_get("/readyz", is_ready)
-    app.router.add_get("/metrics", exposition)
-    runner = web.AppRunner(app, access_log=None)
+    application = web.Application()
+    application.router.add_get("/readyz", readyz)
+    application.router.add_get("/healthz", healthz)
+    application.router.add_get("/metrics", exposition)
+    return application
+
+
+async def serve_application(application: web.Application, address: tuple[str, int]) -> None:
+    """Answer until cancelled."""
+    runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     try:
         await web.TCPSite(runner, *address).start()

@@ -193,8 +193,8 @@ def test_server_that_does_not_answer(server):
 
 
 def test_metric_names_are_those_of_the_gateways():
-    from modelfleet.gateway.agent_health import TrafficCollector
     from modelfleet.gateway.requests.counters import TrafficCounters
+    from modelfleet.gateway.traffic_metrics import TrafficCollector
 
     families = {
         f"{one.name}_total" for one in TrafficCollector(TrafficCounters(lambda: 0), dict).collect()

@@ -9,6 +9,7 @@ its requests wait at the holder.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from modelfleet.facts.identity import Key
 from modelfleet.facts.route import Route
 from modelfleet.facts.traffic import GatewaySample, ModelSample, VersionSample
 from modelfleet.gateway import envoy_names
@@ -154,5 +155,5 @@ def _is_other(sent: int | None, number: int) -> bool:
 
 
 def _key(place: Place) -> str:
-    namespace = place[0].partition("/")[0]
+    namespace = Key.parse(place[0]).namespace
     return f"circuit_breakers.{envoy_names.pods_cluster(namespace, place[1])}.default.max_requests"

@@ -12,6 +12,7 @@ import grpc
 from envoy.data.accesslog.v3 import accesslog_pb2
 from envoy.service.accesslog.v3 import als_pb2
 
+from modelfleet.facts.identity import endpoint_of
 from modelfleet.gateway import envoy_names
 from modelfleet.gateway.requests.counters import Counter, TrafficCounters
 
@@ -162,4 +163,4 @@ def _seconds(duration: Any) -> float:
 def _endpoint(common: Any) -> str:
     address = common.upstream_remote_address.socket_address
     host = address.address
-    return f"[{host}]:{address.port_value}" if ":" in host else f"{host}:{address.port_value}"
+    return endpoint_of(host, address.port_value)

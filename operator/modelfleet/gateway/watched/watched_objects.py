@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from modelfleet.api import names
+from modelfleet.facts.identity import bracketed
 from modelfleet.facts.route import Route
 from modelfleet.gateway.watched.view import VersionView
 
@@ -62,7 +63,7 @@ def ready_endpoints(obj: Json) -> dict[str, str]:
         target = endpoint.get("targetRef") or {}
         pod = target.get("uid") or target.get("name") or ""
         for address in endpoint.get("addresses") or []:
-            host = f"[{address}]" if ":" in address else address
+            host = bracketed(address)
             found[f"{host}:{port}"] = pod
     return found
 

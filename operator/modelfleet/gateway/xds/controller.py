@@ -11,6 +11,7 @@ from dataclasses import replace
 import structlog
 from google.protobuf.json_format import ParseError
 
+from modelfleet.facts.identity import Key, bracketed
 from modelfleet.facts.route import Route
 from modelfleet.facts.traffic import RouteAcknowledgement
 from modelfleet.gateway import envoy_names
@@ -71,13 +72,13 @@ class Controller:
     def refresh_holders(self) -> None:
         """The other gateways came or went."""
         peers = self._fleet.peers(self._site.gateway)
-        hosts = (f"[{peer}]" if ":" in peer else peer for peer in peers)
+        hosts = map(bracketed, peers)
         others = tuple(f"{host}:{self._holder_port}" for host in hosts)
         self.wanted.put(builders.holder_endpoints(self._site.own_holder, others))
 
     def refresh(self, name: Name) -> None:
         """A model's route, versions or endpoints may have changed."""
-        key = envoy_names.model_key(*name)
+        key = str(Key(*name))
         if self._fleet.is_over(name):
             self._forget(name, key)
             return
@@ -168,7 +169,7 @@ class Controller:
         projection = self._projections.get(key)
         if projection is None:
             return None
-        namespace = key.partition("/")[0]
+        namespace = Key.parse(key).namespace
         name = envoy_names.pods_cluster(namespace, version)
         fed = next((one for one in projection.endpoints if one.name == name), None)
         if fed is None:
@@ -201,7 +202,7 @@ class Controller:
         parts = (*projection.clusters, *projection.hosts)
         if not all(order.has(resource) for resource in parts):
             return False
-        namespace, _, model = projection.key.partition("/")
+        namespace, model = Key.parse(projection.key)
         outside = envoy_names.virtual_host(envoy_names.ROUTES_EXTERNAL, namespace, model)
         is_external = any(host.name == outside for host in projection.hosts)
         return is_external or not order.tracks[VIRTUAL_HOST].has(outside)
@@ -210,7 +211,7 @@ class Controller:
     def _addresses(order: PushOrder, projection: Projection) -> dict[str, tuple[str, ...]]:
         """Acknowledged endpoints by version, only of clusters that Envoy has."""
         found = {}
-        namespace = projection.key.partition("/")[0]
+        namespace = Key.parse(projection.key).namespace
         acked = order.tracks[ENDPOINTS].acked
         for resource in projection.endpoints:
             version = resource.name.removeprefix(f"{namespace}/").removesuffix("/pods")

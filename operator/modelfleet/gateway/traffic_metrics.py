@@ -1,17 +1,14 @@
-"""Readiness, liveness and metrics of the agent.
+"""Metrics of one gateway's traffic, made when Prometheus asks.
 
-Run by `agent`. Ready means: caches complete and a first whole configuration acknowledged by the
-own Envoy; not ready again as soon as the pod is to stop. Series are bounded by the models that
-exist. Must never block.
+Registered by `agent`. Series are bounded by the models that exist. Must never block.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 
-from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from modelfleet.facts.identity import Key
 from modelfleet.gateway.requests.counters import TrafficCounters
 
 _VERSION = ["namespace", "model", "version"]
@@ -64,7 +61,7 @@ class TrafficCollector(Collector):
             "modelfleet_gateway_requests_in_flight", "Requests at replicas now.", labels=_VERSION
         )
         for model, version, totals, now in self._traffic.totals():
-            labels = [*model.split("/", 1), version]
+            labels = [*Key.parse(model), version]
             arrived.add_metric(labels, totals.arrivals)
             failed.add_metric(labels, totals.failed_attempts)
             refused.add_metric(labels, totals.refused)
@@ -78,53 +75,19 @@ class TrafficCollector(Collector):
             "modelfleet_gateway_held_requests", "Requests parked at this agent.", labels=_MODEL
         )
         for model, number in sorted(self._held().items()):
-            held.add_metric(model.split("/", 1), number)
+            held.add_metric(Key.parse(model), number)
         deadly = CounterMetricFamily(
             "modelfleet_gateway_queries_of_death",
             "Requests that two replicas broke off on.",
             labels=_MODEL,
         )
         for model, number in sorted(self._traffic.deadly.items()):
-            deadly.add_metric(model.split("/", 1), number)
+            deadly.add_metric(Key.parse(model), number)
         refused = CounterMetricFamily(
             "modelfleet_gateway_hold_refusals",
             "Requests that were not held (any longer), by reason.",
             labels=[*_MODEL, "reason"],
         )
         for (model, reason), number in sorted(self._traffic.refused.items()):
-            refused.add_metric([*_split(model), reason], number)
+            refused.add_metric([*Key.parse(model), reason], number)
         yield from (held, deadly, refused)
-
-
-def _split(model: str) -> list[str]:
-    namespace, _, name = model.partition("/")
-    return [namespace, name]
-
-
-class AgentHealth:
-    """The HTTP endpoints."""
-
-    def __init__(self, is_ready: Callable[[], str], collector: Collector) -> None:
-        """`is_ready` gives why not, or an empty string."""
-        self._is_ready = is_ready
-        self._registry = CollectorRegistry()
-        self._registry.register(collector)
-
-    def application(self) -> web.Application:
-        """`/readyz`, `/healthz` and `/metrics`."""
-        application = web.Application()
-        application.router.add_get("/readyz", self._readyz)
-        application.router.add_get("/healthz", self._healthz)
-        application.router.add_get("/metrics", self._metrics)
-        return application
-
-    async def _readyz(self, _: web.Request) -> web.Response:
-        why = self._is_ready()
-        return web.Response(text=why or "ready", status=503 if why else 200)
-
-    async def _healthz(self, _: web.Request) -> web.Response:
-        return web.Response(text="alive")
-
-    async def _metrics(self, _: web.Request) -> web.Response:
-        text = generate_latest(self._registry)
-        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
