@@ -206,6 +206,16 @@ def _ticker(
     return ticker
 
 
+def _lease(client: KubeClient, settings: Settings, identity: str) -> Lease:
+    return Lease(
+        client,
+        namespace=settings.namespace,
+        name=settings.lease_name,
+        identity=identity,
+        seconds=settings.lease_seconds,
+    )
+
+
 def run_operator(_: list[str]) -> int:
     """Run the operator until it is signalled; returns the exit code."""
     return uvloop.run(operator(Settings()))
@@ -222,13 +232,7 @@ async def operator(settings: Settings) -> int:
     queue, ledger, health = KeyQueue(), Ledger(), OperatorHealth()
     stores = stores_of(client, settings, queue)
     identity = settings.pod_name or f"{socket.gethostname()}-{os.getpid()}"
-    lease = Lease(
-        client,
-        namespace=settings.namespace,
-        name=settings.lease_name,
-        identity=identity,
-        seconds=settings.lease_seconds,
-    )
+    lease = _lease(client, settings, identity)
     publisher = Publisher(client, identity)
     links = await _links(client, settings, queue) if settings.gateway == "On" else None
     observer = Observer(_sight(stores, links, settings), lambda: datetime.now(UTC))
