@@ -93,7 +93,7 @@ def test_every_command_is_there(page):
 
 
 def test_pages_name_commands_at_all():
-    named = {words[0] for words in commands((ROOT / "README.md").read_text()) if words}
+    named = {words[0] for page in PAGES for words in commands(page.read_text()) if words}
     assert {"make", "python", "modelfleet", "docker"} <= named
 
 
