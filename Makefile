@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 UNIT := tests/unit tests/properties tests/sequences tests/house tests/crds -n auto --maxprocesses 8 --dist worksteal
 CLUSTER := $(PYTHON) -m tests.cluster
 
-.PHONY: help setup demo demo-down test unit unit-long gateway-tests e2e faults bench bench-autoscale bench-replay verify generate lint type \
+.PHONY: help setup demo demo-down test unit unit-long golden gateway-tests e2e faults bench bench-autoscale bench-replay verify generate lint type \
 	layers format locks cluster-up cluster-down cluster-status cluster-build cluster-cycles images \
 	load slow-check clean
 
@@ -46,6 +46,9 @@ unit: $(STAMP) ## Tests without a cluster (about a minute)
 
 unit-long: $(STAMP) ## Those that compute for long: fits, simulations, whole commands (two minutes)
 	@$(BIN)/pytest -m long $(UNIT)
+
+golden: $(STAMP) ## Write the golden rollouts anew; read the difference before you commit it
+	@$(BIN)/python -m tests.sequences.stories
 
 gateway-tests: $(STAMP) ## The gateway against the real Envoy, on loopback
 	@$(BIN)/pytest tests/gateway
