@@ -1,20 +1,24 @@
-"""What a fetcher is, its bounds, and its error.
+"""Fetchers of artifacts: their contract, their bounds, and their error.
 
-Implemented by the members of this catalogue, called by `artifacts.fetch_command` in the init
-container and the resolve pod. Must never hold a credential of the operator: a model's namespace is
-not ours.
+A member of this catalogue only opens files; `fetch_command` bounds, checks and stores them, in the
+init container of each replica and in the resolve pod. Must never hold a credential of the operator:
+a model's namespace is not ours.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+SINGLE_FILE = ""
+"""Path of the only file of an artifact that is no tree."""
+
 
 @dataclass(frozen=True, slots=True)
 class FetchLimits:
-    """Bounds of one fetch: bytes of the artifact, seconds in all, redirects."""
+    """Bounds of one fetch: bytes of all files, their number, seconds in all, redirects."""
 
     most_bytes: int = 20 * 1024**3
+    most_files: int = 10_000
     most_seconds: float = 1800.0
     idle_seconds: float = 30.0
     most_redirects: int = 5
@@ -30,6 +34,14 @@ class FetchError(Exception):
         self.reason = reason
 
 
+@dataclass(frozen=True, slots=True)
+class ArtifactFile:
+    """One file of an artifact: its path below the artifact, and its bytes in pieces."""
+
+    path: str
+    chunks: Iterator[bytes]
+
+
 class Fetcher(Protocol):
     """One member of the catalogue."""
 
@@ -38,6 +50,10 @@ class Fetcher(Protocol):
         """URI schemes that it fetches."""
         ...
 
-    def chunks(self, uri: str, limits: FetchLimits) -> Iterator[bytes]:
-        """The artifact's bytes in pieces; raises FetchError."""
+    def files(self, uri: str, limits: FetchLimits) -> Iterator[ArtifactFile]:
+        """Files of the artifact, in any order; raises FetchError.
+
+        A single file has the path SINGLE_FILE; files of a tree have relative paths with `/`. The
+        pieces of a file are read before the next file is asked for.
+        """
         ...

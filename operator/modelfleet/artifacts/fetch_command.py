@@ -1,20 +1,23 @@
-"""`modelfleet fetch`: fetch one artifact, verify its digest; or only tell the digest.
+"""`modelfleet fetch`: fetch one artifact and verify its digest; or only print the digest.
 
-Run as the init container of every replica, and as the one-shot resolve pod. Its last words go to
-the termination log as one line of JSON, from which the operator makes a condition. Must never
-write outside the target's folder.
+The init container of each replica and the one-shot resolve pod run it. Its last line goes to the
+termination log as JSON, from which the operator sets a condition. Must never write outside the
+target's folder.
 """
 
 import argparse
 import hashlib
 import os
+import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from modelfleet.artifacts import by_uri
-from modelfleet.artifacts.base import FetchError, FetchLimits
+from modelfleet.artifacts.base import SINGLE_FILE, FetchError, FetchLimits
+from modelfleet.artifacts.digests import FileDigest, digest_of
 from modelfleet.telemetry.termination import write_last_words
 
 _PAUSES = (0.5, 1.0, 2.0, 4.0)
@@ -43,9 +46,9 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="modelfleet fetch", description=fetch.__doc__)
     parser.add_argument("--uri", required=True, help="http or https address of the artifact")
     parser.add_argument("--digest", help="sha256:… that the bytes must have")
-    parser.add_argument("--target", default="/model/artifact", help="file to write")
+    parser.add_argument("--target", default="/model/artifact", help="file or folder to write")
     parser.add_argument("--root", default="/model", help="folder that the target must be in")
-    parser.add_argument("--resolve", action="store_true", help="only tell the digest")
+    parser.add_argument("--resolve", action="store_true", help="only print the digest")
     parser.add_argument("--most-bytes", type=int, default=FetchLimits().most_bytes)
     parser.add_argument("--most-seconds", type=float, default=FetchLimits().most_seconds)
     return parser.parse_args(arguments)
@@ -76,40 +79,100 @@ def safe_target(target: Path, root: Path) -> Path:
 
 
 def _store(options: argparse.Namespace, limits: FetchLimits, target: Path) -> tuple[str, int]:
-    """Into a file beside the target, renamed only when its digest is right."""
+    """Store the artifact beside the target, and rename it only when its digest is right."""
     partial = target.with_name(f".{target.name}.partial")
+    _remove(partial)
     try:
         digest, size = _digest_of(options.uri, limits, partial)
         _verify(options.uri, digest, options.digest)
+        _remove(target)
         partial.replace(target)
+    except OSError as error:
+        msg = f"{options.uri} cannot be stored at {target}: {error.strerror or error}"
+        raise FetchError(msg, is_final=False) from error
     finally:
-        partial.unlink(missing_ok=True)
+        _remove(partial)
     return digest, size
 
 
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def _digest_of(uri: str, limits: FetchLimits, copy: Path | None) -> tuple[str, int]:
-    """SHA-256 and size of the artifact; also written to `copy` if given."""
-    hashed = hashlib.sha256()
-    size = 0
-    with (copy if copy is not None else Path(os.devnull)).open("wb") as sink:
-        for chunk in _bounded(by_uri(uri).chunks(uri, limits), uri, limits):
-            hashed.update(chunk)
-            sink.write(chunk)
-            size += len(chunk)
-    return f"sha256:{hashed.hexdigest()}", size
+    """Digest of the artifact and bytes in all; also stored at `copy` if given."""
+    files: dict[str, FileDigest] = {}
+    bounds = _Bounds(uri, limits)
+    for file in by_uri(uri).files(uri, limits):
+        path = safe_path(file.path, uri, files)
+        bounds.count_file()
+        with _place(copy, path).open("wb") as sink:
+            files[path] = _copied(bounds.checked(file.chunks), sink)
+    return digest_of(files, uri), sum(file.size for file in files.values())
 
 
-def _bounded(chunks: Iterator[bytes], uri: str, limits: FetchLimits) -> Iterator[bytes]:
-    started, size = time.monotonic(), 0
+def safe_path(path: str, uri: str, known: Collection[str]) -> str:
+    """The path of a file of an artifact; raises FetchError where it could leave its folder.
+
+    Worked example: `a/b` is safe. `/a`, `../a`, `a//b`, a path twice, and a tree beside a single
+    file are refused.
+    """
+    parts = path.split("/")
+    is_odd = path != SINGLE_FILE and any(
+        part in {"", ".", ".."} or not part.isprintable() or "\\" in part for part in parts
+    )
+    is_mixed = bool(known) and (path == SINGLE_FILE or SINGLE_FILE in known)
+    if is_odd or is_mixed or path in known:
+        msg = f"{uri} has a file of the path {path!r}, which is not allowed"
+        raise FetchError(msg, is_final=True)
+    return path
+
+
+def _place(copy: Path | None, path: str) -> Path:
+    if copy is None:
+        return Path(os.devnull)
+    place = copy / path if path else copy
+    place.parent.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def _copied(chunks: Iterator[bytes], sink: BinaryIO) -> FileDigest:
+    hashed, size = hashlib.sha256(), 0
     for chunk in chunks:
+        hashed.update(chunk)
+        sink.write(chunk)
         size += len(chunk)
-        if size > limits.most_bytes:
-            msg = f"{uri} is larger than {limits.most_bytes} bytes"
+    return FileDigest(hashed.hexdigest(), size)
+
+
+class _Bounds:
+    """Bytes, files and seconds of one fetch, counted over all files."""
+
+    def __init__(self, uri: str, limits: FetchLimits) -> None:
+        self._uri, self._limits = uri, limits
+        self._started, self._size, self._files = time.monotonic(), 0, 0
+
+    def count_file(self) -> None:
+        """Count one more file; raises FetchError above the bound."""
+        self._files += 1
+        if self._files > self._limits.most_files:
+            msg = f"{self._uri} has more than {self._limits.most_files} files"
             raise FetchError(msg, is_final=True)
-        if time.monotonic() - started > limits.most_seconds:
-            msg = f"{uri} took longer than {limits.most_seconds:.0f} s"
-            raise FetchError(msg, is_final=True)
-        yield chunk
+
+    def checked(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """The same pieces; raises FetchError above a bound."""
+        for chunk in chunks:
+            self._size += len(chunk)
+            if self._size > self._limits.most_bytes:
+                msg = f"{self._uri} is larger than {self._limits.most_bytes} bytes"
+                raise FetchError(msg, is_final=True)
+            if time.monotonic() - self._started > self._limits.most_seconds:
+                msg = f"{self._uri} took longer than {self._limits.most_seconds:.0f} s"
+                raise FetchError(msg, is_final=True)
+            yield chunk
 
 
 def _verify(uri: str, digest: str, wanted: str | None) -> None:

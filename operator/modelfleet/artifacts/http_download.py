@@ -1,6 +1,6 @@
 """Fetcher for http and https, on the standard library: it runs before anything else in a pod.
 
-Redirects stay within http and https and are counted; an answer that stops moving is given up.
+Redirects stay within http and https and are counted. An answer that stops moving is abandoned.
 """
 
 import http.client
@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 
-from modelfleet.artifacts.base import FetchError, FetchLimits
+from modelfleet.artifacts.base import SINGLE_FILE, ArtifactFile, FetchError, FetchLimits
 
 _CHUNK = 1024 * 1024
 _SERVER_ERROR = 500
@@ -22,12 +22,16 @@ class _BoundedRedirects(urllib.request.HTTPRedirectHandler):
 
 
 class HttpFetcher:
-    """Plain GET."""
+    """One file by a plain GET."""
 
     schemes = ("http", "https")
 
-    def chunks(self, uri: str, limits: FetchLimits) -> Iterator[bytes]:
-        """The body in pieces of at most 1 MiB; raises FetchError."""
+    def files(self, uri: str, limits: FetchLimits) -> Iterator[ArtifactFile]:
+        """The body, as a single file."""
+        yield ArtifactFile(SINGLE_FILE, self._chunks(uri, limits))
+
+    def _chunks(self, uri: str, limits: FetchLimits) -> Iterator[bytes]:
+        """Pieces of at most 1 MiB; raises FetchError."""
         opener = urllib.request.OpenerDirector()
         for handler in (
             urllib.request.HTTPHandler(),
