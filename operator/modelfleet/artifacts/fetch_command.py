@@ -105,7 +105,7 @@ def _remove(path: Path) -> None:
 def _digest_of(uri: str, limits: FetchLimits, copy: Path | None) -> tuple[str, int]:
     """Digest of the artifact and bytes in all; also stored at `copy` if given."""
     files: dict[str, FileDigest] = {}
-    bounds = _Bounds(uri, limits)
+    bounds = _FetchBounds(uri, limits)
     for file in by_uri(uri).files(uri, limits):
         path = safe_path(file.path, uri, files)
         bounds.count_file()
@@ -148,7 +148,7 @@ def _copied(chunks: Iterator[bytes], sink: BinaryIO) -> FileDigest:
     return FileDigest(hashed.hexdigest(), size)
 
 
-class _Bounds:
+class _FetchBounds:
     """Bytes, files and seconds of one fetch, counted over all files."""
 
     def __init__(self, uri: str, limits: FetchLimits) -> None:
