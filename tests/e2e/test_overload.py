@@ -96,7 +96,7 @@ async def told_while_loaded(namespace: str, rates: list[tuple[float, float]]) ->
         claims, namespace, "Degraded", "True", seconds=BELOW + DURING
     )
     assert reason == "Overloaded"
-    assert "times as many requests come as 1 replica can answer" in message
+    assert "times as many requests arrive as 1 replica can answer" in message
     assert "raise scaling.maxReplicas (1)" in message
     found = await asyncio.to_thread(stack.get, "mlmodel", namespace, "digits")
     assert stack.condition(found, "Ready")[0] == "True"

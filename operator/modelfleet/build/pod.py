@@ -180,9 +180,7 @@ def _check(shape: PodShape) -> dict[str, Any]:
     return {"httpGet": {"path": shape.readiness_path, "port": shape.port}, "timeoutSeconds": 2}
 
 
-def _variable(
-    entry: EnvVariable, config: Mapping[tuple[str, str], str | None]
-) -> dict[str, Any]:
+def _variable(entry: EnvVariable, config: Mapping[tuple[str, str], str | None]) -> dict[str, Any]:
     """Secrets stay references; the content of ConfigMaps is frozen here."""
     source = entry.value_from
     if source is None:

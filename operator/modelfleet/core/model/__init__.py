@@ -1,1 +1,1 @@
-"""The decision for one MLModel: facts to a plan."""
+"""Decisions for one MLModel: from facts to a plan."""

@@ -1,7 +1,8 @@
-"""decide(facts) -> Plan: everything about one model in one pure function.
+"""decide(facts) -> Plan: every decision about one model, in one pure function.
 
-Called by `model.turn` and by the simulator. It only sequences: check, version, roles, step,
-split, drain, objects, route, status, events. Must never remember anything between two calls.
+This module only sequences: validation, version, roles, step, targets, drain, objects, route,
+status, events. The plan that it returns goes through `model.invariants` and is applied by
+`engine.model.turn`. Must never remember anything between two calls.
 """
 
 from collections.abc import Mapping
@@ -31,22 +32,27 @@ from modelfleet.facts.plan import Plan, VersionLearned
 from modelfleet.facts.route import Route
 
 HEALING_SECONDS = 5.0
-"""While something stands in the way we look again this often, whatever the watches say."""
+"""Seconds between two turns while an obstacle exists, even if no watch reports a change."""
 
 
 def decide(facts: ModelFacts) -> Plan:
-    """The plan for one model. A fault inside the spec keeps what serves as it is."""
+    """Return the plan for one model.
+
+    A fault in the spec sets the condition Stalled; the versions that serve go on unchanged.
+    """
     if facts.spec is None:
         text = facts.spec_error or "the spec cannot be read"
         return Plan(status=status.refused(facts, Reason.INVALID_SPEC, text), why=text)
     try:
         check_schedules(facts.spec)
         wanted = wanted_version_of(facts, facts.spec)
-    except Refused as fault:
-        kept = _serve(facts, facts.spec, WantedVersion(version=None))
-        claims = status.refused(replace(facts, status=kept.status), fault.reason, str(fault))
-        refused = replace(kept, status=claims, why=str(fault))
-        return replace(refused, events=events.since(facts, refused))
+    except Refused as refusal:
+        unchanged = _serve(facts, facts.spec, WantedVersion(version=None))
+        refused_status = status.refused(
+            replace(facts, status=unchanged.status), refusal.reason, str(refusal)
+        )
+        plan = replace(unchanged, status=refused_status, why=str(refusal))
+        return replace(plan, events=events.since(facts, plan))
     return _with_events(facts, _serve(facts, facts.spec, wanted))
 
 
@@ -55,7 +61,7 @@ def _with_events(facts: ModelFacts, plan: Plan) -> Plan:
 
 
 def _serve(facts: ModelFacts, spec: MLModelSpec, wanted: WantedVersion) -> Plan:
-    """The plan for a spec that can be followed."""
+    """Return the plan for a valid spec."""
     decision = _decision(facts, spec, wanted)
     if decision.leads(facts):
         decided = status.status_of(facts, spec, decision)
@@ -85,7 +91,7 @@ def _serve(facts: ModelFacts, spec: MLModelSpec, wanted: WantedVersion) -> Plan:
 
 
 def _decision(facts: ModelFacts, spec: MLModelSpec, wanted: WantedVersion) -> Decision:
-    """In the order in which one follows from the other."""
+    """Derive the decision; each value needs those before it."""
     roles = roles_of(facts, wanted.version, is_paused=spec.paused)
     allowed = bounds(spec.scaling, facts.now)
     grant = replica_targets.granted(facts, spec, allowed)
@@ -115,6 +121,7 @@ def _decision(facts: ModelFacts, spec: MLModelSpec, wanted: WantedVersion) -> De
         obstacle=obstacles.worst(facts, wanted, roles),
         is_paused=spec.paused and has_served and is_held_back,
         moving=_moving(facts, roles, step, wanted),
+        waits_for_gateways=_waits_for_gateways(facts, step),
     )
 
 
@@ -135,7 +142,7 @@ def _step(
         is_known=not facts.gateways.silent and not facts.gateways.rejections,
     )
     if not facts.gateways.is_used:
-        # Without a gateway no weights exist; ready replicas are all there is to wait for.
+        # Without a gateway no weights exist, so the rollout waits for ready replicas only.
         rollout = replace(rollout, weights={roles.candidate.name: 100})
     return strategies.strategy_named(spec.rollout.strategy).step(rollout)
 
@@ -154,36 +161,44 @@ def _weights(
     if serving is None:
         return {}
     if step is None and roles.candidate is not None and present is not None:
-        # Paused in the middle: the weights stay where they are.
+        # Paused in the middle of a rollout: the weights stay as they are.
         involved = {serving.name, roles.candidate.name}
-        kept = {s.version: s.weight for s in present.weights if s.version in involved}
-        if sum(kept.values()) == next_route.HUNDRED:
-            return kept
+        present_weights = {s.version: s.weight for s in present.weights if s.version in involved}
+        if sum(present_weights.values()) == next_route.HUNDRED:
+            return present_weights
     return {serving.name: 100}
 
 
 def _named(roles: Roles) -> tuple[str, ...]:
-    """Versions that stay configured at weight 0 while anything of them exists."""
+    """Return the versions that stay in the route at weight 0 while any part of them exists."""
     extra = () if roles.candidate is None else (roles.candidate.name,)
     return (*extra, *(v.name for v in roles.others if v.replicas > 0 or v.pods))
 
 
 def _moves(facts: ModelFacts, decision: Decision) -> tuple[drain.Drain, ...]:
-    """Moves of each version's pods and replicas, by the route that the gateways have now."""
+    """Return the changes of each version's pods and replicas, by the route now in effect."""
     roles, routed = decision.roles, next_route.present(facts)
     moves = []
     for version in (roles.stable, roles.candidate, *roles.others):
         if version is None:
             continue
         target = decision.targets.get(version.name, 0)
-        # To empty a version that may still get traffic is right only for the one that owns the
-        # route (to zero, held requests wake it); any other first loses its weight everywhere.
+        # Only the version that owns the route may be emptied while it can still get traffic:
+        # at zero replicas, held requests wake it. Any other version first loses its weight in
+        # every gateway.
         owns_route = version is roles.stable
         may_leave = target > 0 or owns_route or next_route.has_left(facts, routed, version.name)
         if not facts.gateways.is_used:
             may_leave = True
         moves.append(drain.next_drain(facts, version, target, may_leave=may_leave))
     return tuple(moves)
+
+
+def _waits_for_gateways(facts: ModelFacts, step: strategies.Step | None) -> bool:
+    """Return whether a silent gateway, and not a replica, keeps the rollout from going on."""
+    if step is None or step.is_complete or not facts.gateways.silent:
+        return False
+    return not step.why.startswith("waits for the first")
 
 
 def _moving(
@@ -195,20 +210,20 @@ def _moving(
     if step is not None and not step.is_complete:
         if facts.gateways.rejections:
             return f"gateway {min(facts.gateways.rejections)} refuses the route; its weights stay"
-        if facts.gateways.silent and not step.why.startswith("waits for the first"):
+        if _waits_for_gateways(facts, step):
             return f"gateway {facts.gateways.silent[0]} is silent; {step.why}"
         return step.why
     if wanted.is_resolving:
         return "the artifact's digest is being determined"
     if wanted.create or wanted.obstacle is not None or roles.serving is None:
-        return "a new version is being made"
+        return "a new version is being created"
     return ""
 
 
 def _retained(
     facts: ModelFacts, spec: MLModelSpec, roles: Roles, step: strategies.Step | None
 ) -> tuple[str | None, str | None]:
-    """Which former version is kept warm, and until when; set at the moment of promotion."""
+    """Return the former version that is kept warm, and until when; a promotion sets both."""
     former = facts.version(facts.status.stable)
     is_promotion = step is not None and step.is_complete
     if is_promotion and former is not None and former is not roles.stable:
@@ -219,60 +234,61 @@ def _retained(
         if seconds > 0:
             until = (facts.now + timedelta(seconds=seconds)).replace(microsecond=0)
             return former.name, until.isoformat()
-    kept = facts.status.retained
+    retained = facts.status.retained
     if (
-        kept is not None
-        and replica_targets.is_kept_warm(facts, kept)
-        and facts.version(kept) in roles.others
+        retained is not None
+        and replica_targets.is_kept_warm(facts, retained)
+        and facts.version(retained) in roles.others
     ):
-        return kept, facts.status.retained_until
+        return retained, facts.status.retained_until
     return None, None
 
 
 def _learned(facts: ModelFacts) -> tuple[VersionLearned, ...]:
-    """Outcomes for the ledger, of what the status says already.
+    """Return the outcomes of versions to write into their status.
 
-    Without gateways nothing is learned, and nothing written.
+    They follow from the model's status, which is written first. Without gateways nothing is
+    learned, so nothing is written.
     """
     if not facts.gateways.is_used:
         return ()
-    found = []
-    for one in facts.versions:
-        if one.name == facts.status.stable:
+    outcomes = []
+    for version in facts.versions:
+        if version.name == facts.status.stable:
             outcome = "Stable"
-        elif one.name == facts.status.candidate or one.outcome is None:
+        elif version.name == facts.status.candidate or version.outcome is None:
             continue
         else:
             outcome = "Retired"
-        if one.outcome != outcome:
-            seconds = one.startup_seconds
+        if version.outcome != outcome:
+            seconds = version.startup_seconds
             rounded = None if seconds is None else int(round(seconds, 1) * 1000)
-            found.append(VersionLearned(one.name, outcome, rounded))
-    return tuple(found)
+            outcomes.append(VersionLearned(version.name, outcome, rounded))
+    return tuple(outcomes)
 
 
 def _look_again(
     facts: ModelFacts, decision: Decision, moves: tuple[drain.Drain, ...]
 ) -> float | None:
-    """The soonest moment at which time alone could change the plan; None when none can."""
-    found = []
+    """Return the seconds until time alone could change the plan; None when it cannot."""
+    delays = []
     if decision.wanted.look_again_seconds is not None:
-        found.append(decision.wanted.look_again_seconds)
+        delays.append(decision.wanted.look_again_seconds)
     if decision.obstacle is not None:
-        found.append(HEALING_SECONDS)
+        delays.append(HEALING_SECONDS)
     if any(move.waits_for for move in moves):
-        found.append(1.0)
+        delays.append(1.0)
     if decision.retained_until is not None:
-        found.append(_until(facts, decision.retained_until))
+        delays.append(_until(facts, decision.retained_until))
     if decision.allowed.edge_seconds is not None:
-        found.append(decision.allowed.edge_seconds)
+        delays.append(decision.allowed.edge_seconds)
     starting = [
         v
         for v in (decision.roles.stable, decision.roles.candidate)
         if v is not None and v.ready < v.replicas
     ]
-    found += [HEALING_SECONDS for _ in starting]
-    return max(0.1, min(found)) if found else None
+    delays += [HEALING_SECONDS for _ in starting]
+    return max(0.1, min(delays)) if delays else None
 
 
 def _until(facts: ModelFacts, moment: str) -> float:

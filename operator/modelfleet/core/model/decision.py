@@ -1,7 +1,7 @@
-"""The decision for one MLModel as one value, and which changes of a status count as decisions.
+"""The decision for one MLModel as one value, and the changes of a status that count as decisions.
 
-Made by `decide`; `model.status` and `events` write it down. The turn asks here how soon a status
-has to be written.
+`model.decide` fills it; `model.status` and `model.events` render it. `engine.model.turn` uses
+`is_decision` and `leads_on` to choose how soon to write a status.
 """
 
 from collections.abc import Mapping
@@ -18,12 +18,12 @@ from modelfleet.facts.model import ModelFacts
 from modelfleet.facts.route import Route
 
 _READ_BACK = ("candidate", "last_version", "retained", "retained_until", "rollout", "versions")
-"""Fields of the status, beside decisions, that the next pass decides from."""
+"""Status fields, beside those of decisions, that are input of the next turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What is to be so next, for a spec that can be followed."""
+    """The next state of a model, for a valid spec."""
 
     spec: MLModelSpec
     wanted: WantedVersion
@@ -31,27 +31,30 @@ class Decision:
     roles: Roles
     """Versions by role; after a promotion the new version is already the stable one."""
     step: Step | None
-    """Step of the rollout; None where none is under way."""
+    """Step of the rollout; None without a rollout."""
     allowed: Bounds
     """Bounds of replicas that hold now."""
     grant: int
     """Replicas that the model gets."""
     targets: Mapping[str, int]
-    """Replicas by version."""
+    """Replicas wanted, by version."""
     route: Route | None
     """Route for the gateways; None before the first version."""
     is_confirmed: bool
-    """Whether every gateway has the present route in effect."""
+    """Whether every gateway has acknowledged the present route."""
     retained: str | None
     """Former version that is kept warm; None when there is none."""
     retained_until: str | None
-    """RFC 3339 time at which it is let go."""
+    """RFC 3339 time at which the retained version is emptied; None without one."""
     obstacle: Obstacle | None
-    """The obstacle that matters most; None when nothing is wrong."""
+    """The most important obstacle; None when there is none."""
     is_paused: bool
-    """Whether `spec.paused` holds a rollout back."""
+    """Whether `spec.paused` stops a rollout."""
     moving: str
-    """What the rollout or the first start waits for, in words; empty at rest."""
+    """What the rollout or the first start waits for, as a sentence; empty when neither is under
+    way."""
+    waits_for_gateways: bool
+    """Whether a silent gateway keeps the rollout from going on."""
 
     @property
     def is_resolving(self) -> bool:
@@ -65,10 +68,10 @@ class Decision:
         return leaving[0] if leaving else None
 
     def leads(self, facts: ModelFacts) -> bool:
-        """Whether the status must be written before anything that follows from this decision.
+        """Return whether the status must be written before all that follows from this decision.
 
-        So for a promotion and for another number of replicas: a leader that dies after the write
-        must not leave consequences that its successor cannot know of, and would undo.
+        True for a promotion and for another number of replicas. A leader may die after it wrote the
+        consequences. The next leader must find their cause in the status, or it would undo them.
         """
         if self.roles.stable is not None and self.roles.stable.name != facts.status.stable:
             return True
@@ -79,14 +82,14 @@ class Decision:
 
 
 def is_decision(before: MLModelStatus, after: MLModelStatus) -> bool:
-    """Whether others wait for the change: a new route, promotion or grant."""
+    """Return whether the route, the stable version or the grant changed."""
     routes = [status.route.revision if status.route else 0 for status in (before, after)]
     grants = [status.scaling.granted if status.scaling else None for status in (before, after)]
     return routes[0] != routes[1] or grants[0] != grants[1] or before.stable != after.stable
 
 
 def leads_on(before: MLModelStatus, after: MLModelStatus) -> bool:
-    """Whether the next pass decides from what changed; conditions alone lead to nothing."""
+    """Return whether the change is input of the next turn; changed conditions alone are not."""
     return is_decision(before, after) or any(
         getattr(before, name) != getattr(after, name) for name in _READ_BACK
     )

@@ -1,7 +1,9 @@
-"""Scale-down without a lost request: out of service, acknowledged, finished, then fewer replicas.
+"""Scale-down without a lost request.
 
-Called by `decide` for each version. Kubernetes chooses which pod goes; the lowest deletion cost
-makes it ours, and if it takes another one, the drained pod returns to service.
+In this order: a pod leaves its Service, every gateway acknowledges that, the pod finishes its
+requests, and the Deployment's replicas shrink. Kubernetes chooses the pod that ends; the lowest
+deletion cost points it to the drained one. If Kubernetes ends another pod, the drained one returns
+to service.
 """
 
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from modelfleet.facts.plan import PodService, Scale
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """What to do with one version's pods and replicas now, and what is waited for."""
+    """Changes of one version's pods and replicas now, and what the drain waits for."""
 
     pods: tuple[PodService, ...] = ()
     scale: Scale | None = None
@@ -21,7 +23,10 @@ class Drain:
 
 
 def next_drain(facts: ModelFacts, version: VersionFacts, target: int, *, may_leave: bool) -> Drain:
-    """Bring `version` to `target` replicas. `may_leave`: its traffic may be taken away now."""
+    """Return the next step that brings `version` to `target` replicas.
+
+    `may_leave`: whether no gateway needs this version's pods any more.
+    """
     deployment = version.deployment
     if deployment is None or deployment.is_terminating:
         return Drain()
@@ -30,21 +35,21 @@ def next_drain(facts: ModelFacts, version: VersionFacts, target: int, *, may_lea
     if len(version.alive) > version.replicas:
         return Drain(waits_for="Kubernetes to end the pods of the last step")
     if not may_leave:
-        # It may be that a gateway is only silent: pods that are out already stay out.
+        # A gateway may only be silent: pods that are out of service already stay out.
         return Drain(waits_for="the route to leave it")
     leaving = _victims(version, version.replicas - target)
     pods = _labels(version, leaving)
-    waits = _waits_for(facts, version, leaving, target)
-    if pods or waits:
-        return Drain(pods, None, waits or "the endpoints to leave the gateways")
+    waits_for = _waits_for(facts, version, leaving, target)
+    if pods or waits_for:
+        return Drain(pods, None, waits_for or "the endpoints to leave the gateways")
     return Drain((), _scale(version, target, f"{version.replicas} -> {target}, drained"))
 
 
 def _grow(version: VersionFacts, target: int) -> Drain:
-    """More replicas, or as many: whatever was taken out for leaving goes back into service."""
+    """Return the step to more or as many replicas; pods that were leaving return to service."""
     if target == version.replicas:
-        # Until Kubernetes has ended the pods of the last step, one that leaves looks like one
-        # that stays.
+        # Kubernetes may not have ended the pods of the last step yet. Until then a pod that
+        # leaves looks like one that stays.
         is_settled = len(version.alive) <= target
         return Drain(_labels(version, ()) if is_settled else ())
     text = f"{version.replicas} -> {target}"
@@ -52,13 +57,13 @@ def _grow(version: VersionFacts, target: int) -> Drain:
 
 
 def _scale(version: VersionFacts, replicas: int, why: str) -> Scale:
-    child = version.deployment
-    assert child is not None  # noqa: S101 - narrowed by the caller
-    return Scale(version.name, child.uid, child.resource_version, replicas, why)
+    deployment = version.deployment
+    assert deployment is not None  # noqa: S101 - narrowed by the caller
+    return Scale(version.name, deployment.uid, deployment.resource_version, replicas, why)
 
 
 def _victims(version: VersionFacts, count: int) -> tuple[PodFacts, ...]:
-    """The pods that leave: those that are out already, then not ready, then least busy, newest."""
+    """Return the pods that leave: out of service, then not ready, then least busy, newest."""
     not_created = version.replicas - len(version.alive)
     ranked = sorted(
         version.alive,
@@ -74,17 +79,17 @@ def _victims(version: VersionFacts, count: int) -> tuple[PodFacts, ...]:
 
 
 def _labels(version: VersionFacts, leaving: tuple[PodFacts, ...]) -> tuple[PodService, ...]:
-    """Pods that leave go out of service; one that stays after all is put back."""
-    out = {pod.uid for pod in leaving}
+    """Return the changes of service: pods that leave go out, and a pod that stays returns."""
+    leaving_uids = {pod.uid for pod in leaving}
     return tuple(
-        PodService(pod.name, pod.uid, in_service=pod.uid not in out)
+        PodService(pod.name, pod.uid, in_service=pod.uid not in leaving_uids)
         for pod in version.alive
-        if pod.is_in_service == (pod.uid in out)
+        if pod.is_in_service == (pod.uid in leaving_uids)
     )
 
 
 def _longest_seconds(facts: ModelFacts, version: VersionFacts) -> int:
-    """The longest that a request may take: the route's time-out may be above the version's."""
+    """Return the longest time of a request: the route's time-out may exceed the version's."""
     timeout = facts.spec.traffic.request_timeout_seconds if facts.spec else 0
     return max(version.spec.shutdown_seconds, timeout)
 

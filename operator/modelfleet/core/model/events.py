@@ -1,6 +1,6 @@
 """Events for people, from the difference between the old status and the plan.
 
-Called by `decide`. An event says what changed and why; what merely is stands in the status.
+An event states a change and its reason; a state without change belongs into the status.
 """
 
 from modelfleet.api.mlmodelstatus import MLModelStatus
@@ -9,17 +9,17 @@ from modelfleet.facts.plan import EventFact, Plan
 
 
 def since(facts: ModelFacts, plan: Plan) -> tuple[EventFact, ...]:
-    """Events of this turn, in the order in which people want to read them."""
+    """Return the events of this turn: the rollout first, then scaling, then new faults."""
     before, after = facts.status, plan.status
-    found: list[EventFact] = []
+    events: list[EventFact] = []
     if before.stable is not None and after.candidate not in {None, before.candidate}:
-        found.append(EventFact("Normal", "RolloutStarted", f"{after.candidate} is to take over"))
+        events.append(EventFact("Normal", "RolloutStarted", f"{after.candidate} is to take over"))
     if before.stable is not None and after.stable != before.stable:
         text = f"{after.stable} serves all traffic; before it was {before.stable}"
-        found.append(EventFact("Normal", "RolloutComplete", text))
-    found += _scaled(before, after)
-    found += _turned_bad(before, after)
-    return tuple(found)
+        events.append(EventFact("Normal", "RolloutComplete", text))
+    events += _scaled(before, after)
+    events += _turned_bad(before, after)
+    return tuple(events)
 
 
 def _scaled(before: MLModelStatus, after: MLModelStatus) -> list[EventFact]:
@@ -33,12 +33,12 @@ def _scaled(before: MLModelStatus, after: MLModelStatus) -> list[EventFact]:
 
 
 def _turned_bad(before: MLModelStatus, after: MLModelStatus) -> list[EventFact]:
-    was = {c.type: c for c in before.conditions}
-    found = []
+    conditions_before = {c.type: c for c in before.conditions}
+    warnings = []
     for condition in after.conditions:
         if condition.type not in {"Stalled", "Degraded"} or condition.status != "True":
             continue
-        old = was.get(condition.type)
+        old = conditions_before.get(condition.type)
         if old is None or old.status != "True" or old.reason != condition.reason:
-            found.append(EventFact("Warning", condition.reason, condition.message[:900]))
-    return found
+            warnings.append(EventFact("Warning", condition.reason, condition.message[:900]))
+    return warnings

@@ -1,7 +1,8 @@
-"""What must hold of any plan: guard in production, oracle in tests, score in the simulator.
+"""Invariants of every plan: guard in production, oracle in tests, score in the simulator.
 
-Called by `model.turn` between deciding and applying. A breach keeps the last good state, sets a
-condition and counts a metric. Must never be weaker than the promise that it stands for.
+`engine.model.turn` calls `guard` between `model.decide` and the writes. A breach keeps the last
+good state, sets a condition and counts a metric. Must never check less than the invariant's name
+promises.
 """
 
 from dataclasses import dataclass
@@ -13,14 +14,14 @@ from modelfleet.facts.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """An invariant that a plan would break, in words."""
+    """An invariant that a plan would break, with a sentence for people."""
 
     name: str
     message: str
 
 
 def guard(plan: Plan, facts: ModelFacts) -> list[Breach]:
-    """All breaches of `plan`; empty for a plan that may be applied."""
+    """Return all breaches of `plan`; empty for a plan that may be applied."""
     return [
         *_weights_sum(plan),
         *_no_weight_on_nothing(plan, facts),
@@ -38,10 +39,10 @@ def _weights_sum(plan: Plan) -> list[Breach]:
 
 
 def _no_weight_on_nothing(plan: Plan, facts: ModelFacts) -> list[Breach]:
-    """Traffic moves only to what every gateway can reach, unless nothing serves yet."""
+    """Check that weight grows only on versions in effect, once a version has served."""
     if plan.status.route is None or facts.status.stable is None:
         return []
-    found = []
+    breaches = []
     before = next_route.present(facts)
     for share in plan.status.route.weights:
         gained = share.weight - (before.weight_of(share.version) if before else 0)
@@ -50,12 +51,12 @@ def _no_weight_on_nothing(plan: Plan, facts: ModelFacts) -> list[Breach]:
             continue
         if version is None or next_route.in_effect(facts, version) == 0:
             text = f"{share.version} would gain {gained} % with no replica in effect"
-            found.append(Breach("WeightOnNothing", text))
-    return found
+            breaches.append(Breach("WeightOnNothing", text))
+    return breaches
 
 
 def _never_both(plan: Plan) -> list[Breach]:
-    """Replicas and a template are never written in one turn for one version."""
+    """Check that no turn writes both a template and zero replicas of one version."""
     templated = {r.manifest["metadata"]["name"] for r in plan.repairs}
     both = sorted(s.name for s in plan.scales if s.name in templated and s.replicas == 0)
     return [Breach("TemplateAndScale", f"{name} would be repaired and emptied") for name in both]
@@ -73,10 +74,10 @@ def _no_delete_of_routed(plan: Plan, facts: ModelFacts) -> list[Breach]:
 
 
 def _drained_before_scale(plan: Plan, facts: ModelFacts) -> list[Breach]:
-    """Replicas shrink only by pods that no gateway sends to."""
+    """Check that replicas shrink only by pods to which no gateway sends."""
     if not facts.gateways.is_used:
         return []
-    found = []
+    breaches = []
     for scale in plan.scales:
         version = facts.version(scale.name)
         if version is None or scale.replicas >= version.replicas:
@@ -86,5 +87,5 @@ def _drained_before_scale(plan: Plan, facts: ModelFacts) -> list[Breach]:
         )
         if reachable > scale.replicas:
             text = f"{scale.name} to {scale.replicas} while gateways use {reachable} of its pods"
-            found.append(Breach("ScaleBeforeDrain", text))
-    return found
+            breaches.append(Breach("ScaleBeforeDrain", text))
+    return breaches

@@ -1,7 +1,7 @@
-"""The route of a model: what is in effect, what is confirmed, what comes next.
+"""The route of a model: in effect, confirmed, and next.
 
-Called by `decide`. "In effect" always means acknowledged by every gateway that could receive
-traffic; a silent gateway is never assumed to agree.
+"In effect" always means acknowledged by every gateway that could receive traffic. Must never assume
+that a silent gateway agrees.
 """
 
 import math
@@ -15,20 +15,20 @@ from modelfleet.facts.route import Route, RouteWeight
 HUNDRED = 100
 MIN_WAIT_SECONDS = 5
 OBJECTIVES_OF_WAIT = 10
-"""While an overload lasts a request may wait so many times the latency that was promised."""
+"""Longest wait during a lasting overload, in multiples of the objective's latency."""
 UNPROMISED_WAIT_SECONDS = 10
-"""The same where no latency was promised."""
+"""The same for a model without an objective."""
 
 
 def present(facts: ModelFacts) -> Route | None:
-    """The route in status, or None before the first."""
+    """Return the route in status; None before the first."""
     if facts.status.route is None:
         return None
     return Route.from_status(facts.status.route.model_dump(by_alias=True))
 
 
 def is_confirmed(facts: ModelFacts, route: Route | None) -> bool:
-    """Whether every gateway has exactly this route in effect. No gateway at all is no."""
+    """Return whether every gateway has exactly this route in effect; False without any gateway."""
     if not facts.gateways.is_used:
         return True
     if route is None or not facts.gateways.acknowledged:
@@ -43,10 +43,11 @@ def is_confirmed(facts: ModelFacts, route: Route | None) -> bool:
 
 
 def has_left(facts: ModelFacts, route: Route | None, version: str) -> bool:
-    """Whether no gateway can send to `version` by its weight any more.
+    """Return whether no gateway can send to `version` by its weight any more.
 
-    Each gateway has this route in effect, where its weight is 0, or has nothing of the version at
-    all: so it is with a gateway that refused what names it. False while one is silent.
+    True if each gateway either has this route, with weight 0 for the version, or has no endpoint of
+    the version. The second case covers a gateway that refused every route with the version. False
+    while a gateway is silent.
     """
     if route is None or route.weight_of(version) > 0:
         return False
@@ -63,7 +64,10 @@ def has_left(facts: ModelFacts, route: Route | None, version: str) -> bool:
 
 
 def in_effect(facts: ModelFacts, version: VersionFacts) -> int:
-    """Replicas of `version` that every gateway can use; ready ones where none is installed."""
+    """Return how many replicas of `version` every gateway can use.
+
+    Without gateways: how many are ready and in service.
+    """
     usable = [pod.endpoint for pod in version.alive if pod.is_ready and pod.is_in_service]
     if not facts.gateways.is_used:
         return len(usable)
@@ -78,7 +82,7 @@ def in_effect(facts: ModelFacts, version: VersionFacts) -> int:
 
 
 def is_gone(facts: ModelFacts, version: str, endpoint: str | None) -> bool:
-    """Whether no gateway sends to `endpoint` any more; False while one is silent."""
+    """Return whether no gateway sends to `endpoint` any more; False while a gateway is silent."""
     if endpoint is None or not facts.gateways.is_used:
         return True
     acks = facts.gateways.acknowledged
@@ -90,9 +94,9 @@ def is_gone(facts: ModelFacts, version: str, endpoint: str | None) -> bool:
 def next_route(
     facts: ModelFacts, spec: MLModelSpec, weights: Mapping[str, int], others: tuple[str, ...]
 ) -> Route:
-    """The route with these weights; `others` stay configured at weight 0.
+    """Return the route with these weights; `others` stay configured at weight 0.
 
-    The revision moves only when the content does.
+    The revision grows only when the content changes.
     """
     before = present(facts)
     burst, overload = longest_waits(spec)
@@ -100,7 +104,7 @@ def next_route(
         [*weights, *(name for name in others if name not in weights)],
         key=lambda name: (-weights.get(name, 0), name),
     )
-    candidate = Route(
+    route = Route(
         revision=before.revision if before else 1,
         weights=tuple(RouteWeight(name, weights.get(name, 0)) for name in order),
         request_timeout_seconds=spec.traffic.request_timeout_seconds,
@@ -114,21 +118,21 @@ def next_route(
         exposure=spec.traffic.exposure
         or ("External" if facts.defaults.exposure == "External" else "Cluster"),
     )
-    if before is None or candidate.same_content(before):
-        return candidate
-    return replace(candidate, revision=before.revision + 1)
+    if before is None or route.same_content(before):
+        return route
+    return replace(route, revision=before.revision + 1)
 
 
 def longest_waits(spec: MLModelSpec) -> tuple[int, int]:
-    """Seconds that a request may wait behind others: in a burst, and while an overload lasts.
+    """Return the seconds that a request may wait behind others: in a burst, then in an overload.
 
-    A burst may be met by replicas that start, so it may wait as long as it may be held. Where no
-    replica helps, everybody would wait so long for ever: then the objective sets the bound.
-    Worked example: 100 ms promised, 50 s of hold: 50 s in a burst, then 5 s.
+    In a burst, starting replicas help: a request may wait as long as the agent may hold it. In a
+    lasting overload no replica helps and every request would wait that long, so the objective sets
+    the bound. Worked example: objective 100 ms, hold 50 s: 50 s in a burst, then 5 s.
     """
-    hold, said = spec.scaling.hold.max_seconds, spec.scaling.overload.max_wait_seconds
-    if said is not None:
-        return said, said
+    hold, max_wait = spec.scaling.hold.max_seconds, spec.scaling.overload.max_wait_seconds
+    if max_wait is not None:
+        return max_wait, max_wait
     lasting = UNPROMISED_WAIT_SECONDS
     if spec.objective is not None:
         of_objective = OBJECTIVES_OF_WAIT * spec.objective.latency_milliseconds / 1000

@@ -1,8 +1,8 @@
-"""Where a live object differs from what we want of it.
+"""The first field in which a live object differs from the wanted one.
 
-Called by `model.wanted_objects`. Only wanted fields count: what the API server or others add is
-left alone, except in lists and in the annotations of a pod template, where an addition changes
-pods.
+`model.wanted_objects` repairs it. Only wanted fields count: fields that the API server or other
+clients add are ignored. Two exceptions: an addition to a list or to the annotations of a pod
+template changes pods, so it counts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,10 +13,10 @@ _IGNORED_PATHS = (".apiVersion", ".kind", ".spec.replicas", ".metadata.ownerRefe
 
 
 def first_difference(wanted: Any, live: Any, path: str = "") -> str | None:
-    """Path of the first wanted field that `live` does not have so, or None.
+    """Return the path of the first wanted field that `live` lacks or has otherwise, or None.
 
-    Worked example: {'a': 1} against {'a': 1, 'b': 2} is None; {'a': [1]} against
-    {'a': [1, 2]} is '.a'.
+    Worked example: {'a': 1} against {'a': 1, 'b': 2} is None; {'a': [1]} against {'a': [1, 2]} is
+    '.a'.
     """
     if path in _IGNORED_PATHS:
         return None
@@ -26,24 +26,24 @@ def first_difference(wanted: Any, live: Any, path: str = "") -> str | None:
         if not isinstance(live, Sequence) or isinstance(live, str) or len(live) != len(wanted):
             return path
         for index, item in enumerate(wanted):
-            found = first_difference(item, live[index], f"{path}[{index}]")
-            if found is not None:
-                return found
+            difference = first_difference(item, live[index], f"{path}[{index}]")
+            if difference is not None:
+                return difference
         return None
     return None if wanted == live else path
 
 
 def _in_mapping(wanted: Mapping[str, Any], live: Any, path: str) -> str | None:
     if not isinstance(live, Mapping):
-        # An empty wanted object may be left out by the server.
+        # The API server may leave out an empty object.
         return path if wanted or live is not None else None
     for key in sorted(wanted):
-        below = f"{path}.{key}"
+        field_path = f"{path}.{key}"
         if key not in live and wanted[key] in ({}, []):
             continue
-        found = first_difference(wanted[key], live.get(key), below)
-        if found is not None:
-            return found
+        difference = first_difference(wanted[key], live.get(key), field_path)
+        if difference is not None:
+            return difference
     for closed in _CLOSED_PATHS:
         parent, _, last = closed.rpartition(".")
         if path == parent:

@@ -1,7 +1,7 @@
-"""What stands in a version's way, in words that say what to do.
+"""Obstacles: what keeps a model from what its spec asks for, with advice.
 
-Called by `decide` and `model.status`. A slow load is not a fault; a cause that goes away is
-forgotten by the next turn.
+`model.status` turns the first one into conditions. A slow load is no obstacle. A cause that has
+disappeared is absent from the next turn's obstacles.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from modelfleet.facts.model import Fault, ModelFacts, PodFacts, VersionFacts
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """A cause, the version it concerns, and whether waiting is hopeless."""
+    """A cause, the version that it concerns, and whether waiting cannot help."""
 
     reason: Reason
     message: str
@@ -23,14 +23,14 @@ class Obstacle:
 
     @property
     def cause(self) -> str:
-        """Identity of the cause: by it the engine measures how long it lasts."""
+        """Identity of the cause: the engine measures how long each identity lasts."""
         return f"{self.reason.value}:{self.version}"
 
 
 def worst(facts: ModelFacts, wanted: WantedVersion, roles: Roles) -> Obstacle | None:
-    """The first of OBSTACLES that is there."""
-    for look in OBSTACLES:
-        obstacle = look(facts, wanted, roles)
+    """Return the first obstacle of OBSTACLES that exists."""
+    for find in OBSTACLES:
+        obstacle = find(facts, wanted, roles)
         if obstacle is not None:
             return obstacle
     return None
@@ -57,35 +57,35 @@ def _version_not_made(facts: ModelFacts, wanted: WantedVersion, _: Roles) -> Obs
 
 
 def _route_rejected(facts: ModelFacts, _: WantedVersion, roles: Roles) -> Obstacle | None:
-    """The route names the candidate first: where there is one, it is what was refused."""
+    """Return the refusal of a route; it concerns the candidate, if there is one."""
     if not facts.gateways.rejections or roles.serving is None:
         return None
-    gateway, words = min(facts.gateways.rejections.items())
-    fault = Fault(Reason.ROUTE_REJECTED.value, f"gateway {gateway} refuses the route: {words}")
+    gateway, error = min(facts.gateways.rejections.items())
+    fault = Fault(Reason.ROUTE_REJECTED.value, f"gateway {gateway} refuses the route: {error}")
     return of_fault(facts, Reason.ROUTE_REJECTED, fault, (roles.candidate or roles.serving).name)
 
 
-def _candidate_ails(facts: ModelFacts, _: WantedVersion, roles: Roles) -> Obstacle | None:
+def _candidate_fault(facts: ModelFacts, _: WantedVersion, roles: Roles) -> Obstacle | None:
     return None if roles.candidate is None else of_version(facts, roles.candidate)
 
 
-def _stable_ails(facts: ModelFacts, _: WantedVersion, roles: Roles) -> Obstacle | None:
+def _stable_fault(facts: ModelFacts, _: WantedVersion, roles: Roles) -> Obstacle | None:
     return None if roles.stable is None else of_version(facts, roles.stable)
 
 
 OBSTACLES = (
-    _name_taken,  # nothing can be made under a foreign name
-    _create_refused,  # the API server does not take what the model needs
-    _version_not_made,  # the spec asks for a version that cannot be made
-    _route_rejected,  # a gateway cannot carry what was decided
-    _candidate_ails,  # replicas of the new version do not become ready
-    _stable_ails,  # replicas of the serving version are not ready any more
+    _name_taken,  # a foreign object has a name that the model needs
+    _create_refused,  # the API server refuses an object that the model needs
+    _version_not_made,  # the version that the spec asks for cannot be created
+    _route_rejected,  # a gateway refuses the route
+    _candidate_fault,  # replicas of the new version do not become ready
+    _stable_fault,  # replicas of the serving version are not ready any more
 )
-"""What keeps the wanted version back comes before what ails the one that serves."""
+"""Order of importance: obstacles of the wanted version come before those of the serving one."""
 
 
 def of_fault(facts: ModelFacts, reason: Reason, fault: Fault, version: str) -> Obstacle:
-    """An obstacle from a fault; hopeless at once if it says so, or after lasting too long."""
+    """Return a fault as an obstacle; hopeless at once, or once it has lasted `hopeless_seconds`."""
     cause = f"{reason.value}:{version}"
     lasted = facts.cause_seconds.get(cause, 0.0)
     message = f"{fault.message}; {reason.advice}" if reason.advice else fault.message
@@ -94,13 +94,13 @@ def of_fault(facts: ModelFacts, reason: Reason, fault: Fault, version: str) -> O
 
 
 def of_version(facts: ModelFacts, version: VersionFacts) -> Obstacle | None:
-    """The worst obstacle among a version's pods: hopeless first, then the oldest pod's."""
-    found = []
+    """Return the worst obstacle of a version's pods: hopeless first, then the oldest pod's."""
+    obstacles = []
     for pod in sorted(version.alive, key=lambda p: (p.created_at, p.name)):
         fault = _fault_of(facts, version, pod)
         if fault is not None:
             reason = _reason(fault.reason)
-            found.append(
+            obstacles.append(
                 of_fault(
                     facts,
                     reason,
@@ -108,18 +108,24 @@ def of_version(facts: ModelFacts, version: VersionFacts) -> Obstacle | None:
                     version.name,
                 )
             )
-    child = version.deployment
-    if child is not None and child.fault is not None and len(version.alive) < version.replicas:
-        found.append(of_fault(facts, _reason(child.fault.reason), child.fault, version.name))
-    if not found:
+    deployment = version.deployment
+    if (
+        deployment is not None
+        and deployment.fault is not None
+        and len(version.alive) < version.replicas
+    ):
+        obstacles.append(
+            of_fault(facts, _reason(deployment.fault.reason), deployment.fault, version.name)
+        )
+    if not obstacles:
         return None
-    return min(found, key=lambda o: (not o.is_hopeless,))
+    return min(obstacles, key=lambda o: (not o.is_hopeless,))
 
 
 def _fault_of(facts: ModelFacts, version: VersionFacts, pod: PodFacts) -> Fault | None:
     if pod.is_ready:
-        wrong = facts.gateways.probe_failures.get(pod.endpoint or "")
-        return Fault(Reason.PROBE_FAILED.value, f"{pod.name}: {wrong}") if wrong else None
+        failure = facts.gateways.probe_failures.get(pod.endpoint or "")
+        return Fault(Reason.PROBE_FAILED.value, f"{pod.name}: {failure}") if failure else None
     if pod.fault is not None:
         return pod.fault
     since = pod.unready_since or pod.created_at

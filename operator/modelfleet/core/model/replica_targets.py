@@ -1,6 +1,7 @@
-"""Replicas of each version: the grant, never under the floors of the rollout.
+"""Replicas of each version: the grant, raised to the floors of the rollout step.
 
-Called by `decide`. Must never give a version with weight less than what it is seen to serve.
+`model.drain` then moves pods and Deployments to these numbers. Must never give a version with
+weight fewer replicas than carry its present load.
 """
 
 from collections.abc import Mapping
@@ -14,43 +15,47 @@ from modelfleet.facts.model import ModelFacts, VersionFacts
 
 
 def granted(facts: ModelFacts, spec: MLModelSpec, allowed: Bounds) -> int:
-    """Replicas of the grant; before the first one of this leader, those of the last decision.
+    """Return the replicas of the grant, within the bounds.
 
-    A model that was never decided on starts with one replica, even where zero is allowed: its
-    version has to prove itself once. `spec.replicas` is taken as it is: whoever sets it has taken
-    the bounds over too.
+    Before this leader's first grant, the number of the last decision holds. A model without any
+    decision starts with one replica, even where the bounds allow zero: its version must serve once
+    before a rollout counts as complete. `spec.replicas` is used unchanged: a user or autoscaler
+    that sets this field also takes over the bounds.
     """
     if spec.replicas is not None:
         return spec.replicas
     if facts.grant is not None and spec.scaling.mode == "Auto":
-        number = facts.grant.replicas
+        replicas = facts.grant.replicas
     elif not facts.gateways.is_used and spec.scaling.schedules:
-        # Nobody measures, so nothing but the windows moves the number; at their end it goes back.
-        number = allowed.low
+        # No gateway measures traffic: only schedules change the number, and their end resets it.
+        replicas = allowed.low
     elif facts.status.scaling is not None:
-        number = facts.status.scaling.granted
+        replicas = facts.status.scaling.granted
     else:
-        number = max(1, allowed.low)
-    return min(max(number, allowed.low), allowed.high)
+        replicas = max(1, allowed.low)
+    return min(max(replicas, allowed.low), allowed.high)
 
 
 def replica_targets(
     roles: Roles, step: Step | None, grant: int, kept_warm: str | None
 ) -> Mapping[str, int]:
-    """Replicas wanted for each version by name; `kept_warm` is the former stable one, if any."""
-    result: dict[str, int] = {}
+    """Return the replicas wanted for each version by name.
+
+    `kept_warm` names the former stable version that is kept warm, if there is one.
+    """
+    targets: dict[str, int] = {}
     if roles.stable is not None:
-        result[roles.stable.name] = grant
+        targets[roles.stable.name] = grant
     if roles.candidate is not None:
-        result[roles.candidate.name] = max(grant, 1)
+        targets[roles.candidate.name] = max(grant, 1)
     for name, floor in (step.floors if step else {}).items():
-        if name in result:
-            result[name] = max(result[name], floor if name != _name(roles.stable) else 0)
+        if name in targets:
+            targets[name] = max(targets[name], floor if name != _name(roles.stable) else 0)
     for version in roles.others:
-        # A former stable version stays as it is, but never larger than the grant.
+        # A former stable version keeps its replicas, but never more than the grant.
         is_kept = version.name == kept_warm
-        result[version.name] = min(version.replicas, max(grant, 1)) if is_kept else 0
-    return result
+        targets[version.name] = min(version.replicas, max(grant, 1)) if is_kept else 0
+    return targets
 
 
 def _name(version: VersionFacts | None) -> str | None:
@@ -58,7 +63,7 @@ def _name(version: VersionFacts | None) -> str | None:
 
 
 def is_kept_warm(facts: ModelFacts, version: str) -> bool:
-    """Whether `version` is the former stable one and its time is not over."""
+    """Return whether `version` is the former stable version and its warm time is not over."""
     until = facts.status.retained_until
     return (
         facts.status.retained == version

@@ -1,6 +1,7 @@
-"""Which version is stable, which is the candidate, which are retired.
+"""Roles of a model's versions: stable, candidate, retired.
 
-Called by `decide`. The stable version owns the route; only a completed step replaces it.
+`model.decide` asks the rollout strategy for a step between the two. The stable version owns the
+route; only a completed step replaces it.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from modelfleet.facts.model import ModelFacts, VersionFacts
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """The versions by role. `others` are retired or superseded ones of which something exists."""
+    """Versions by role; `others` are retired or superseded versions of which some object exists."""
 
     stable: VersionFacts | None
     candidate: VersionFacts | None
@@ -18,18 +19,21 @@ class Roles:
 
     @property
     def serving(self) -> VersionFacts | None:
-        """The version that serves, or will serve first."""
+        """The version that serves, or that will serve first."""
         return self.stable or self.candidate
 
 
 def roles_of(facts: ModelFacts, desired: VersionFacts | None, *, is_paused: bool) -> Roles:
-    """Roles of the versions. While paused, a candidate that has begun stays, none begins."""
+    """Return the roles of the versions.
+
+    While paused, a candidate whose rollout has begun stays the candidate, and no new one begins.
+    """
     stable = _stable(facts)
     if is_paused and stable is not None:
         begun = facts.version(facts.status.candidate)
         desired = begun if begun is not None else stable
     if desired is None and stable is not None:
-        # What is wanted does not exist yet: what moves towards an older wish stops moving.
+        # The wanted version does not exist yet, so an unfinished rollout to an older one stops.
         desired = stable
     candidate = desired if desired is not None and desired is not stable else None
     others = tuple(
@@ -45,10 +49,14 @@ def _has_remains(version: VersionFacts) -> bool:
 
 
 def _stable(facts: ModelFacts) -> VersionFacts | None:
-    """From status; after a loss of status, from the outcomes, then from what serves."""
-    named = facts.version(facts.status.stable)
-    if named is not None:
-        return named
+    """Return the stable version that the status names.
+
+    If the status was lost: the newest version with outcome Stable, else the one with most ready
+    pods.
+    """
+    stable = facts.version(facts.status.stable)
+    if stable is not None:
+        return stable
     if facts.status.observed_generation >= 0 and facts.status.stable is None:
         return None
     recorded = [v for v in facts.versions if v.outcome == "Stable"]

@@ -1,7 +1,7 @@
 """The status of a model: one function for each condition.
 
-Called by `decide`. Nothing that moves under steady traffic may stand here: every change is a
-write to the API server.
+`engine.model.turn` writes the result when it differs. Must never hold a value that changes under
+steady traffic: every change is a write to the API server.
 """
 
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ Claim = tuple[C, bool | None, Reason, str]
 
 
 def status_of(facts: ModelFacts, spec: MLModelSpec, decision: Decision) -> MLModelStatus:
-    """The whole new status; equal facts give an equal one."""
+    """Return the whole new status; equal facts give an equal status."""
     before = facts.status
     claims = _claims(facts, spec, decision)
     roles = decision.roles
@@ -61,7 +61,7 @@ def status_of(facts: ModelFacts, spec: MLModelSpec, decision: Decision) -> MLMod
 
 
 def _is_only_confirmed(before: MLModelStatus, after: MLModelStatus) -> bool:
-    """`route.confirmed` alone is not worth a write: it rides on the next one."""
+    """Return whether `route.confirmed` alone changed: the next other change writes it too."""
     if before.route is None or after.route is None:
         return False
     route = after.route.model_copy(update={"confirmed": before.route.confirmed})
@@ -69,25 +69,25 @@ def _is_only_confirmed(before: MLModelStatus, after: MLModelStatus) -> bool:
 
 
 def refused(facts: ModelFacts, reason: Reason, message: str) -> MLModelStatus:
-    """Status while the spec cannot be followed: what serves goes on, the claims say why."""
-    kept = {c.type: c for c in facts.status.conditions}
+    """Return the status while the spec is refused; the versions that serve go on unchanged."""
+    conditions_before = {c.type: c for c in facts.status.conditions}
     claims: list[Claim] = []
     for kind in C:
-        old = kept.get(kind.value)
+        old = conditions_before.get(kind.value)
         if kind is C.STALLED:
             claims.append((kind, True, reason, message))
         elif kind is C.RECONCILING or kind is C.ROLLED_OUT:
             claims.append((kind, False, reason, message))
         elif old is None:
             claims.append(_unknown(kind, reason, message))
-    said = {
+    new_conditions = {
         c.type: c
         for c in updated(
             facts.status.conditions, claims, generation=facts.generation, now=facts.now.isoformat()
         )
     }
-    # What is not concerned is carried over as it is, with whatever reason it has.
-    conditions = [said.get(kind.value) or kept[kind.value] for kind in C]
+    # Every other condition stays as it was, with its reason.
+    conditions = [new_conditions.get(kind.value) or conditions_before[kind.value] for kind in C]
     return facts.status.model_copy(
         update={"conditions": conditions, "observed_generation": facts.generation}
     )
@@ -102,9 +102,9 @@ def _unknown(kind: C, reason: Reason, message: str) -> Claim:
 def _claims(facts: ModelFacts, spec: MLModelSpec, decision: Decision) -> Iterable[Claim]:
     yield _ready(facts, spec, decision)
     yield _available(facts, decision)
-    yield _reconciling(facts, decision)
+    yield _reconciling(decision)
     yield _stalled(decision)
-    yield _rolled_out(facts, decision)
+    yield _rolled_out(decision)
     yield _scaling_active(facts, spec, decision.allowed)
     yield (C.METRICS_AVAILABLE, *available(facts, spec))
     yield _probes_passing(facts, decision)
@@ -117,20 +117,20 @@ def _ready(facts: ModelFacts, spec: MLModelSpec, decision: Decision) -> Claim:
     stable = decision.roles.stable
     if stable is None:
         return _not_begun(decision)
-    # A window that opens raises the minimum by plan: until its replicas are ready nothing is wrong.
+    # A schedule that opens raises the minimum: its replicas may still start, which is no fault.
     least = min(spec.scaling.min_replicas, decision.allowed.low)
     may_be_idle = least == 0 or spec.replicas == 0
     if may_be_idle and decision.grant == 0:
         return (C.READY, True, Reason.IDLE, "idle at zero replicas; the next request wakes it")
-    floor = max(1, min(least, decision.grant))
+    minimum = max(1, min(least, decision.grant))
     ready = _ready_count(decision)
-    if ready >= floor:
+    if ready >= minimum:
         return (C.READY, True, Reason.SERVING, f"{stable.name} serves")
     if ready == 0:
-        # Waking from zero is not a fault: the request waits, and is answered.
+        # A start from zero is no fault: the agent holds the request until a replica answers it.
         text = "no replica is ready; requests are held" if facts.gateways.is_used else "starting"
         return (C.READY, False, Reason.HOLDING, text)
-    return (C.READY, False, Reason.BELOW_FLOOR, f"fewer than {floor} replicas are ready")
+    return (C.READY, False, Reason.BELOW_FLOOR, f"fewer than {minimum} replicas are ready")
 
 
 def _not_begun(decision: Decision) -> Claim:
@@ -144,9 +144,10 @@ def _not_begun(decision: Decision) -> Claim:
 
 
 def _available(facts: ModelFacts, decision: Decision) -> Claim:
-    """A replica, or a hold that will be answered: of a version that has proven itself once.
+    """Return Available: a replica is ready, or held requests will be answered.
 
-    One reason for both: going to zero and back is not worth a write.
+    Held requests count only for a version that has served once. Both cases share one reason:
+    scaling to zero and back then causes no write.
     """
     text = "requests are answered, or held until a replica is ready"
     versions = [v for v in (decision.roles.stable, decision.roles.candidate) if v is not None]
@@ -159,16 +160,16 @@ def _available(facts: ModelFacts, decision: Decision) -> Claim:
     return (C.AVAILABLE, False, Reason.STARTING, "no version has served yet")
 
 
-def _reconciling(facts: ModelFacts, decision: Decision) -> Claim:
+def _reconciling(decision: Decision) -> Claim:
     is_hopeless = decision.obstacle is not None and decision.obstacle.is_hopeless
     if decision.moving and not is_hopeless and not decision.is_paused:
-        reason = Reason.RESOLVING if decision.is_resolving else _rollout_reason(facts)
+        reason = Reason.RESOLVING if decision.is_resolving else _rollout_reason(decision)
         return (C.RECONCILING, True, reason, decision.moving)
     return (C.RECONCILING, False, Reason.SETTLED, "")
 
 
-def _rollout_reason(facts: ModelFacts) -> Reason:
-    return Reason.GATEWAY_SILENT if facts.gateways.silent else Reason.ROLLING_OUT
+def _rollout_reason(decision: Decision) -> Reason:
+    return Reason.GATEWAY_SILENT if decision.waits_for_gateways else Reason.ROLLING_OUT
 
 
 def _stalled(decision: Decision) -> Claim:
@@ -182,14 +183,14 @@ def _stalled(decision: Decision) -> Claim:
     return (C.STALLED, True, obstacle.reason, obstacle.message)
 
 
-def _rolled_out(facts: ModelFacts, decision: Decision) -> Claim:
+def _rolled_out(decision: Decision) -> Claim:
     if decision.is_paused:
         return (C.ROLLED_OUT, False, Reason.PAUSED, "spec.paused is true; set it to false to go on")
     if decision.moving:
         obstacle = decision.obstacle
         if obstacle is not None:
             return (C.ROLLED_OUT, False, obstacle.reason, obstacle.message)
-        return (C.ROLLED_OUT, False, _rollout_reason(facts), decision.moving)
+        return (C.ROLLED_OUT, False, _rollout_reason(decision), decision.moving)
     if decision.draining is not None:
         text = f"the new version serves; {decision.draining} finishes its requests"
         return (C.ROLLED_OUT, True, Reason.DRAINING, text)
@@ -215,7 +216,7 @@ def _scaling_active(facts: ModelFacts, spec: MLModelSpec, allowed: Bounds) -> Cl
 
 
 def _objective(facts: ModelFacts, spec: MLModelSpec) -> Claim:
-    """Whether more replicas can keep the promise."""
+    """Return whether more replicas can meet the objective."""
     if facts.lone_latency_seconds is None or spec.objective is None:
         text = "replicas follow the measured traffic"
         return (C.SCALING_ACTIVE, True, Reason.FOLLOWING, text)
@@ -229,15 +230,15 @@ def _objective(facts: ModelFacts, spec: MLModelSpec) -> Claim:
 
 
 def _about(seconds: float) -> str:
-    """Two digits: what is measured moves, and each other text is a write."""
+    """Round to two digits: the measured value moves, and each new text is a write."""
     return f"{float(f'{seconds * 1000:.2g}'):g} ms"
 
 
 def _probes_passing(facts: ModelFacts, decision: Decision) -> Claim:
-    wrong = sorted(facts.gateways.probe_failures.items())
+    failures = sorted(facts.gateways.probe_failures.items())
     serving = decision.roles.serving
-    if wrong:
-        endpoint, text = wrong[0]
+    if failures:
+        endpoint, text = failures[0]
         return (C.PROBES_PASSING, False, Reason.PROBE_FAILED, f"{endpoint}: {text}"[:1000])
     if serving is None or serving.spec.probe is None or not facts.gateways.is_used:
         return (C.PROBES_PASSING, True, Reason.NOT_USED, "no probe is used")
@@ -249,7 +250,7 @@ def _degraded(facts: ModelFacts, spec: MLModelSpec, decision: Decision) -> Claim
     stable = decision.roles.stable
     if obstacle is not None and stable is not None and obstacle.version == stable.name:
         return (C.DEGRADED, True, obstacle.reason, obstacle.message)
-    text = overload.words(facts, spec, decision.grant, decision.allowed.high)
+    text = overload.message(facts, spec, decision.grant, decision.allowed.high)
     return (C.DEGRADED, bool(text), Reason.OVERLOADED if text else Reason.HEALTHY, text)
 
 
@@ -258,12 +259,12 @@ def _route(facts: ModelFacts, decision: Decision) -> RouteStatus | None:
         return None
     before = facts.status.route
     body = decision.route.to_status()
-    moved = before is None or before.revision != decision.route.revision
-    known = before.confirmed if before is not None else None
-    if decision.is_confirmed and not moved:
-        known = decision.route.revision
-    if known is not None:
-        body["confirmed"] = known
+    is_new = before is None or before.revision != decision.route.revision
+    confirmed = before.confirmed if before is not None else None
+    if decision.is_confirmed and not is_new:
+        confirmed = decision.route.revision
+    if confirmed is not None:
+        body["confirmed"] = confirmed
     return RouteStatus.model_validate(body)
 
 
@@ -276,11 +277,11 @@ def _replicas(facts: ModelFacts, decision: Decision) -> int:
 
 
 def _scaling(facts: ModelFacts, spec: MLModelSpec, decision: Decision) -> ScalingStatus | None:
-    """Renewed only with the numbers: the reasons of an unchanged decision are left as they were."""
+    """Return the scaling part; its reasons change only together with its numbers."""
     before = facts.status.scaling
     ask = facts.ask
     if before is not None and before.granted == decision.grant:
-        # Who does not follow us still wants to read what we would do.
+        # A user who sets the replicas still reads here what the autoscaler would grant.
         recommends = spec.replicas is not None or spec.scaling.mode == "Recommend"
         if not recommends or ask is None or ask.want == before.want:
             return before
@@ -307,7 +308,7 @@ def _scaling(facts: ModelFacts, spec: MLModelSpec, decision: Decision) -> Scalin
 
 
 def _bound(facts: ModelFacts, decision: Decision) -> tuple[str, ...]:
-    """The bound that made another number of the grant: a window that has opened since."""
+    """Return the bound that changed the number of the grant: a schedule that has opened since."""
     allowed, grant, before = decision.allowed, decision.grant, facts.status.scaling
     asked = facts.grant.replicas if facts.grant else before.granted if before else grant
     if asked == grant or (facts.spec and facts.spec.replicas is not None):
@@ -336,17 +337,17 @@ def _rollout(facts: ModelFacts, spec: MLModelSpec, decision: Decision) -> Rollou
 
 
 def _above(spec: MLModelSpec, decision: Decision) -> str:
-    """That the maximum holds for each version: while two serve, both together may pass it."""
-    most, field = decision.allowed.high, decision.allowed.high_why
-    if spec.replicas is not None or sum(decision.targets.values()) <= most:
+    """Return a note when two versions together exceed the maximum, which holds for each version."""
+    maximum, field = decision.allowed.high, decision.allowed.high_why
+    if spec.replicas is not None or sum(decision.targets.values()) <= maximum:
         return ""
-    bound = f"{field or 'scaling.maxReplicas'} {most}"
+    bound = f"{field or 'scaling.maxReplicas'} {maximum}"
     return f"; until then both versions together have more than {bound}"
 
 
 def _versions(facts: ModelFacts, roles: Roles) -> list[VersionSummary]:
     newest = sorted(facts.versions, key=lambda v: -v.number)[:SHOWN_VERSIONS]
-    found = []
+    summaries = []
     for version in newest:
         if version is roles.stable:
             outcome = "Stable"
@@ -355,7 +356,7 @@ def _versions(facts: ModelFacts, roles: Roles) -> list[VersionSummary]:
         else:
             outcome = "Retired"
         artifact = version.spec.artifact
-        found.append(
+        summaries.append(
             VersionSummary.model_validate(
                 {
                     "name": version.name,
@@ -364,4 +365,4 @@ def _versions(facts: ModelFacts, roles: Roles) -> list[VersionSummary]:
                 }
             )
         )
-    return found
+    return summaries

@@ -1,4 +1,4 @@
-"""What a schema cannot see of a spec. Used by `decide` and the command line alike.
+"""Checks of a spec that a schema cannot express, for `model.decide` and the command line alike.
 
 Raises `Refused` with the field and what to do. Must never look at the cluster.
 """
@@ -11,7 +11,7 @@ from modelfleet.errors import Refused
 
 
 def runtime_of(spec: MLModelSpec) -> runtimes.Runtime:
-    """The runtime that the spec names or that its format implies; raises Refused."""
+    """Return the runtime that the spec names or that its format implies; raises Refused."""
     known = ", ".join(runtime.name for runtime in runtimes.RUNTIMES)
     if spec.runtime.name is not None:
         named = runtimes.runtime_named(spec.runtime.name)
@@ -33,11 +33,11 @@ def runtime_of(spec: MLModelSpec) -> runtimes.Runtime:
 
 
 def check_schedules(spec: MLModelSpec) -> None:
-    """Raises Refused for the first window of `scaling.schedules` that cannot be read."""
-    for one in spec.scaling.schedules or ():
-        text = schedules.fault(one)
-        if text is not None:
-            raise Refused(Reason.INVALID_SPEC, text)
+    """Raise Refused for the first window of `scaling.schedules` that cannot be parsed."""
+    for schedule in spec.scaling.schedules or ():
+        fault = schedules.fault(schedule)
+        if fault is not None:
+            raise Refused(Reason.INVALID_SPEC, fault)
 
 
 def _format_of(uri: str) -> str:
@@ -47,10 +47,10 @@ def _format_of(uri: str) -> str:
 
 
 def config_references(spec: MLModelSpec) -> tuple[tuple[str, str], ...]:
-    """ConfigMap names and keys whose content the spec asks to freeze, sorted."""
-    found = set()
+    """Return the ConfigMap names and keys whose content the version freezes, sorted."""
+    references = set()
     for entry in spec.runtime.env or []:
         source = entry.value_from
         if source is not None and source.config_map_key_ref is not None:
-            found.add((source.config_map_key_ref.name, source.config_map_key_ref.key))
-    return tuple(sorted(found))
+            references.add((source.config_map_key_ref.name, source.config_map_key_ref.key))
+    return tuple(sorted(references))

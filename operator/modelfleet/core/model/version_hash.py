@@ -1,7 +1,8 @@
-"""What of a spec shapes a version, and its hashes.
+"""Hashes of the spec fields that shape a version.
 
-Called by `model.wanted_version`. The algorithm's version stands in the hash: fields equal to their
-default are left out, so a new field with a default never changes an old hash.
+`model.wanted_version` compares them with those of existing versions. The hash starts with the
+algorithm's version. Fields equal to their default are left out, so a new field with a default never
+changes an old hash.
 """
 
 import hashlib
@@ -14,8 +15,11 @@ ALGORITHM = "s1"
 
 
 def shape_fields(spec: MLModelSpec) -> dict[str, Any]:
-    """The version-shaping fields that differ from their default; never scaling or objective."""
-    chosen = {
+    """Return the version-shaping fields that differ from their default.
+
+    Scaling and objective are never among them.
+    """
+    parts = {
         "model": spec.model,
         "runtime": spec.runtime,
         "placement": spec.placement,
@@ -24,18 +28,18 @@ def shape_fields(spec: MLModelSpec) -> dict[str, Any]:
     }
     fields = {
         name: part.model_dump(by_alias=True, exclude_defaults=True, exclude_none=True)
-        for name, part in chosen.items()
+        for name, part in parts.items()
     }
     return {name: value for name, value in fields.items() if value}
 
 
 def source_hash(spec: MLModelSpec) -> str:
-    """Hash of the shaping fields as the user wrote them, before any digest is resolved."""
+    """Return the hash of the shaping fields as the user wrote them, before a digest is resolved."""
     return _hash(shape_fields(spec))
 
 
 def shape_hash(spec: MLModelSpec, digest: str | None) -> str:
-    """Hash of the shaping fields with the artifact's digest."""
+    """Return the hash of the shaping fields with the artifact's digest."""
     return _hash({**shape_fields(spec), "digest": digest})
 
 

@@ -1,6 +1,7 @@
-"""Which objects must exist, must be mended, must go.
+"""Objects of a model to create, to repair and to delete.
 
-Called by `decide`. A Deployment's template comes from the version, word for word, for ever.
+`model.decide` puts them into the plan. Must never change a Deployment's template: it is a
+word-for-word copy of the version's frozen one.
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from modelfleet.facts.plan import Create, Delete, Repair
 def needed(
     facts: ModelFacts, spec: MLModelSpec, roles: Roles, targets: Mapping[str, int]
 ) -> tuple[tuple[Create, ...], tuple[Repair, ...]]:
-    """Objects to create (not there) and to repair (there, ours, and changed by somebody)."""
+    """Return objects to create (absent) and to repair (ours, and changed by another client)."""
     creates: list[Create] = []
     repairs: list[Repair] = []
     for version in (roles.stable, roles.candidate, *roles.others):
@@ -50,7 +51,7 @@ def _deployment(
         facts.key, facts.uid, version.name, version.template, version.spec.startup_seconds
     )
     if version.deployment is None and target > 0:
-        # Replicas are in the POST: without them one pod would start, even at zero.
+        # The POST carries the replicas: a Deployment without the field starts one pod.
         manifest["spec"]["replicas"] = target
     if version.deployment is not None or target > 0:
         _object(facts, version.deployment, manifest, creates, repairs)
@@ -71,53 +72,60 @@ def _object(
         return
     if child.is_terminating:
         return
-    where = first_difference(manifest, child.live)
-    if where is not None:
+    changed_field = first_difference(manifest, child.live)
+    if changed_field is not None:
         by = f" by {', '.join(child.editors)}" if child.editors else ""
-        repairs.append(Repair(manifest, child.uid, f"{identity}: {where} was changed{by}"))
+        repairs.append(Repair(manifest, child.uid, f"{identity}: {changed_field} was changed{by}"))
 
 
 def surplus(facts: ModelFacts, roles: Roles, *, is_confirmed: bool) -> tuple[Delete, ...]:
-    """What no route names and nothing needs any more; the route without it is confirmed."""
+    """Return the objects of retired versions and of deleted ones.
+
+    Only for versions that the confirmed route does not name.
+    """
     routed = (
         {share.version for share in facts.status.route.weights} if facts.status.route else set()
     )
-    gone: list[Delete] = []
+    deletes: list[Delete] = []
     for version in roles.others:
         is_empty = version.replicas == 0 and not version.pods
         if is_empty and is_confirmed and version.name not in routed:
-            gone += _remains(version)
+            deletes += _remains(version)
     if is_confirmed:
-        gone += [
-            Delete(one.kind, one.name, one.uid, "its version is gone")
-            for one in facts.orphans
-            if one.name not in routed | {facts.status.stable, facts.status.candidate}
+        deletes += [
+            Delete(orphan.kind, orphan.name, orphan.uid, "its version is gone")
+            for orphan in facts.orphans
+            if orphan.name not in routed | {facts.status.stable, facts.status.candidate}
         ]
-    return tuple(gone)
+    return tuple(deletes)
 
 
 def _remains(version: VersionFacts) -> list[Delete]:
-    found = []
+    deletes = []
     for kind, child in (("Deployment", version.deployment), ("Service", version.service)):
         if child is not None and not child.is_terminating:
             assert kind in {"Deployment", "Service"}  # noqa: S101 - narrows the literal
-            found.append(Delete(kind, version.name, child.uid, f"{version.name} is retired"))  # type: ignore[arg-type] # mypy does not narrow literals by membership
-    return found
+            deletes.append(Delete(kind, version.name, child.uid, f"{version.name} is retired"))  # type: ignore[arg-type] # mypy does not narrow literals by membership
+    return deletes
 
 
 def forgotten(facts: ModelFacts, roles: Roles, limit: int) -> tuple[Delete, ...]:
-    """Versions beyond the history limit, oldest first; never one that serves or is pinned."""
-    kept = {v.name for v in (roles.stable, roles.candidate, *roles.others) if v is not None}
-    kept |= {facts.status.retained or "", facts.status.stable or ""}
+    """Return the versions beyond the history limit, oldest first.
+
+    A version that serves, is in the route, is retained or is pinned by the spec is never among
+    them.
+    """
+    needed_names = {v.name for v in (roles.stable, roles.candidate, *roles.others) if v is not None}
+    needed_names |= {facts.status.retained or "", facts.status.stable or ""}
     if facts.status.route is not None:
-        kept |= {share.version for share in facts.status.route.weights}
+        needed_names |= {share.version for share in facts.status.route.weights}
     if facts.spec is not None and facts.spec.version:
-        kept.add(facts.spec.version)
-    rest = sorted(
-        (v for v in facts.versions if v.name not in kept and not v.is_terminating),
+        needed_names.add(facts.spec.version)
+    removable = sorted(
+        (v for v in facts.versions if v.name not in needed_names and not v.is_terminating),
         key=lambda v: v.number,
     )
-    room = max(0, limit - (len(facts.versions) - len(rest)))
-    excess = rest[: max(0, len(rest) - room)]
+    room = max(0, limit - (len(facts.versions) - len(removable)))
+    excess = removable[: max(0, len(removable) - room)]
     kind: Any = names.VERSION_KIND
     return tuple(Delete(kind, v.name, v.uid, "beyond rollout.historyLimit") for v in excess)

@@ -1,6 +1,7 @@
-"""Which version a spec asks for: an existing one, a new one, or first its artifact's digest.
+"""The version that a spec asks for: an existing one, a new one, or first its artifact's digest.
 
-Called by `decide`. Must never change or delete a version; numbers are never reused.
+`model.decide` puts the objects into the plan. Must never change or delete a version, or reuse a
+version number.
 """
 
 from dataclasses import dataclass
@@ -19,15 +20,15 @@ from modelfleet.facts.model import Fault, ModelFacts, ResolveFacts, VersionFacts
 from modelfleet.facts.plan import Create, Delete
 
 RESOLVE_PATIENCE_SECONDS = 60.0
-"""The kubelet's own back-off grows to minutes; a fresh pod keeps it at this."""
+"""Seconds from a failed attempt until a fresh pod; the kubelet's own back-off grows to minutes."""
 
 
 @dataclass(frozen=True, slots=True)
 class WantedVersion:
-    """What the spec asks for.
+    """The version that the spec asks for, or the way to it.
 
-    Exactly one of `version` (it exists), `create` (it is made now) and `obstacle` (it cannot be
-    made yet, with the reason) is set while `resolving` is False.
+    While `is_resolving` is False, exactly one of three fields is set. `version` exists, `create` is
+    created now, and `obstacle` states why the version cannot be created yet.
     """
 
     version: VersionFacts | None = None
@@ -39,7 +40,7 @@ class WantedVersion:
 
 
 def wanted_version_of(facts: ModelFacts, spec: MLModelSpec) -> WantedVersion:
-    """The version that the spec asks for; raises Refused for a fault inside the spec."""
+    """Return the version that the spec asks for; raises Refused for a fault in the spec."""
     if spec.version is not None:
         return _pinned(facts, spec.version)
     runtime_of(spec)
@@ -77,7 +78,7 @@ def _leftover(facts: ModelFacts) -> tuple[Delete, ...]:
 
 
 def _resolved(facts: ModelFacts, spec: MLModelSpec, source: str) -> WantedVersion:
-    """Ask a one-shot pod for the digest; the kubelet starts it again when it fails."""
+    """Determine the digest with a one-shot pod; the kubelet starts it again when it fails."""
     pod = facts.resolve
     if pod is None:
         return WantedVersion(create=(_resolve(facts, spec, source),), is_resolving=True)
@@ -100,9 +101,9 @@ def _retried(facts: ModelFacts, pod: ResolveFacts, reason: Reason) -> WantedVers
     if pod.finished_at is None:
         return WantedVersion(obstacle=(reason, fault), is_resolving=True)
     waited = (facts.now - pod.finished_at).total_seconds()
-    again = RESOLVE_PATIENCE_SECONDS - waited
-    if again > 0:
-        return WantedVersion(obstacle=(reason, fault), is_resolving=True, look_again_seconds=again)
+    delay = RESOLVE_PATIENCE_SECONDS - waited
+    if delay > 0:
+        return WantedVersion(obstacle=(reason, fault), is_resolving=True, look_again_seconds=delay)
     gone = Delete("Pod", pod.name, pod.uid, "the next attempt follows")
     return WantedVersion(obstacle=(reason, fault), is_resolving=True, deletes=(gone,))
 
@@ -128,7 +129,7 @@ def _resolve(facts: ModelFacts, spec: MLModelSpec, source: str) -> Create:
 
 
 def next_number(facts: ModelFacts) -> int:
-    """Above every number that was ever used."""
+    """Return a number above every version number that was ever used."""
     return 1 + max([facts.status.last_version or 0, *(v.number for v in facts.versions)])
 
 

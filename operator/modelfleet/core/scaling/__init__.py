@@ -1,1 +1,1 @@
-"""How many replicas a model asks for: signals, learned service time, bounds."""
+"""Replicas that one model asks for: signals, learned service time and concurrency, bounds."""

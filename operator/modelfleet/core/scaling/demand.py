@@ -1,7 +1,7 @@
-"""Signals -> Ask: how many replicas one model wants, with the terms.
+"""The ask of one model: how many replicas its signals want, with the reasons.
 
-Called by `scaling.tick` for each model that has traffic or is not at rest. Missing data never
-lowers an ask.
+`fleet.allocate` turns the asks of all models into grants. Must never lower an ask because data is
+missing.
 """
 
 import math
@@ -13,43 +13,46 @@ from modelfleet.facts.scaling import Ask, Demand, ScalingParams, Window, keep_al
 Needs = Sequence[tuple[float, float]]
 """(time, replicas): the largest demand at recent ticks, oldest first."""
 Bounds = tuple[int, str]
-"""Replicas, and why so many."""
+"""Replicas, and the reason for the number."""
 
 
 def demands(window: Window, params: ScalingParams) -> list[Demand]:
-    """What the signals ask for, the largest first."""
-    found = [d for s in signals.SIGNALS if (d := s.demand(window, params)) is not None]
-    return sorted(found, key=lambda d: -d.replicas)
+    """Return the demands of the signals, the largest first."""
+    known = [d for s in signals.SIGNALS if (d := s.demand(window, params)) is not None]
+    return sorted(known, key=lambda d: -d.replicas)
 
 
 def ask(
     window: Window,
     params: ScalingParams,
-    held_grant: int,
-    found: Sequence[Demand],
+    granted: int,
+    signal_demands: Sequence[Demand],
     needs: Needs = (),
 ) -> Ask:
-    """The ask of a model that has `held_grant` replicas granted now and `found` as its `demands`.
+    """Return the ask of a model that has `granted` replicas granted now.
 
-    Raised to the largest demand at once. Lowered to the highest demand of the last
-    `scale_down_seconds` (`needs`) and to what the forecast keeps, after that time was watched in
-    full. While a gateway does not report or a signal has no value (`window.missing`) the
-    present number is kept, or raised by what others report, never lowered.
+    `signal_demands` is the result of `demands`. The ask rises to the largest demand at once. It
+    falls to the highest demand of the last `scale_down_seconds` (`needs`) and to the replicas that
+    the forecast keeps. It falls only after that time was watched in full. While a gateway does not
+    report or a signal has no value (`window.missing`), the present number holds. The other signals
+    may then raise the number, never lower it.
 
-    Worked example: demands of 4, 1, 1 within the last 60 s and 4 granted: stays at 4 until the 4
-    is 60 s old.
+    Worked example: demands of 4, 1, 1 within the last 60 s and 4 granted: stays at 4 until the 4 is
+    60 s old.
     """
     low, high = params.min_replicas, params.max_replicas
-    kept = min(max(held_grant, low), high)
-    want, why = _wanted(window, params, found)
-    if window.missing is not None and want <= kept:
-        return Ask(kept, kept, high, (window.missing,))
+    present = min(max(granted, low), high)
+    want, why = _wanted(window, params, signal_demands)
+    if window.missing is not None and want <= present:
+        return Ask(present, present, high, (window.missing,))
     bounded = min(max(want, low), high)
-    if bounded < held_grant:
-        most, text = max(_reasons_to_keep(window, params, found, (want, needs)), default=(0, ""))
-        if min(most, held_grant, high) > bounded:
-            return Ask(min(most, held_grant, high), low, high, (text, *why))
-    if found and bounded != want:
+    if bounded < granted:
+        keep, text = max(
+            _reasons_to_keep(window, params, signal_demands, (want, needs)), default=(0, "")
+        )
+        if min(keep, granted, high) > bounded:
+            return Ask(min(keep, granted, high), low, high, (text, *why))
+    if signal_demands and bounded != want:
         why = (_bound(want, params), *why)
     return Ask(bounded, low, high, why)
 
@@ -59,11 +62,11 @@ def _whole(replicas: float) -> int:
 
 
 def _wanted(
-    window: Window, params: ScalingParams, found: Sequence[Demand]
+    window: Window, params: ScalingParams, signal_demands: Sequence[Demand]
 ) -> tuple[int, tuple[str, ...]]:
-    """Replicas for the demand of now; without one, one until the keep-alive has passed."""
-    if found:
-        return max(_whole(found[0].replicas), 1), tuple(d.why for d in found)
+    """Return the replicas for the present demand; without one, 1 until the keep-alive is over."""
+    if signal_demands:
+        return max(_whole(signal_demands[0].replicas), 1), tuple(d.why for d in signal_demands)
     if params.min_replicas > 0:
         return 0, (f"{_minimum(params)}; no traffic",)
     seconds = keep_alive_seconds(window, params)
@@ -75,11 +78,11 @@ def _wanted(
 def _reasons_to_keep(
     window: Window,
     params: ScalingParams,
-    found: Sequence[Demand],
-    wanted: tuple[int, Needs],
+    signal_demands: Sequence[Demand],
+    want_and_needs: tuple[int, Needs],
 ) -> list[Bounds]:
-    """Numbers below which nothing is taken away yet, with their reasons."""
-    want, needs = wanted
+    """Return the numbers below which no replica is taken away yet, with their reasons."""
+    want, needs = want_and_needs
     window_seconds = params.scale_down_seconds
     reasons: list[Bounds] = []
     if window.observed_seconds < window_seconds:
@@ -88,7 +91,7 @@ def _reasons_to_keep(
     horizon = window.now - window_seconds
     recent = max((r for at, r in needs if at >= horizon), default=0.0)
     reasons.append((_whole(recent), f"highest demand of the last {window_seconds:.0f} s"))
-    reasons += [(_whole(d.keep), d.why) for d in found if d.keep is not None]
+    reasons += [(_whole(d.keep), d.why) for d in signal_demands if d.keep is not None]
     if want == 0 and window.quiet_seconds < (seconds := keep_alive_seconds(window, params)):
         text = f"kept until {seconds:.0f} s without a request"
         reasons.append((1, text))

@@ -1,9 +1,9 @@
-"""How many requests one replica can work on at once within the latency objective.
+"""Learned concurrency: how many requests one replica can work on at once within the objective.
 
-Learned from what the gateways saw, by levels of concurrency; `scaling.tick` keeps the evidence of
-each model and sizes with what it says, `memory.learned_file` keeps it over a restart. A model of
-capacity that the measured latency contradicts must be corrected, never believed; and latency that
-load does not explain must not buy replicas.
+The gateways' answers are counted by levels of concurrency. `scaling.tick` keeps this evidence for
+each model and sizes with the result; `memory.learned_file` keeps the evidence over a restart.
+Measured latency must correct the assumed concurrency. Must never add replicas for latency that load
+does not explain.
 """
 
 import bisect
@@ -16,47 +16,49 @@ from modelfleet.facts.scaling import CONCURRENCY_LEVELS, Bucket
 
 WINDOW_SECONDS = 5.0
 MEMORY_ANSWERS = 2000.0
-"""A level remembers about so many answers."""
+"""Most answers that a level counts; older ones fade."""
 MIN_ANSWERS = 60.0
 FORGET_SECONDS = 86_400.0
-"""After a day without an answer a level has lost half of its evidence, and is tried again."""
+"""Seconds after which a level without an answer has lost half of its evidence, and is tried again.
+"""
 STALL_WINDOWS, STALL_SECONDS = 2, 60.0
-"""So many slow windows within such a time may be a stall of the node, which is no one's load."""
+"""This many slow windows within this time may be a stall of the node, so they count as no load."""
 RECALLED_ANSWERS = 4 * MIN_ANSWERS
-"""What only a status says counts as so many answers: it is forgotten after two days."""
+"""Answers that a number from `status.learned` counts as; after two days it counts as none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Answers at one concurrency, how many were slower than the objective, their summed time."""
+    """Answers at one concurrency, how many were slower than the objective, their summed seconds."""
 
     answers: float = 0.0
     slow: float = 0.0
     seconds: float = 0.0
     at: float = 0.0
-    """When the last of them came."""
+    """Monotonic time of the last answer, in seconds."""
 
     def after(self, bucket: Bucket) -> "Level":
-        """With the answers of one more window."""
-        known = self.aged(bucket.at)
-        kept = min(1.0, MEMORY_ANSWERS / (known.answers + bucket.completions))
+        """Return the level with the answers of one more window."""
+        aged = self.aged(bucket.at)
+        share = min(1.0, MEMORY_ANSWERS / (aged.answers + bucket.completions))
         return Level(
-            (known.answers + bucket.completions) * kept,
-            (known.slow + bucket.slow) * kept,
-            (known.seconds + bucket.service_seconds) * kept,
+            (aged.answers + bucket.completions) * share,
+            (aged.slow + bucket.slow) * share,
+            (aged.seconds + bucket.service_seconds) * share,
             bucket.at,
         )
 
     def aged(self, now: float) -> "Level":
-        """What is left of it."""
-        kept = 0.5 ** (max(now - self.at, 0.0) / FORGET_SECONDS)
-        return Level(self.answers * kept, self.slow * kept, self.seconds * kept, self.at)
+        """Return the level with the part of its evidence that is left at `now`."""
+        share = 0.5 ** (max(now - self.at, 0.0) / FORGET_SECONDS)
+        return Level(self.answers * share, self.slow * share, self.seconds * share, self.at)
 
-    def verdict(self, aim: float) -> bool | None:
-        """True: within the promise; False: not; None: too few answers, or too near to say.
+    def keeps_objective(self, aim: float) -> bool | None:
+        """Return True within the objective, False outside, None while the evidence does not decide.
 
-        Worked example: 5 % promised, 400 answers: 20 slow ones are expected, give or take 4.4.
-        Up to 20 is within, above 29 is not.
+        Undecided are fewer than MIN_ANSWERS answers and a share of slow ones too near to the
+        objective. Worked example: 5 % may be slow, 400 answers: 20 slow ones are expected, with a
+        standard deviation of 4.4. Up to 20 is within the objective, above 29 is outside.
         """
         if self.answers < MIN_ANSWERS:
             return None
@@ -68,27 +70,28 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What one model has shown, with the window that is open."""
+    """Evidence of one model's answers, and the window that is open."""
 
     levels: tuple[Level, ...] = (Level(),) * len(CONCURRENCY_LEVELS)
     window: Bucket | None = None
     """Sum of the buckets of the open window; `in_flight` is its mean, in requests."""
     ready: int = 0
-    """Replicas that worked during the last bucket; 0 where nobody knows."""
+    """Replicas that worked during the last bucket; 0 where the number is not known."""
     settled_at: float = float("-inf")
-    """Before, answers come of requests that began when fewer or more replicas worked."""
+    """Until this time, answers belong to requests that began with fewer or more replicas."""
     slow_at: tuple[float, ...] = ()
-    """When the last windows ended in which more answers were slow than promised."""
+    """Times at which the last windows ended with more slow answers than the objective allows."""
 
     def after(self, bucket: Bucket, ready: int, aim: float) -> "Evidence":
-        """With one more bucket, during which `ready` replicas worked; `aim` may be slow.
+        """Return the evidence with one more bucket, during which `ready` replicas worked.
 
-        Requests pile up while a node stands still, so that a stall looks like too many at once.
-        Only slow windows that come again and again are counted. Worked example: 1 s without an
-        answer makes one slow window, or two where it lies between them: neither is counted.
+        `aim` is the share of answers that may be slow. Requests pile up while a node stalls, so a
+        stall looks like too many requests at once. Only slow windows that come again and again
+        count. Worked example: 1 s without an answer makes one slow window, or two when it crosses
+        their boundary: neither counts.
         """
         if ready <= 0 or bucket.held:
-            # What is parked comes all at once: nothing to learn from.
+            # Held requests reach the replicas all at once: nothing can be learned from them.
             return replace(self, window=None)
         if self.ready not in {0, ready}:
             settled_at = bucket.at + _settling_seconds(bucket)
@@ -104,95 +107,96 @@ class Evidence:
             slow_at = (*slow_at, bucket.at)[-STALL_WINDOWS:]
             if len(lately) < STALL_WINDOWS:
                 return replace(self, window=None, ready=ready, slow_at=slow_at)
-        levels, place = list(self.levels), _place(window.in_flight / ready)
-        levels[place] = levels[place].after(window)
+        levels, index = list(self.levels), _level_index(window.in_flight / ready)
+        levels[index] = levels[index].after(window)
         return replace(self, levels=tuple(levels), window=None, ready=ready, slow_at=slow_at)
 
-    def judged(self, aim: float, now: float) -> tuple[int, int]:
-        """Places of the highest level within the promise and of the next one that is not.
+    def boundary(self, aim: float, now: float) -> tuple[int, int]:
+        """Return the indexes of the highest level within the objective and of the next one outside.
 
-        -1 where there is none.
-
-        A level that breaks the promise below one that keeps it had another cause than load.
+        -1 stands for no such level. A level outside below one within had another cause than load,
+        so it is ignored.
         """
-        verdicts = [level.aged(now).verdict(aim) for level in self.levels]
-        good = max((i for i, kept in enumerate(verdicts) if kept), default=-1)
-        bad = next((i for i, kept in enumerate(verdicts) if kept is False and i > good), -1)
+        results = [level.aged(now).keeps_objective(aim) for level in self.levels]
+        good = max((i for i, result in enumerate(results) if result), default=-1)
+        bad = next((i for i, result in enumerate(results) if result is False and i > good), -1)
         return good, bad
 
 
 def learned_slots(evidence: Evidence, hint: int, aim: float, now: float, *, is_fixed: bool) -> int:
-    """Requests at once that a replica is counted for, from 1; `hint` without evidence.
+    """Return the concurrency that a replica is sized for, at least 1; `hint` without evidence.
 
-    Half of what broke the promise, then half-way (in levels) between the highest that kept it and
-    the lowest that broke it. Without a hint of the user (`is_fixed` False) one level more than
-    kept it is tried. Worked example: hint 8; 8 breaks the promise: 4; 4 keeps it: 6.
+    If no level was within the objective: half of the lowest one outside. Otherwise half-way, in
+    levels, between the highest within and the lowest outside. Without a number from the user
+    (`is_fixed` False), one level above the highest within is tried. Worked example: hint 8; 8 is
+    outside: 4; then 4 is within: 6.
     """
-    good, bad = evidence.judged(aim, now)
+    good, bad = evidence.boundary(aim, now)
     if bad < 0:
         can_rise = not is_fixed and good >= 0 and CONCURRENCY_LEVELS[good] >= hint
         return CONCURRENCY_LEVELS[min(good + 1, len(CONCURRENCY_LEVELS) - 1)] if can_rise else hint
     if bad == 0:
         return hint
-    found = (
-        CONCURRENCY_LEVELS[_place(CONCURRENCY_LEVELS[bad] / 2)]
+    slots = (
+        CONCURRENCY_LEVELS[_level_index(CONCURRENCY_LEVELS[bad] / 2)]
         if good < 0
         else CONCURRENCY_LEVELS[(good + bad) // 2]
     )
-    return min(found, hint) if is_fixed else found
+    return min(slots, hint) if is_fixed else slots
 
 
 def lone_latency_seconds(evidence: Evidence, aim: float, now: float) -> float | None:
-    """Mean latency of requests that are alone in a replica and break the promise even so.
+    """Return the mean latency of single requests in a replica, when even these break the objective.
 
-    None while the objective can be met, or nobody knows. No size meets it then.
+    No number of replicas meets the objective then. None while the objective can be met, or without
+    enough evidence.
     """
-    if evidence.judged(aim, now) != (-1, 0):
+    if evidence.boundary(aim, now) != (-1, 0):
         return None
     alone = evidence.levels[0]
     return alone.seconds / alone.answers
 
 
-def recalled(slots: int, now: float) -> Evidence:
-    """Evidence from which `slots` follow, where the number is all that is known.
+def evidence_from_slots(slots: int, now: float) -> Evidence:
+    """Return evidence from which `slots` follow, when this number is all that is known.
 
-    As if twice as many had broken the promise: what is really seen is added to it, and soon counts
+    The evidence has slow answers at twice that concurrency. Real answers are added and soon count
     for more. Worked example: 4 slots: 240 slow answers at 8, and half of 8 is 4.
     """
-    levels, place = [Level()] * len(CONCURRENCY_LEVELS), _place(2 * slots)
-    levels[place] = Level(RECALLED_ANSWERS, RECALLED_ANSWERS, 0.0, now)
+    levels, index = [Level()] * len(CONCURRENCY_LEVELS), _level_index(2 * slots)
+    levels[index] = Level(RECALLED_ANSWERS, RECALLED_ANSWERS, 0.0, now)
     return Evidence(tuple(levels))
 
 
 def as_table(evidence: Evidence, ahead: float) -> dict[str, list[float]]:
-    """What a file can hold: of each level with answers its numbers, times moved by `ahead`."""
+    """Return the numbers of each level with answers, for a file, with times moved by `ahead`."""
     return {
-        str(together): [level.answers, level.slow, level.seconds, level.at + ahead]
-        for together, level in zip(CONCURRENCY_LEVELS, evidence.levels, strict=True)
+        str(concurrency): [level.answers, level.slow, level.seconds, level.at + ahead]
+        for concurrency, level in zip(CONCURRENCY_LEVELS, evidence.levels, strict=True)
         if level.answers > 0
     }
 
 
 def of_table(table: Mapping[str, Any], now: float, ahead: float) -> Evidence:
-    """What `as_table` has given, with times moved back, none of them after `now`.
+    """Return the evidence of an `as_table` result, with times moved back, at most `now`.
 
-    ValueError or TypeError for what makes no sense; levels that this release does not know are
-    left out.
+    Raises ValueError or TypeError for impossible numbers; levels that this release lacks are left
+    out.
     """
     levels, rows = [Level()] * len(CONCURRENCY_LEVELS), dict(table)
-    for place, together in enumerate(CONCURRENCY_LEVELS):
-        if str(together) not in rows:
+    for index, concurrency in enumerate(CONCURRENCY_LEVELS):
+        if str(concurrency) not in rows:
             continue
-        answers, slow, seconds, at = (float(x) for x in rows[str(together)])
+        answers, slow, seconds, at = (float(x) for x in rows[str(concurrency)])
         if not (math.isfinite(answers + seconds + at) and 0 <= slow <= answers and seconds >= 0):
-            msg = f"answers with {together} at once make no sense"
+            msg = f"answers with {concurrency} at once make no sense"
             raise ValueError(msg)
-        levels[place] = Level(answers, slow, seconds, min(at - ahead, now))
+        levels[index] = Level(answers, slow, seconds, min(at - ahead, now))
     return Evidence(tuple(levels))
 
 
 def _settling_seconds(bucket: Bucket) -> float:
-    """Until most requests that are under way have ended: twice their mean latency."""
+    """Return the time until most requests under way have ended: twice their mean latency."""
     mean = bucket.service_seconds / bucket.completions if bucket.completions else 0.0
     return max(WINDOW_SECONDS, 2 * mean)
 
@@ -211,6 +215,6 @@ def _sum(first: Bucket, second: Bucket) -> Bucket:
     )
 
 
-def _place(together: float) -> int:
-    """Index of the largest level that is at most a tenth above `together`; 0 below one."""
-    return max(0, bisect.bisect_right(CONCURRENCY_LEVELS, together * 1.1) - 1)
+def _level_index(concurrency: float) -> int:
+    """Return the index of the largest level that is at most a tenth above; 0 below one."""
+    return max(0, bisect.bisect_right(CONCURRENCY_LEVELS, concurrency * 1.1) - 1)

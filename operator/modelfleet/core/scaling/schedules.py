@@ -1,8 +1,8 @@
-"""Schedules -> the bounds of replicas that hold now, why, and until when.
+"""Schedules: the bounds of replicas that hold now, their reasons, and the time of the next change.
 
-Called by `decide`, `status` and `model.turn`. Windows are read in their own time zone: an hour
-that is skipped by a change of the clocks happens at its end, one that comes twice happens once.
-Must never bound by a window that cannot be read: `model.validation` says what is wrong with it.
+`replica_targets` keeps the grant within these bounds. Windows follow their own time zone. An hour
+that a clock change skips happens at its end; an hour that comes twice happens once. Must never
+bound by a window that cannot be parsed: `model.validation` refuses such a spec.
 """
 
 from collections.abc import Iterator
@@ -16,43 +16,49 @@ from cronsim import CronSim, CronSimError
 from modelfleet.api.scaling_spec import Scaling, ScalingSchedule
 
 _CLOCK_CHANGE = timedelta(hours=3)
-"""More than clocks are ever moved: the search begins so far off, and looks at real time."""
+"""More than any change of clocks: the search starts this far away and then compares real time."""
 _MINUTE_SECONDS = 60
 _LONGEST_SECONDS = 600.0
-"""Clocks of machines jump and sleep, so even a far edge is looked for this often."""
+"""Longest time between two looks: clocks of machines jump and sleep."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Replicas at least and at most, with the fields that say so."""
+    """Least and most replicas, with the fields that set them."""
 
     low: int
     high: int
     low_why: str | None = None
-    """The window that sets the minimum; None where `scaling.minReplicas` does."""
+    """The window that sets the minimum; None where `scaling.minReplicas` sets it."""
     high_why: str | None = None
     conflict: str = ""
-    """Which two open windows contradict each other, and what to do."""
+    """The two open windows that contradict each other, and what to do; empty without a conflict."""
     edge_seconds: float | None = None
-    """When to look again; None without schedules."""
+    """Seconds until the next look; None without schedules."""
 
 
 def bounds(scaling: Scaling, now: datetime) -> Bounds:
-    """Bounds at `now`: the highest minimum and the lowest maximum of the windows that are open.
+    """Return the bounds at `now`: the highest minimum and the lowest maximum of the open windows.
 
-    Worked example: 1 to 10; open are `work` (at least 4) and `lunch` (at least 2, at most 3): the
-    minimum of 4 wins over the maximum of 3, so 4 to 4, and the conflict says so.
+    Worked example: 1 to 10; open are `work` (at least 4) and `lunch` (at least 2, at most 3). The
+    minimum of 4 wins over the maximum of 3, so 4 to 4, and `conflict` is set.
     """
     schedules = scaling.schedules or ()
-    spans = [(one, span) for one in schedules if (span := _span(one, now)) is not None]
+    spans = [
+        (schedule, span) for schedule in schedules if (span := _span(schedule, now)) is not None
+    ]
     edge = min([_LONGEST_SECONDS, *(s.edge_seconds for _, s in spans)]) if schedules else None
-    opened = [one for one, span in spans if span.is_open]
+    opened = [schedule for schedule, span in spans if span.is_open]
     if not opened:
         return Bounds(scaling.min_replicas, scaling.max_replicas, edge_seconds=edge)
-    lowest = max(opened, key=lambda one: one.min_replicas)
+    lowest = max(opened, key=lambda schedule: schedule.min_replicas)
     low, low_why = lowest.min_replicas, f"schedule '{lowest.name}': minReplicas"
     high, high_why, conflict = scaling.max_replicas, None, ""
-    limited = [(one.max_replicas, one) for one in opened if one.max_replicas is not None]
+    limited = [
+        (schedule.max_replicas, schedule)
+        for schedule in opened
+        if schedule.max_replicas is not None
+    ]
     if limited:
         high, limiting = min(limited, key=lambda pair: pair[0])
         high_why = f"schedule '{limiting.name}': maxReplicas"
@@ -73,25 +79,25 @@ def _conflict(lowest: ScalingSchedule, limiting: ScalingSchedule) -> str:
 
 @lru_cache(maxsize=4096)
 def fault(schedule: ScalingSchedule) -> str | None:
-    """What is wrong with a window, by its field; None when it can be read."""
-    place = f"scaling.schedules '{schedule.name}'"
+    """Return the fault of a window, with its field; None when the window can be parsed."""
+    path = f"scaling.schedules '{schedule.name}'"
     if _zone(schedule.timezone) is None:
-        return f"{place}: timezone '{schedule.timezone}' must be an IANA name like Europe/Berlin"
+        return f"{path}: timezone '{schedule.timezone}' must be an IANA name like Europe/Berlin"
     parsed = {}
     for field, text in (("start", schedule.start), ("end", schedule.end)):
         if len(text.split()) != 5:  # noqa: PLR2004 - minute to day of week
-            return f"{place}: {field} '{text}' must have five fields"
+            return f"{path}: {field} '{text}' must have five fields"
         try:
             parsed[field] = _moments(CronSim(text, datetime(2000, 1, 1)))  # noqa: DTZ001 - only parsed
         except CronSimError as error:
-            return f"{place}: {field} '{text}' is no cron expression: {error}"
+            return f"{path}: {field} '{text}' is no cron expression: {error}"
     if parsed["start"] == parsed["end"]:
-        return f"{place}: end must differ from start: the window would never be open"
+        return f"{path}: end must differ from start: the window would never be open"
     return None
 
 
 def _moments(cron: CronSim) -> tuple[object, ...]:
-    """What a cron expression says, however it is written."""
+    """Return the moments of a cron expression, equal for equal expressions in any spelling."""
     days = {day % 7 if isinstance(day, int) else day for day in cron.weekdays}
     return (cron.minutes, cron.hours, cron.days, cron.months, days, cron.day_and)
 
@@ -103,7 +109,7 @@ class _OpenWindow:
 
 
 def _span(schedule: ScalingSchedule, now: datetime) -> _OpenWindow | None:
-    """Whether a window is open, and when that changes; None when it cannot be read."""
+    """Return whether a window is open, and when that changes; None when it cannot be parsed."""
     if fault(schedule) is not None:
         return None
     seconds = now.timestamp()
@@ -116,9 +122,10 @@ def _span(schedule: ScalingSchedule, now: datetime) -> _OpenWindow | None:
 
 @lru_cache(maxsize=8192)
 def _around(expression: str, timezone: str, minute: int) -> tuple[float, float]:
-    """The last moment of a cron expression up to a minute, and the next one; seconds of Unix time.
+    """Return the last moment of a cron expression up to a minute, and the next one.
 
-    Nothing changes within a minute, so models with the same windows share the work.
+    Both are in Unix seconds. Nothing changes within a minute, so models with the same windows share
+    the result.
     """
     zone = _zone(timezone) or ZoneInfo("UTC")
     at = datetime.fromtimestamp(minute * _MINUTE_SECONDS, UTC)
@@ -138,5 +145,5 @@ def _zone(name: str) -> ZoneInfo | None:
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, KeyError):
-        # No such zone, a folder of zones, or a path that leaves them.
+        # An unknown zone, a folder of zones, or a path outside the zone folder.
         return None

@@ -1,7 +1,7 @@
-"""What one request costs a replica: learned from what the gateways saw, guarded by Little's law.
+"""Service time: seconds of a slot that one request needs, learned from the gateways' answers.
 
-Called by `scaling.tick` with each bucket of a model. Time that requests spend waiting inside a busy
-replica must never count as work, or an overload would look like a slower model.
+`scaling.tick` adds each bucket of a model. Little's law bounds the result. Time that requests wait
+inside a busy replica must never count as work, or an overload would look like a slower model.
 """
 
 from dataclasses import dataclass
@@ -12,35 +12,35 @@ from modelfleet.facts.traffic import AnswerTimes, kept_share
 
 @dataclass(frozen=True, slots=True)
 class ServiceTime:
-    """Forgetful sums: seconds that answers took, answers, and slot-seconds that were there."""
+    """Sums that fade: seconds that answers took, answers, and slot-seconds that were available."""
 
     seconds: float = 0.0
     answers: float = 0.0
     available: float = 0.0
 
     def after(self, bucket: Bucket, slots: float) -> "ServiceTime":
-        """The sums with one more bucket, during which `slots` slots were ready."""
-        kept = kept_share(bucket.seconds, bucket.completions)
+        """Return the sums with one more bucket, during which `slots` slots were ready."""
+        share = kept_share(bucket.seconds, bucket.completions)
         return ServiceTime(
-            kept * self.seconds + bucket.service_seconds,
-            kept * self.answers + bucket.completions,
-            kept * self.available + slots * bucket.seconds,
+            share * self.seconds + bucket.service_seconds,
+            share * self.answers + bucket.completions,
+            share * self.available + slots * bucket.seconds,
         )
 
-    def corrected(self, told: AnswerTimes) -> "ServiceTime":
-        """What to begin with after a bad moment, from what gateways remember of the time before.
+    def corrected(self, remembered: AnswerTimes) -> "ServiceTime":
+        """Return the start value after a bad moment, from the answer times that gateways remember.
 
-        Their memory counts waits inside a busy replica, and the answers of that moment were slow:
-        the lower of both is the truth. Worked example: 80 ms were seen: 8 ms told are believed in
-        full, and of 5 s told nothing.
+        The gateways' times include waits inside a busy replica, and the answers of the bad moment
+        were slow: the lower of both is right. Worked example: 80 ms were measured now: remembered 8
+        ms are used in full, and remembered 5 s are ignored.
         """
         own = self.service_seconds
-        if own is None or told.answers <= 0 or told.seconds > own * told.answers:
+        if own is None or remembered.answers <= 0 or remembered.seconds > own * remembered.answers:
             return self.doubted()
-        return ServiceTime(told.seconds, told.answers, told.seconds)
+        return ServiceTime(remembered.seconds, remembered.answers, remembered.seconds)
 
     def doubted(self) -> "ServiceTime":
-        """The same service time, counting as one answer only: outweighed by what comes.
+        """Return the same service time with the weight of one answer: new answers soon outweigh it.
 
         Worked example: 1,000 answers of 80 ms, then 50 of 8 ms: (80 + 50 * 8) / 51 = 9.4 ms.
         """
@@ -51,8 +51,8 @@ class ServiceTime:
     def service_seconds(self) -> float | None:
         """Seconds of a slot that one request needs; None before the first answer.
 
-        No more work can have been done than slots were there (Little 1961): while more requests
-        are under way than slots, throughput is the capacity and the latency is not.
+        No more work can have been done than slots were available (Little 1961). While more requests
+        are under way than slots exist, throughput measures the capacity and latency does not.
 
         Worked example: 100 answers of 2 s in 10 s by 4 slots: 40 slot-seconds, so 0.4 s each.
         """

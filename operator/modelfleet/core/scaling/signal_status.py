@@ -1,7 +1,7 @@
-"""The signals of a spec as values, and what is said of their readings.
+"""Signals of a spec as values, and the condition that reports their readings.
 
-Called by `model.turn` for the tick, and by `status` for the condition. Must never say what moves
-while nothing changes: each new text is a write to the API server.
+`engine.model.turn` hands the values to the tick; `model.status` writes the condition. Must never
+put a moving number into a text: each new text is a write to the API server.
 """
 
 from collections.abc import Sequence
@@ -24,28 +24,28 @@ SIGNAL_REASONS = frozenset(
         Reason.STALE_SIGNAL,
     }
 )
-Said = tuple[bool, Reason, str]
-"""Whether the metrics are there, why, and the sentence."""
+MetricsClaim = tuple[bool, Reason, str]
+"""Whether the metrics are available, the reason, and the message."""
 
 
 def signals_of(spec: MLModelSpec) -> tuple[SignalSpec, ...]:
-    """What a model follows beside its traffic, in the order of the spec."""
+    """Return the signals of `scaling.signals`, in the order of the spec."""
     return tuple(
-        SignalSpec(one.name, amount(one.target), one.query, one.metric)
-        for one in spec.scaling.signals or ()
+        SignalSpec(signal.name, amount(signal.target), signal.query, signal.metric)
+        for signal in spec.scaling.signals or ()
     )
 
 
-def said_of(
+def signal_claim(
     wanted: Sequence[SignalSpec], readings: Sequence[Reading], before: Condition | None
-) -> Said | None:
-    """The fault of the signals, the first by name leading; None when all is well.
+) -> MetricsClaim | None:
+    """Return the fault of the signals, the first by name first; None without a fault.
 
-    What a new leader does not know yet goes on being said as it was.
+    While a new leader has not read every signal, the last leader's message stays.
     """
     known = {reading.spec: reading for reading in readings if reading.is_known}
-    found = ((spec.name, known[spec].fault) for spec in wanted if spec in known)
-    faults = sorted((name, fault) for name, fault in found if fault is not None)
+    faults_by_name = ((spec.name, known[spec].fault) for spec in wanted if spec in known)
+    faults = sorted((name, fault) for name, fault in faults_by_name if fault is not None)
     if faults:
         texts = dict.fromkeys(f"signal '{name}': {fault.message}" for name, fault in faults)
         return False, faults[0][1].reason, f"{'; '.join(texts)}; the last number is kept"[:2000]
@@ -55,8 +55,8 @@ def said_of(
     return None
 
 
-def available(facts: ModelFacts, spec: MLModelSpec) -> Said:
-    """Whether everything that the replicas follow has a value now."""
+def available(facts: ModelFacts, spec: MLModelSpec) -> MetricsClaim:
+    """Return whether every source that the replicas follow has a value now."""
     signals = signals_of(spec)
     if not facts.gateways.is_used and signals:
         text = "scaling.signals are followed only where the operator's MODELFLEET_GATEWAY is On"
@@ -66,10 +66,10 @@ def available(facts: ModelFacts, spec: MLModelSpec) -> Said:
     before = next(
         (c for c in facts.status.conditions if c.type == ConditionType.METRICS_AVAILABLE), None
     )
-    # What a new leader has not heard yet it does not claim: the last one's word stands.
+    # A new leader may have no report of a gateway yet: the last leader's condition stays.
     was_silent = before is not None and before.reason == Reason.NO_SAMPLES
     if facts.metrics_fresh is False or (facts.metrics_fresh is None and was_silent):
         text = "a gateway does not report; the last number of replicas is kept"
         return (False, Reason.NO_SAMPLES, text)
-    said = said_of(signals, facts.readings, before)
-    return (True, Reason.SAMPLED, "every gateway reports") if said is None else said
+    claim = signal_claim(signals, facts.readings, before)
+    return (True, Reason.SAMPLED, "every gateway reports") if claim is None else claim

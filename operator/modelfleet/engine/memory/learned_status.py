@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from modelfleet.core.forecasting.rows.learned_summary import LearnedSummary, is_moved, read_summary
-from modelfleet.core.scaling.learned_concurrency import Evidence, recalled
+from modelfleet.core.scaling.learned_concurrency import Evidence, evidence_from_slots
 from modelfleet.core.scaling.service_time import ServiceTime
 from modelfleet.engine.ledger import Ledger
 from modelfleet.engine.model.pods import moment
@@ -85,7 +85,7 @@ class LearnedStatus:
         entry.scaling.evidence_of = (stable["metadata"]["name"], _limit_seconds(model))
         entry.scaling.slots, entry.scaling.evidence = (
             own.slots,
-            recalled(own.slots, self._monotonic()),
+            evidence_from_slots(own.slots, self._monotonic()),
         )
 
     def _slots(self, key: Key) -> int | None:

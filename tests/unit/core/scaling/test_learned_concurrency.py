@@ -8,10 +8,10 @@ from modelfleet.core.scaling.learned_concurrency import (
     Evidence,
     Level,
     as_table,
+    evidence_from_slots,
     learned_slots,
     lone_latency_seconds,
     of_table,
-    recalled,
 )
 from modelfleet.facts.scaling import CONCURRENCY_LEVELS, Bucket
 
@@ -76,10 +76,10 @@ def test_alone_and_still_slow_is_unreachable_and_changes_no_size():
 
 
 def test_a_few_slow_answers_are_no_verdict():
-    assert Level(400, 20).verdict(AIM) is True
-    assert Level(400, 28).verdict(AIM) is None
-    assert Level(400, 30).verdict(AIM) is False
-    assert Level(20, 20).verdict(AIM) is None
+    assert Level(400, 20).keeps_objective(AIM) is True
+    assert Level(400, 28).keeps_objective(AIM) is None
+    assert Level(400, 30).keeps_objective(AIM) is False
+    assert Level(20, 20).keeps_objective(AIM) is None
 
 
 def test_stall_of_the_node_blames_no_level():
@@ -180,7 +180,7 @@ def test_table_without_sense_is_refused(row):
 
 @pytest.mark.parametrize("known", [level for level in CONCURRENCY_LEVELS if level <= 512])
 def test_recalled_slots_are_used_until_there_is_own_evidence(known):
-    evidence = recalled(known, 100.0)
+    evidence = evidence_from_slots(known, 100.0)
     assert slots(evidence, hint=known, is_fixed=False) == known
     assert slots(evidence, hint=1000, is_fixed=True) == known
     assert lone_latency_seconds(evidence, AIM, 100.0) is None
@@ -189,7 +189,7 @@ def test_recalled_slots_are_used_until_there_is_own_evidence(known):
 
 def test_own_evidence_says_more_than_a_recalled_number():
     def after(*windows):
-        return slots(lived(recalled(8, 0.0), *windows), hint=32)
+        return slots(lived(evidence_from_slots(8, 0.0), *windows), hint=32)
 
     assert after((8, 0.3)) == 4
     assert after((8, 0.0)) == 12

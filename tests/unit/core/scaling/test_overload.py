@@ -84,7 +84,7 @@ def test_an_overload_is_said_and_the_model_stays_ready(fields, granted, advice):
     plan = decide(world.facts())
     status, reason, message = degraded(plan.status)
     assert (status, reason) == ("True", Reason.OVERLOADED)
-    assert "about 3 times as many requests come as 2 replicas can answer in time" in message
+    assert "about 3 times as many requests arrive as 2 replicas can answer in time" in message
     assert "503 with Retry-After" in message
     assert advice in message
     assert ready(plan.status) == "True"
@@ -102,5 +102,5 @@ def test_a_new_leader_keeps_what_the_last_one_said_until_it_knows():
 def test_words_are_the_same_while_the_factor_is():
     spec = spec_of()
     facts = a_model().serving(1).with_facts(overload=1.5).facts()
-    assert overload.words(facts, spec, 1, 10) == overload.words(facts, spec, 1, 10)
-    assert "1 replica can" in overload.words(facts, spec, 1, 10)
+    assert overload.message(facts, spec, 1, 10) == overload.message(facts, spec, 1, 10)
+    assert "1 replica can" in overload.message(facts, spec, 1, 10)

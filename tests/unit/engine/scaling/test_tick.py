@@ -364,4 +364,4 @@ def test_another_objective_or_version_is_judged_by_its_own_answers(changed):
     promised(fleet, 4, in_flight=2, bucket=40, **changed)
     assert entry.answer.lone_latency_seconds is None
     assert KEY in fleet.woken
-    assert entry.scaling.evidence.judged(PARAMS.aim, fleet.now)[1] == -1
+    assert entry.scaling.evidence.boundary(PARAMS.aim, fleet.now)[1] == -1
