@@ -51,13 +51,13 @@ async def test_a_memory_file_of_another_release_is_restored(tmp_path) -> None:
     (tmp_path / FILE_NAME).write_bytes(gzip.decompress(packed))
     world = World(tmp_path, WRITTEN_AT_BIN + 24)
     assert await world.memory.restore() == 1
-    entry, fleet = world.ledger.entry(KEY), world.forecaster.fleet
-    assert entry.scaling.work.answers == pytest.approx(1460.706239518928)
-    assert entry.scaling.work.available == pytest.approx(2291.488668480176)
+    entry, fleet = world.ledger.entry(KEY), world.forecaster.policy
+    assert entry.scaling.service_time.answers == pytest.approx(1460.706239518928)
+    assert entry.scaling.service_time.available == pytest.approx(2291.488668480176)
     assert int(fleet.present.age[0]) == 51_925
     assert len(fleet.histories[0].counts(51_925)) == 51_925
     assert np.isfinite(fleet.choice.cost[0]).all()
-    assert world.forecaster.work() == [], "the prior is known, no fit is due"
+    assert world.forecaster.due_fits() == [], "the prior is known, no fit is due"
 
 
 def test_the_layout_is_the_one_that_was_written() -> None:

@@ -130,7 +130,7 @@ def _turner(
         publisher,
         configs=ConfigMaps(client),
         ledger=ledger,
-        pace=ScalingTimes(settings.scale_down_seconds, settings.keep_alive_seconds),
+        times=ScalingTimes(settings.scale_down_seconds, settings.keep_alive_seconds),
         on_observe=queue.observed,
     )
 
@@ -149,11 +149,11 @@ def _kept(
     folder = Path(settings.state_dir) if settings.state_dir else None
     known = (ledger, ticker.forecaster)
     memory = LearnedFile(folder, *known, models=stores.models, may_write=lambda: lease.is_held)
-    lessons = LearnedStatus(stores.models, stores.versions, *known, writer)
-    return memory, lessons, _filler(stores, ticker.forecaster, settings)
+    learned_status = LearnedStatus(stores.models, stores.versions, *known, writer)
+    return memory, learned_status, _backfill(stores, ticker.forecaster, settings)
 
 
-def _filler(stores: Stores, forecaster: Forecaster, settings: Settings) -> HistoryBackfill | None:
+def _backfill(stores: Stores, forecaster: Forecaster, settings: Settings) -> HistoryBackfill | None:
     if not settings.prometheus_url:
         return None
     patience = max(HISTORY_SECONDS, settings.prometheus_timeout_seconds)
@@ -240,12 +240,12 @@ async def operator(settings: Settings) -> int:
     ticker = None if links is None else _ticker(ledger, links, queue, observer, prometheus)
     writer = applier_of(stores, client, lease)
     turner = _turner(stores, client, writer, publisher, (observer, ledger, queue, settings))
-    memory, lessons, filler = _kept(stores, lease, writer, ticker, (ledger, settings))
+    memory, learned_status, backfill = _kept(stores, lease, writer, ticker, (ledger, settings))
     workers = Workers(queue, turner.turn, count=settings.workers)
     for reflector in stores.reflectors:
         health.watch(reflector.resource.kind, lambda r=reflector: r.silent_seconds)  # type: ignore[misc] # mypy cannot infer a lambda with a bound default
     health.waits(lambda: queue.oldest_seconds if lease.is_held else 0.0)
-    led = (workers, ticker, settings.tick_seconds, memory, lessons)
+    led = (workers, ticker, settings.tick_seconds, memory, learned_status)
     stop, over, ready = asyncio.Event(), asyncio.Event(), asyncio.Event()
     registry = kopf_watch.registry_of(
         server=access.server, session=lambda: client.session, on_model=on_model(stores.models)
@@ -263,7 +263,7 @@ async def operator(settings: Settings) -> int:
         _lead(
             *(lease, stores, ready),
             lambda: count_models(client, stores, settings),
-            lambda: lead(*led, filler=filler),
+            lambda: lead(*led, backfill=backfill),
         ),
     ]
     if links is not None:

@@ -1,1 +1,5 @@
-"""The loops of the operator: `model` and `scaling` never import each other, and both know ports."""
+"""The loops of the operator: turns (`model`) and the scaling pass (`scaling`).
+
+`model` and `scaling` never import each other. Both import `ports` and exchange values through
+`handover`.
+"""

@@ -1,6 +1,6 @@
-"""The two values that the turn of a model and the scaling pass give each other.
+"""Handover: the two values that the turn of a model and the scaling pass give each other.
 
-They meet in the `ledger` and know nothing else of one another.
+Turn and scaling pass exchange them through the `ledger` and share nothing else.
 """
 
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ class LastTurn:
     starting: int
     startup_seconds: float
     follows: bool = True
-    """Whether replicas follow the grant; else it is only a recommendation."""
+    """Whether replicas follow the grant; otherwise the grant is only a recommendation."""
     starting_at: tuple[float, ...] = ()
-    """Monotonic times of creation of the pods that are starting."""
+    """Monotonic times at which the starting pods were created."""
     pods: tuple[str, ...] = ()
     """Names of the pods of all versions."""
     ready_pods: tuple[str, ...] = ()
-    """Those in service."""
+    """Names of the pods that are ready and in service."""
     stable: str = ""
     """Name of the stable version."""
 
@@ -39,6 +39,7 @@ class ScalingAnswer:
     readings: tuple[Reading, ...] = ()
     """The newest values of the model's signals."""
     lone_latency_seconds: float | None = None
-    """Latency of a request that is alone, where even that breaks the objective."""
+    """Latency of a single request on an idle replica, where even that breaks the objective."""
     overload: float | None = None
-    """Requests per request that the replicas can answer, 1 where they can; None: not known yet."""
+    """Arriving requests divided by the requests that the replicas can answer, at least 1. None:
+    unknown yet."""

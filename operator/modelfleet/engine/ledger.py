@@ -1,9 +1,8 @@
-"""What the leader remembers of each model between turns. All of it may be lost.
+"""Memory of the leader for each model between turns. All of it may be lost.
 
-An `Entry` has one part for each writer: `model.turn` writes its own memory and what it hands over
-to the scaling pass; `scaling.tick` writes its own memory and its answer. What a new leader cannot
-read again (status, objects, gateways) is safe to forget: grants come back from status, causes start
-anew.
+An `Entry` has one part for each writer. `model.turn` writes the turn's memory and the values for
+the scaling pass. `scaling.tick` writes the memory of the scaling pass and its answer. Losing an
+entry is safe: a new leader reads grants from the status, and causes begin anew.
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ class Entry:
     """Memory of one model."""
 
     uid: str = ""
-    """The object that this was learned of; empty before that is known."""
+    """The object that this was learned of; empty until a turn has read the object."""
     turn: TurnMemory = field(default_factory=TurnMemory)
     scaling: ScalingMemory = field(default_factory=ScalingMemory)
     last_turn: LastTurn | None = None
@@ -29,7 +28,7 @@ class Entry:
     """Whether replicas served already when this leader saw the model first."""
 
     def hand_over(self, seen: LastTurn) -> None:
-        """A turn has ended; the next scaling pass works with what it saw."""
+        """Store what a turn saw; the next scaling pass works with these values."""
         if self.last_turn is None:
             self.is_inherited = seen.ready > 0
         self.last_turn = seen
@@ -39,26 +38,26 @@ class Ledger:
     """Entries by key."""
 
     def __init__(self) -> None:
-        """Empty."""
+        """Start empty."""
         self._entries: dict[Key, Entry] = {}
 
     def entry(self, key: Key) -> Entry:
-        """The entry of a model, made at the first use."""
+        """Return the entry of a model; create it at the first use."""
         entry = self._entries.get(key)
         if entry is None:
             entry = self._entries[key] = Entry()
         return entry
 
     def known(self, key: Key) -> Entry | None:
-        """The entry of a model if there is one."""
+        """Return the entry of a model if there is one."""
         return self._entries.get(key)
 
     def forget(self, key: Key) -> None:
-        """The model is gone."""
+        """Remove the entry of a model that was deleted."""
         self._entries.pop(key, None)
 
     def watched(self) -> dict[Key, Watched]:
-        """What is to be read from Prometheus, by model."""
+        """Return what is to be read from Prometheus, by model."""
         return {
             key: Watched(seen.params.signals, seen.pods, seen.ready_pods)
             for key, entry in self._entries.items()
@@ -66,5 +65,5 @@ class Ledger:
         }
 
     def items(self) -> list[tuple[Key, Entry]]:
-        """All entries, sorted by key."""
+        """Return all entries, sorted by key."""
         return sorted(self._entries.items(), key=lambda item: item[0])

@@ -1,4 +1,4 @@
-"""What the engine needs from the outside, as Protocols; `main` and the simulator provide them."""
+"""Ports: the outside of the engine as Protocols; `compose` and the simulator provide them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
@@ -26,27 +26,27 @@ class Objects(Protocol):
     """Objects of one kind in memory."""
 
     def get(self, namespace: str, name: str) -> Json | None:
-        """One object, or None."""
+        """Return one object, or None."""
         ...
 
     def of_model(self, key: Key) -> list[Json]:
-        """Objects of a model, sorted by name."""
+        """Return the objects of a model, sorted by name."""
         ...
 
     def all(self) -> Iterable[Json]:
-        """All objects."""
+        """Return all objects."""
         ...
 
 
 class Writer(Protocol):
-    """Applies the parts of a plan; see `kube.apply.Applier`."""
+    """Applies the parts of a plan; see `kube.apply`."""
 
     async def create(self, key: Key, uid: str, create: Create) -> None:
-        """POST an object."""
+        """Create an object with POST."""
         ...
 
     async def repair(self, key: Key, repair: Repair) -> None:
-        """Apply our fields to an object."""
+        """Set back fields of an object that another writer has changed."""
         ...
 
     async def set_service(self, key: Key, change: PodService) -> None:
@@ -72,12 +72,12 @@ class Writer(Protocol):
     async def publish_status(
         self, model: Mapping[str, Any], status: MLModelStatus
     ) -> tuple[str, ...]:
-        """Write the model's status if it differs; returns the fields that moved."""
+        """Write the model's status if it differs; return the fields that changed."""
         ...
 
 
 class Events(Protocol):
-    """Posts events; see `kube.event_publisher.Publisher`."""
+    """Posts events; see `kube.event_publisher`."""
 
     def publish(self, model: Mapping[str, Any], event: EventFact) -> None:
         """Post an event about a model."""
@@ -88,64 +88,64 @@ class ConfigReader(Protocol):
     """Reads the ConfigMaps that specs name."""
 
     async def read(self, namespace: str, name: str) -> Mapping[str, str] | None:
-        """Data of a ConfigMap, or None when it does not exist."""
+        """Return the data of a ConfigMap, or None when it does not exist."""
         ...
 
 
 class Samples(Protocol):
-    """Traffic as the gateways tell it: all that the tick needs."""
+    """Traffic as the gateways report it: all that the tick needs."""
 
     def connected(self) -> Mapping[str, bool]:
-        """Gateways by name, and whether their stream is alive."""
+        """Return the gateways by name, and whether their stream is alive."""
         ...
 
     def held(self, key: str) -> int | None:
-        """Requests parked in all gateways; None when one is silent."""
+        """Return the number of held requests in all gateways; None when a gateway is silent."""
         ...
 
     def take_samples(self) -> list[GatewaySample]:
-        """Samples since the last call."""
+        """Return the samples since the last call."""
         ...
 
     def answered(self, key: str) -> AnswerTimes:
-        """What answers took before this leader listened."""
+        """Return how long answers took before this leader began."""
         ...
 
 
 class Readings(Protocol):
-    """Numbers in Prometheus; see `prometheus.signal_reader`. All reads are of memory."""
+    """Numbers in Prometheus; see `prometheus.signal_reader`. All reads are from memory."""
 
     def readings(self, key: Key, signals: Sequence[SignalSpec]) -> tuple[Reading, ...]:
-        """What is known of a model's signals now, in their order."""
+        """Return the newest readings of a model's signals, in the order of the signals."""
         ...
 
 
 class PastArrivals(Protocol):
-    """What was before this leader; see `prometheus.past_arrivals`."""
+    """Arrivals from before this leader; see `prometheus.past_arrivals`."""
 
-    def read(self, wishes: Sequence[HistoryRequest], now_seconds: float) -> Mapping[Key, History]:
-        """What is known of these models, of those only of which anything is. Blocking.
+    def read(self, requests: Sequence[HistoryRequest], now_seconds: float) -> Mapping[Key, History]:
+        """Return the history of those models that have any. Blocks.
 
-        Raises `Unanswered`.
+        Raises HistoryUnavailable when the source does not answer.
         """
         ...
 
 
 class Gateways(Samples, Protocol):
-    """What the gateways tell; see `link.link_client`. All reads are of memory."""
+    """Reports of the gateways; see `link.link_client`. All reads are from memory."""
 
     def acknowledgements(self, key: str) -> Mapping[str, RouteAcknowledgement | None]:
-        """What each gateway has in effect for a model."""
+        """Return what each gateway has in effect for a model."""
         ...
 
     def in_flight(self, endpoint: str) -> int | None:
-        """Requests under way to `ip:port` in all gateways; None when one is silent."""
+        """Return requests under way to `ip:port` in all gateways; None when a gateway is silent."""
         ...
 
     def probe_failures(self, key: str) -> Mapping[str, str]:
-        """Endpoints kept out, with what was wrong."""
+        """Return the endpoints that failed their admission probe, with the failure."""
         ...
 
     def rejections(self, key: str) -> Mapping[str, str]:
-        """Gateways that refused the route, with the reason."""
+        """Return the gateways that refused the route, with the reason."""
         ...

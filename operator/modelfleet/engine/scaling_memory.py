@@ -1,7 +1,7 @@
-"""Memory of the scaling pass for one model: recent traffic, and what it has taught.
+"""Memory of the scaling pass for one model: recent traffic, and what was learned from it.
 
-Written by `scaling.tick`, and by `engine.memory` where an earlier leader has learned it. Times are
-monotonic seconds.
+`scaling.tick` writes it. The modules of `memory` fill it where an earlier leader has learned
+something. Times are monotonic seconds.
 """
 
 from collections import deque
@@ -23,24 +23,27 @@ class ScalingMemory:
     needs: deque[tuple[float, float]] = field(
         default_factory=lambda: deque(maxlen=KEPT_BUCKETS * 4)
     )
-    work: ServiceTime = field(default_factory=ServiceTime)
-    first_work: ServiceTime = field(default_factory=ServiceTime)
-    """Of inherited replicas while this leader began: of use where nothing else is known."""
+    service_time: ServiceTime = field(default_factory=ServiceTime)
+    first_service_time: ServiceTime = field(default_factory=ServiceTime)
+    """Service time of inherited replicas while this leader began, used until there is a later
+    one."""
     answered: AnswerTimes = field(default_factory=AnswerTimes)
     """Times of answers before this leader, from the gateways."""
     evidence: Evidence = field(default_factory=Evidence)
     evidence_of: tuple[str, float | None] | None = None
-    """Version and objective in seconds that the evidence was measured for.
-
-    None: what an earlier leader left is taken for that of the present version and objective.
-    """
+    """Version and objective in seconds that the evidence was measured for. None: evidence of an
+    earlier leader counts for the present version and objective."""
     slots: int | None = None
     """Learned concurrency of a replica within the objective; None before it was learned."""
     is_as_before: bool = False
-    """Whether answers have been as quick again as before this leader."""
+    """Whether answers have become as quick again as before this leader."""
     whole_since: float | None = None
-    """Since when every signal has a current value."""
+    """Time since which every signal has a current value."""
 
     def learned(self) -> ServiceTime:
-        """Service time of a request, as far as anything is known."""
-        return self.work if self.work.answers > 0 else self.first_work.corrected(self.answered)
+        """Return the service time of a request; it has zero answers before anything was learned."""
+        return (
+            self.service_time
+            if self.service_time.answers > 0
+            else self.first_service_time.corrected(self.answered)
+        )

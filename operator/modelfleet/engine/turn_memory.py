@@ -1,6 +1,6 @@
 """Memory of the turns of one model: causes, refusals, the time of the last status.
 
-Written by `model.turn` only. Times are monotonic seconds.
+Only `model.turn` writes it. Times are monotonic seconds.
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ TAKEN_SECONDS = 30.0
 
 @dataclass(slots=True)
 class Refusal:
-    """An object that the API server did not take: since when, and its words."""
+    """An object that the API server did not accept: since when, and the message of the server."""
 
     since: float
     message: str
@@ -23,34 +23,37 @@ class Refusal:
 
 @dataclass(slots=True)
 class TurnMemory:
-    """`causes`: since when each is there. `taken`: when a name was found taken."""
+    """`causes`: since when each cause is present. `taken`: when a name was found taken."""
 
     causes: dict[str, float] = field(default_factory=dict)
     taken: dict[str, float] = field(default_factory=dict)
     refused: dict[str, Refusal] = field(default_factory=dict)
     status_at: float = float("-inf")
-    """When the status was written last."""
+    """Time of the last write of the status."""
 
     def note_causes(self, present: frozenset[str], now: float) -> None:
-        """Keep since when each cause is there; one that went away is forgotten."""
+        """Keep since when each cause is present; drop the causes that went away."""
         self.causes = {cause: self.causes.get(cause, now) for cause in sorted(present)}
 
     def cause_seconds(self, now: float) -> dict[str, float]:
-        """How long each cause has lasted."""
+        """Return for how many seconds each cause has lasted."""
         return {cause: now - since for cause, since in self.causes.items()}
 
     def note_refusal(self, identity: str, error: ModelfleetError, now: float) -> None:
-        """An object could not be made; the first time counts."""
-        known = self.refused.get(identity)
-        since = now if known is None else known.since
+        """Record that an object could not be created; the time of the first refusal is kept."""
+        earlier = self.refused.get(identity)
+        since = now if earlier is None else earlier.since
         self.refused[identity] = Refusal(since, str(error), isinstance(error, Refused))
 
     def keep_refusals(self, wanted: set[str]) -> None:
-        """Forget those of objects that are not to be made any more."""
-        self.refused = {name: one for name, one in self.refused.items() if name in wanted}
+        """Drop the refusals of objects that are not to be created any more."""
+        self.refused = {name: refusal for name, refusal in self.refused.items() if name in wanted}
 
     def refusals(self, now: float, hopeless_seconds: float) -> dict[str, Fault]:
-        """As faults; hopeless when the object itself is wrong, or after lasting too long."""
+        """Return refusals as faults.
+
+        A fault is hopeless when the object itself is wrong, or when the refusal lasts too long.
+        """
         return {
             identity: Fault(
                 Reason.CREATE_REFUSED.value,
@@ -61,5 +64,5 @@ class TurnMemory:
         }
 
     def still_taken(self, now: float) -> frozenset[str]:
-        """Names found taken a short while ago; after that they are tried again."""
-        return frozenset(what for what, at in self.taken.items() if now - at < TAKEN_SECONDS)
+        """Return names that were found taken less than 30 s ago; older ones are tried again."""
+        return frozenset(name for name, at in self.taken.items() if now - at < TAKEN_SECONDS)

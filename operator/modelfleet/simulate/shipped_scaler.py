@@ -91,8 +91,8 @@ class ShippedScaler:
                 models[str(self._keys[number])] = _sample(one)
         self._gateways.sample = GatewaySample(GATEWAY, seen[0].seconds, models)
         self.ticker.tick()
-        for work in self.ticker.forecaster.work():
-            self.ticker.forecaster.done(work, work.run())
+        for job in self.ticker.forecaster.due_fits():
+            self.ticker.forecaster.use_fit(job, job.run())
         return [self._grant(number, one) for number, one in enumerate(seen)]
 
     def _look(self, number: int, one: Observation) -> None:

@@ -1,1 +1,1 @@
-"""Queue, workers and the life of the process. Knows no kind of object."""
+"""The loops of the engine: queue, workers and process life; no module here depends on a kind."""

@@ -1,7 +1,7 @@
-"""What runs only while the Lease is held: workers and tick.
+"""The loops that run only while the Lease is held: turns, ticks, and what keeps the memory.
 
-Called by `main` with the parts made. Must never outlive the Lease: when it is lost, everything
-here is cancelled and the process ends, to begin again with what was saved.
+`compose` makes the parts. Must never outlive the Lease. When the Lease is lost, everything here is
+cancelled and the process ends. The next process begins with the saved memory.
 """
 
 import asyncio
@@ -25,11 +25,11 @@ async def lead(
     ticker: Ticker | None,
     tick_seconds: float,
     memory: LearnedFile | None = None,
-    lessons: LearnedStatus | None = None,
+    learned_status: LearnedStatus | None = None,
     *,
-    filler: HistoryBackfill | None = None,
+    backfill: HistoryBackfill | None = None,
 ) -> None:
-    """Turns and ticks until cancelled; at the end what was learned is saved."""
+    """Run turns and ticks until cancelled; at the end save what was learned."""
     if ticker is not None:
         ticker.begin()
     try:
@@ -37,18 +37,18 @@ async def lead(
             group.create_task(workers.run(), name="workers")
             if ticker is None:
                 return
-            # Nobody scales before it is known what an earlier leader knew: numbers are held.
+            # The tick starts after the memory was read: until then no number changes.
             if memory is not None:
                 await memory.restore()
                 group.create_task(memory.run(), name="memory")
-            if lessons is not None:
-                lessons.recall()
-                group.create_task(lessons.run(), name="lessons")
-            if filler is not None:
-                group.create_task(filler.run(), name="history")
+            if learned_status is not None:
+                learned_status.recall()
+                group.create_task(learned_status.run(), name="learned-status")
+            if backfill is not None:
+                group.create_task(backfill.run(), name="history")
             ticker.begin()
             group.create_task(_tick(ticker, tick_seconds), name="tick")
-            group.create_task(_study(ticker, tick_seconds), name="study")
+            group.create_task(_fit(ticker, tick_seconds), name="fits")
     finally:
         if memory is not None:
             await memory.save()
@@ -62,19 +62,19 @@ async def _tick(
         try:
             ticker.tick()
         except Exception:
-            # One bad sample must not stop the scaling of the fleet; grants are held meanwhile.
+            # One bad sample must not stop the scaling of all models; grants stay meanwhile.
             log.exception("tick broke")
         metrics.TICK_SECONDS.observe(monotonic() - started)
         await asyncio.sleep(max(0.05, seconds - (monotonic() - started)))
 
 
-async def _study(ticker: Ticker, seconds: float) -> None:
-    """The slow parts of the forecasts, one at a time in a thread."""
+async def _fit(ticker: Ticker, seconds: float) -> None:
+    """Compute the slow parts of the forecasts, one at a time in a thread."""
     while True:
         await asyncio.sleep(seconds)
-        for work in ticker.forecaster.work()[:1]:
+        for job in ticker.forecaster.due_fits()[:1]:
             try:
-                ticker.forecaster.done(work, await asyncio.to_thread(work.run))
+                ticker.forecaster.use_fit(job, await asyncio.to_thread(job.run))
             except Exception:
-                # Forecasts from older coefficients are still forecasts; it is tried again.
-                log.exception("fit broke", model=str(work.key))
+                # The older coefficients stay in use; the next round tries again.
+                log.exception("fit broke", model=str(job.key))

@@ -1,6 +1,6 @@
-"""The process from its start to its end: until a signal comes, or a part ends by itself.
+"""The process from its start to its end: it ends by a signal, or when a part ends by itself.
 
-Called by `main` with the parts made. Must never let Kopf end before what saves.
+`compose` makes the parts. Must never let Kopf end before the final save of the memory.
 """
 
 import asyncio
@@ -21,12 +21,15 @@ async def until_stopped(
     stop: asyncio.Event,
     over: asyncio.Event,
 ) -> int:
-    """Run everything until `stop` is set (0) or any part ends by itself (1).
+    """Run everything until `stop` is set (returns 0) or any part ends by itself (returns 1).
 
-    At its end Kopf cancels whatever began after it, once more: it would cut off what leading does
-    at its end, so the `reactor` goes last, and `over` tells it so.
+    On shutdown Kopf cancels every task started after it. It must stop last, or it would cancel the
+    final save. `over` signals to the `reactor` that the rest has stopped.
     """
-    tasks, last = [asyncio.ensure_future(one) for one in background], asyncio.ensure_future(reactor)
+    tasks, last = (
+        [asyncio.ensure_future(part) for part in background],
+        asyncio.ensure_future(reactor),
+    )
     done, _ = await asyncio.wait([*tasks, last], return_when=asyncio.FIRST_COMPLETED)
     for task in done:
         if not task.cancelled() and task.exception() is not None:
@@ -41,7 +44,7 @@ async def until_stopped(
 
 
 async def signalled(ready: asyncio.Event, stop: asyncio.Event) -> None:
-    """SIGTERM or SIGINT. Kopf installs handlers of its own at its start; ours come after."""
+    """Wait for SIGTERM or SIGINT. Kopf installs its own handlers at its start; ours come after."""
     await ready.wait()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

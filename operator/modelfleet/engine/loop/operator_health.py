@@ -1,7 +1,7 @@
-"""Is the operator alive and of use? Answers for the kubelet and for people.
+"""Health of the operator: answers for the kubelet and for people.
 
-Served by `main`. A dead watch, a lost Lease or a stuck loop must show here: an operator that
-looks well and does nothing is the worst of all.
+`telemetry.endpoints` serves the report. A dead watch, a lost Lease or a stuck loop must show here.
+An operator that looks well and does nothing is the worst case.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ _BEAT_SECONDS = 1.0
 
 
 class OperatorHealth:
-    """Collects signs of life. `checks` by name give None when well, else what is wrong."""
+    """Collects signs of life. `checks` by name return None when well, else the fault."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         """`monotonic` gives seconds."""
@@ -26,11 +26,11 @@ class OperatorHealth:
         self._beat_at = monotonic()
 
     def add(self, name: str, check: Callable[[], str | None]) -> None:
-        """One more check."""
+        """Add a check."""
         self._checks[name] = check
 
     def watch(self, kind: str, silent_seconds: Callable[[], float]) -> None:
-        """Check that a watch was heard from a short while ago."""
+        """Check that a watch has received something within the last 180 s."""
 
         def check() -> str | None:
             silence = silent_seconds()
@@ -42,7 +42,7 @@ class OperatorHealth:
         self.add(f"watch {kind}", check)
 
     def waits(self, oldest_seconds: Callable[[], float]) -> None:
-        """Check that no key waits for too long."""
+        """Check that no key waits for longer than 120 s."""
 
         def check() -> str | None:
             oldest = oldest_seconds()
@@ -51,7 +51,7 @@ class OperatorHealth:
         self.add("queue", check)
 
     async def beat(self) -> None:
-        """Run for ever; measures how late the loop is."""
+        """Measure for ever how late the event loop is."""
         while True:
             before = self._monotonic()
             await asyncio.sleep(_BEAT_SECONDS)
@@ -59,9 +59,9 @@ class OperatorHealth:
             metrics.LOOP_LAG.set(max(0.0, self._beat_at - before - _BEAT_SECONDS))
 
     def report(self) -> Mapping[str, str]:
-        """What is wrong, by check; empty when all is well."""
-        found = {name: wrong for name, check in self._checks.items() if (wrong := check())}
-        late = self._monotonic() - self._beat_at
-        if late > MAX_LAG_SECONDS:
-            found["loop"] = f"the event loop is {late:.0f} s late"
-        return found
+        """Return the faults by check; empty when all is well."""
+        faults = {name: fault for name, check in self._checks.items() if (fault := check())}
+        late_seconds = self._monotonic() - self._beat_at
+        if late_seconds > MAX_LAG_SECONDS:
+            faults["loop"] = f"the event loop is {late_seconds:.0f} s late"
+        return faults

@@ -1,8 +1,8 @@
-"""Keyed queue: any number of wakes become one turn, and a key never runs twice at once.
+"""Queue of keys: any number of wakes become one turn, and a key never runs twice at once.
 
-Filled by hooks, stores, gateways and the tick; drained by `loop.worker`. Semantics as in
+Watches, stores, gateways and the tick wake keys; `loop.worker` takes them. Semantics as in
 client-go's workqueue: a wake during a turn makes one more turn after it. Fresh wakes go before
-those that were only due by time.
+wakes that are due by time.
 """
 
 import asyncio
@@ -36,12 +36,12 @@ class KeyQueue:
         self._arrived = asyncio.Event()
 
     def __len__(self) -> int:
-        """Keys that wait, those planned for later not counted."""
+        """Count the keys that wait, without those planned for later."""
         return len(self._waiting)
 
     @property
     def oldest_seconds(self) -> float:
-        """How long the key that waits longest has waited; 0 when none waits."""
+        """Return how long the oldest key has waited; 0 when none waits."""
         return self._monotonic() - min(self._waiting.values(), default=self._monotonic())
 
     def wake(self, key: Key) -> None:
@@ -58,7 +58,7 @@ class KeyQueue:
         self._arrived.set()
 
     def failed(self, key: Key, retry_after: float | None = None) -> float:
-        """Plan another try after a failure; returns the pause in seconds."""
+        """Plan another try after a failure; return the pause in seconds."""
         count = self._failures.get(key, 0)
         self._failures[key] = count + 1
         pause = BACKOFF_SECONDS[min(count, len(BACKOFF_SECONDS) - 1)]
@@ -72,7 +72,7 @@ class KeyQueue:
         self._failures.pop(key, None)
 
     async def take(self) -> Key:
-        """The next key; it must be given back by `done`."""
+        """Return the next key, when there is one; the caller must end it with `done`."""
         while True:
             pause = self._promote()
             for line in (self._fresh, self._due):
@@ -92,15 +92,15 @@ class KeyQueue:
                 continue
 
     def observed(self, key: Key) -> None:
-        """A pass looks at everything now: wakes that came before it have been served by it.
+        """Drop the wakes of a key: a pass that looks at everything now serves them all.
 
-        What time alone will change, the end of the turn plans anew.
+        The turn plans its wakes by time anew when it ends.
         """
         self._again.discard(key)
         self._planned.pop(key, None)
 
     def done(self, key: Key) -> None:
-        """A turn has ended; a wake that came during it is served now."""
+        """End a turn; a wake that came during it is served now."""
         self._running.discard(key)
         if key in self._again:
             self._again.discard(key)
@@ -115,7 +115,10 @@ class KeyQueue:
             self._arrived.set()
 
     def _promote(self) -> float | None:
-        """Move what is due; returns the time until the next one, None without any."""
+        """Move the keys that are due.
+
+        Returns the seconds until the next one; None without any.
+        """
         now = self._monotonic()
         while self._later and self._later[0][0] <= now:
             due, _, key = heapq.heappop(self._later)

@@ -1,6 +1,6 @@
-"""Takes keys from the queue and makes their turns; the one place where errors are caught.
+"""Workers: take keys from the queue and make their turns; the one place where errors are caught.
 
-Run by `main` while the Lease is held. Each class of the error tree says what happens next.
+They run while the Lease is held. The class of an error decides what happens next.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ class Workers:
         self._monotonic = monotonic
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Make turns until cancelled."""
         async with asyncio.TaskGroup() as group:
             for number in range(self._count):
                 group.create_task(self._work(), name=f"worker-{number}")
@@ -58,12 +58,12 @@ class Workers:
             metrics.QUEUE_DEPTH.set(len(self._queue))
             started = self._monotonic()
             try:
-                await self._one(key)
+                await self._turn_of(key)
             finally:
                 self._queue.done(key)
                 metrics.TURN_SECONDS.observe(self._monotonic() - started)
 
-    async def _one(self, key: Key) -> None:
+    async def _turn_of(self, key: Key) -> None:
         try:
             async with asyncio.timeout(TURN_SECONDS):
                 outcome = await self._turn(key)
@@ -82,7 +82,7 @@ class Workers:
             metrics.TURNS.labels("refused").inc()
             log.warning("write refused", key=str(key), error=str(error), again_seconds=pause)
         except Exception:
-            # Whatever it was, one model must not stop the others.
+            # No error of one model may stop the others.
             pause = self._queue.failed(key, 5.0)
             metrics.TURNS.labels("bug").inc()
             log.exception("turn broke", key=str(key), again_seconds=pause)

@@ -1,1 +1,1 @@
-"""What the autoscaler has learned, kept over restarts and changes of the leader."""
+"""Memory of the autoscaler across restarts and changes of the leader."""

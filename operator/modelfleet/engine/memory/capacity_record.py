@@ -1,8 +1,8 @@
-"""What answers have taught of a model's replicas, as a value that a file can hold.
+"""Learned capacity of a model's replicas, as a value that the memory file can store.
 
-Between the ledger and `memory.learned_file`: the time of a request, and how many at once are in
-time. Moments are monotonic in the ledger and on the wall clock in the file. Must never be given to
-another model.
+It holds the service time and the concurrency within the objective. It is copied between the
+`ledger` and `memory.learned_file`. Moments are monotonic in the ledger and on the wall clock in the
+file. Must never be given to another model.
 """
 
 from collections.abc import Mapping
@@ -26,15 +26,15 @@ class BothClocks:
 
     @property
     def ahead(self) -> float:
-        """From monotonic to wall."""
+        """Seconds from the monotonic clock to the wall clock."""
         return self.wall - self.monotonic
 
 
 @dataclass(frozen=True, slots=True)
 class CapacityRecord:
-    """Fields of the same names of an `Entry`."""
+    """Values of the fields with the same names of an `Entry`."""
 
-    work: ServiceTime
+    service_time: ServiceTime
     evidence: Evidence
     evidence_of: tuple[str, float | None] | None
     slots: int | None
@@ -42,13 +42,13 @@ class CapacityRecord:
 
 
 def as_head(entry: Entry, now: BothClocks) -> dict[str, Any]:
-    """Of an entry, for the head of a block; its names never change."""
-    work = entry.scaling.work
+    """Return the learned capacity of an entry for the head of a block; its names never change."""
+    service_time = entry.scaling.service_time
     return {
         "work": {
-            "seconds": work.seconds,
-            "answers": work.answers,
-            "available": work.available,
+            "seconds": service_time.seconds,
+            "answers": service_time.answers,
+            "available": service_time.available,
         },
         "levels": as_table(entry.scaling.evidence, now.ahead),
         "levelsOf": entry.scaling.evidence_of,
@@ -58,33 +58,40 @@ def as_head(entry: Entry, now: BothClocks) -> dict[str, Any]:
 
 
 def of_head(head: Mapping[str, Any], now: BothClocks) -> CapacityRecord:
-    """What `as_head` has given; of an older release the work alone. ValueError for nonsense."""
-    slots, floor = head.get("slots"), head.get("floorSeconds")
+    """Return the value that `as_head` has stored; an older release has the service time alone.
+
+    Raises ValueError for values that cannot be right.
+    """
+    slots, lone_latency = head.get("slots"), head.get("floorSeconds")
     if slots is not None and not (isinstance(slots, int) and 1 <= slots <= CONCURRENCY_LEVELS[-1]):
         msg = f"slots are {str(slots)[:20]}"
         raise ValueError(msg)
-    if floor is not None and not 0 < float(floor) <= MAX_FLOOR_SECONDS:
-        msg = f"a latency is {str(floor)[:20]}"
+    if lone_latency is not None and not 0 < float(lone_latency) <= MAX_FLOOR_SECONDS:
+        msg = f"a latency is {str(lone_latency)[:20]}"
         raise ValueError(msg)
     return CapacityRecord(
         ServiceTime(*(float(head["work"][name]) for name in ("seconds", "answers", "available"))),
         of_table(head.get("levels", {}), now.monotonic, now.ahead),
-        _told_of(head.get("levelsOf")),
+        _evidence_of(head.get("levelsOf")),
         slots,
-        None if floor is None else float(floor),
+        None if lone_latency is None else float(lone_latency),
     )
 
 
-def _told_of(found: Any) -> tuple[str, float | None] | None:
-    if found is None:
+def _evidence_of(stored: Any) -> tuple[str, float | None] | None:
+    if stored is None:
         return None
-    version, limit = found
+    version, limit = stored
     return str(version), None if limit is None else float(limit)
 
 
-def give(entry: Entry, uid: str, found: CapacityRecord) -> None:
-    """To the entry of the object `uid`, unless it has learned more by now."""
-    if entry.uid in {"", uid} and entry.scaling.work.answers <= 0:
-        entry.uid, entry.scaling.work, entry.scaling.evidence = uid, found.work, found.evidence
-        entry.scaling.evidence_of, entry.scaling.slots = found.evidence_of, found.slots
-        entry.answer.lone_latency_seconds = found.lone_latency_seconds
+def give(entry: Entry, uid: str, record: CapacityRecord) -> None:
+    """Store the record in the entry of the object `uid`, unless the entry has learned by now."""
+    if entry.uid in {"", uid} and entry.scaling.service_time.answers <= 0:
+        entry.uid, entry.scaling.service_time, entry.scaling.evidence = (
+            uid,
+            record.service_time,
+            record.evidence,
+        )
+        entry.scaling.evidence_of, entry.scaling.slots = record.evidence_of, record.slots
+        entry.answer.lone_latency_seconds = record.lone_latency_seconds

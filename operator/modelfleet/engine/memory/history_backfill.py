@@ -1,8 +1,8 @@
-"""Gives models that nobody remembers their past, one after the other, in the background.
+"""Backfill: gives models without memory their past arrivals, a few models at a time.
 
-Run by `loop.leader` where there is a source of history such as Prometheus. What is slow is done
-in a thread: reading for a few models at once, then a row for one of them. Must never replace what
-a file brought, and a source that is away or tells nonsense costs a line in the log.
+`loop.leader` runs it where there is a source of history such as Prometheus. The slow parts run in a
+thread: reading for a few models at once, then a row for one of them. A source that does not answer,
+or returns nonsense, costs a line in the log. Must never replace what the memory file brought.
 """
 
 import asyncio
@@ -27,9 +27,9 @@ from modelfleet.facts.identity import Key
 
 LOOK_SECONDS = 30.0
 LONGEST_REST_SECONDS = 600.0
-"""Between two questions to a source that does not answer."""
-ASKED_AT = 8
-"""Models of one reading: the last of them is filled a minute or two later."""
+"""Longest pause between two requests to a source that does not answer."""
+MODELS_AT_ONCE = 8
+"""Models of one reading; the last of them has its row a minute or two later."""
 MIN_BINS = 10 * MINUTE_BINS
 """A past that is no longer than this is not worth the reading."""
 MAX_BINS = 8 * DAY_BINS
@@ -38,7 +38,7 @@ log = structlog.get_logger()
 
 
 class HistoryBackfill:
-    """The past of models for the forecaster."""
+    """Fills the past of models into the forecaster."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class HistoryBackfill:
         traces: Sequence[Floats],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`traces` are public ones, by bins; `clock` gives seconds of the wall clock."""
+        """`traces` are public ones, in bins; `clock` gives seconds of the wall clock."""
         self._past, self._forecaster, self._models = past, forecaster, models
         self._traces, self._clock = traces, clock
         self._textures: dict[int, Textures] = {}
@@ -56,97 +56,104 @@ class HistoryBackfill:
         self._is_silent = False
 
     async def run(self) -> None:
-        """Look for strangers until cancelled."""
+        """Look for models without history until cancelled."""
         while True:
             await asyncio.sleep(self._rest_seconds)
             try:
                 await self.round()
             except Exception:
-                # Models are learned from live traffic all the same.
+                # Without history the forecaster still learns from live traffic.
                 log.exception("history broke")
                 self._rest_seconds = LONGEST_REST_SECONDS
 
     async def round(self) -> int:
-        """Read the past of the next few strangers, and fill them in; returns how many were."""
-        wishes = self._wishes()
-        if not wishes:
+        """Read the past of the next few models and fill their rows; return how many were filled."""
+        requests = self._requests()
+        if not requests:
             return 0
         try:
-            told = await asyncio.to_thread(self._past.read, wishes, self._clock())
-        except HistoryUnavailable as silence:
+            histories = await asyncio.to_thread(self._past.read, requests, self._clock())
+        except HistoryUnavailable as error:
             if not self._is_silent:
-                log.warning("history not read, asked again later", why=str(silence))
+                log.warning("history not read, asked again later", why=str(error))
             self._is_silent = True
             self._rest_seconds = min(2 * self._rest_seconds, LONGEST_REST_SECONDS)
             return 0
         self._is_silent, self._rest_seconds = False, LOOK_SECONDS
         filled = 0
-        for wish in wishes:
-            one = told.get(wish.key)
-            filled += one is not None and await self._fill(wish.key, one)
-            self._forecaster.introduce(wish.key)
-        if filled < len(wishes):
-            log.info("no history", models=len(wishes) - filled)
+        for request in requests:
+            history = histories.get(request.key)
+            filled += history is not None and await self._fill(request.key, history)
+            self._forecaster.mark_history_checked(request.key)
+        if filled < len(requests):
+            log.info("no history", models=len(requests) - filled)
         return filled
 
-    def _wishes(self) -> list[HistoryRequest]:
-        """Strangers that are older than what was watched of them; the others have no past."""
-        found = []
-        for key in self._forecaster.strangers():
-            since = _created_at(self._models.get(key.namespace, key.name))
-            stranger = self._forecaster.stranger(key)
-            if since is None or stranger is None:
-                continue
-            watched = len(stranger.lived) + MIN_BINS
-            if since.timestamp() > (stranger.clock - watched) * BIN_SECONDS:
-                self._forecaster.introduce(key)
-            else:
-                found.append(HistoryRequest(key, since.timestamp()))
-            if len(found) == ASKED_AT:
-                break
-        return found
+    def _requests(self) -> list[HistoryRequest]:
+        """Return requests for models that are older than the time that was watched of them.
 
-    async def _fill(self, key: Key, told: History) -> bool:
-        stranger = self._forecaster.stranger(key)
-        if stranger is None:
+        The other models have no past.
+        """
+        requests = []
+        for key in self._forecaster.models_without_history():
+            since = _created_at(self._models.get(key.namespace, key.name))
+            unknown = self._forecaster.unknown_model(key)
+            if since is None or unknown is None:
+                continue
+            watched = len(unknown.watched) + MIN_BINS
+            if since.timestamp() > (unknown.clock - watched) * BIN_SECONDS:
+                self._forecaster.mark_history_checked(key)
+            else:
+                requests.append(HistoryRequest(key, since.timestamp()))
+            if len(requests) == MODELS_AT_ONCE:
+                break
+        return requests
+
+    async def _fill(self, key: Key, history: History) -> bool:
+        unknown = self._forecaster.unknown_model(key)
+        if unknown is None:
             return False
-        tuning = self._forecaster.fleet.tuning
+        tuning = self._forecaster.policy.tuning
 
         def row() -> Policy:
-            counts = self._counts(key, told, stranger)
-            service, prior = stranger.service, stranger.prior
+            counts = self._counts(key, history, unknown)
+            figures, prior = unknown.service, unknown.prior
             return recollect(
-                counts, service, prior, stranger.clock, tuning, recalled=stranger.recalled
+                counts, figures, prior, unknown.clock, tuning, recalled=unknown.recalled
             )
 
         block = await asyncio.to_thread(row)
-        known = int(block.present.age[0])
-        # Meanwhile the model may be gone, or another one of its name.
-        again = self._forecaster.stranger(key)
+        age_bins = int(block.present.age[0])
+        # Meanwhile the model may be deleted, or replaced by another one of its name.
+        newest = self._forecaster.unknown_model(key)
         is_filled = (
-            known > len(stranger.lived)
-            and again is not None
-            and again.uid == stranger.uid
-            and self._forecaster.fill(key, block)
+            age_bins > len(unknown.watched)
+            and newest is not None
+            and newest.uid == unknown.uid
+            and self._forecaster.use_backfill(key, block)
         )
         if is_filled:
-            days = round(known / DAY_BINS, 2)
+            days = round(age_bins / DAY_BINS, 2)
             log.info("history filled in", model=str(key), days=days)
         return is_filled
 
-    def _counts(self, key: Key, told: History, stranger: UnknownModel) -> Floats:
-        """Arrivals by bin up to the stranger's bin: drawn from steps, then as they were watched."""
-        shares = self._textures.get(told.step_bins)
+    def _counts(self, key: Key, history: History, unknown: UnknownModel) -> Floats:
+        """Return arrivals by bin up to the bin of `unknown`.
+
+        The older part is drawn from the steps of the source. The newer part is what the gateways
+        counted.
+        """
+        shares = self._textures.get(history.step_bins)
         if shares is None:
-            shares = self._textures[told.step_bins] = textures(self._traces, told.step_bins)
-        coarse = drawn(told.requests, shares, seed=zlib.crc32(str(key).encode()))
-        first = max(told.begin, stranger.clock - MAX_BINS)
-        counts = np.full(max(0, stranger.clock - first), np.nan, dtype=np.float32)
-        part = coarse[first - told.begin :][: len(counts)]
+            shares = self._textures[history.step_bins] = textures(self._traces, history.step_bins)
+        coarse = drawn(history.requests, shares, seed=zlib.crc32(str(key).encode()))
+        first = max(history.begin, unknown.clock - MAX_BINS)
+        counts = np.full(max(0, unknown.clock - first), np.nan, dtype=np.float32)
+        part = coarse[first - history.begin :][: len(counts)]
         counts[: len(part)] = part
-        # What came before the first answer was put into the first bin.
-        lived = stranger.lived[1:][-len(counts) :] if len(counts) else stranger.lived[:0]
-        counts[len(counts) - len(lived) :] = lived
+        # The first bin also contains the arrivals from before the first answer: it is left out.
+        watched = unknown.watched[1:][-len(counts) :] if len(counts) else unknown.watched[:0]
+        counts[len(counts) - len(watched) :] = watched
         return counts
 
 

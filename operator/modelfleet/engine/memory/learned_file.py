@@ -1,9 +1,9 @@
-"""Keeps what the autoscaler has learned over restarts: a file, written while leading, read once.
+"""The memory file: keeps what the autoscaler has learned over restarts.
 
-Run by `loop.leader`. Arrays are copied in the loop a few models at a time; everything else is
-done in threads. A file that cannot be used, or a disk that takes nothing, costs a line in the log
-and nothing else. Must never give a model what was learned of another one, and never write for a
-leader that is none any more.
+`loop.leader` reads it once when leading begins, and writes it while leading. Arrays are copied in
+the event loop, a few models at a time. Everything else runs in threads. A file that cannot be used,
+or a disk that takes nothing, costs a line in the log and nothing else. Must never give a model what
+was learned of another one, and never write for an operator that has lost the Lease.
 """
 
 import asyncio
@@ -38,27 +38,28 @@ from modelfleet.telemetry import metrics
 FILE_NAME = "autoscaler.memory"
 SAVE_SECONDS = 300.0
 BLOCK_MODELS = 32
-"""Copied at once in the loop: about 9 ms."""
+"""Models that are copied at once in the event loop: about 9 ms."""
 LONGEST_GAP_BINS = DAY_BINS
-"""A gap is filled from the day before, so a longer one would be made of what was made up."""
+"""A gap is filled from the day before. A longer gap would be filled from bins that were filled
+themselves."""
 MAX_AHEAD_BINS = 12
-"""Two clocks, or one that is set right, differ by a minute without meaning anything."""
-BIGGEST_FLEET = 1 << 16
+"""Two clocks, or one clock that was corrected, may differ by a minute without any fault."""
+MAX_MODELS = 1 << 16
 
 log = structlog.get_logger()
 
 
 @dataclass(slots=True)
 class FileContent:
-    """What a file held of the models that exist."""
+    """Content of a memory file for the models that exist."""
 
-    fleet: Policy
+    policy: Policy
     rows: list[RecalledRow] = field(default_factory=list)
-    answers: dict[Key, CapacityRecord] = field(default_factory=dict)
+    capacity: dict[Key, CapacityRecord] = field(default_factory=dict)
 
 
 class LearnedFile:
-    """The file of one operator."""
+    """The memory file of one operator."""
 
     def __init__(
         self,
@@ -71,10 +72,10 @@ class LearnedFile:
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Without a `folder` nothing is kept, but bins are counted on the wall clock all the same.
+        """Without a `folder` nothing is stored; bins are counted on the wall clock in any case.
 
-        `models` are the objects that exist; `clock` gives seconds of the wall clock,
-        `monotonic` those of the ledger.
+        `models` are the objects that exist. `clock` gives seconds of the wall clock, `monotonic`
+        those of the ledger.
         """
         self._path = None if folder is None else folder / FILE_NAME
         self._ledger, self._forecaster = ledger, forecaster
@@ -85,44 +86,44 @@ class LearnedFile:
         self._saving = asyncio.Lock()
 
     def _uids(self) -> dict[Key, str]:
-        metas = [one["metadata"] for one in self._models.all()]
+        metas = [model["metadata"] for model in self._models.all()]
         return {Key(meta["namespace"], meta["name"]): meta["uid"] for meta in metas}
 
     def _now(self) -> BothClocks:
         return BothClocks(self._monotonic(), self._clock())
 
     async def restore(self) -> int:
-        """Begin where an earlier leader ended; returns the number of models known from it."""
-        found = await self._found()
-        begun = bins_of(self._clock())
-        if found is None or not found.rows:
-            self._forecaster.begin(begun)
+        """Begin where an earlier leader ended; return the number of models in its file."""
+        content = await self._read()
+        first_bin = bins_of(self._clock())
+        if content is None or not content.rows:
+            self._forecaster.begin(first_bin)
             self._has_begun = True
             return 0
-        begun = max(begun, found.fleet.steps)
-        await asyncio.to_thread(carry_on, found.fleet, begun - found.fleet.steps)
-        self._forecaster.begin(begun, found.fleet, found.rows)
-        for row in found.rows:
-            give(self._ledger.entry(row.key), row.uid, found.answers[row.key])
+        first_bin = max(first_bin, content.policy.steps)
+        await asyncio.to_thread(carry_on, content.policy, first_bin - content.policy.steps)
+        self._forecaster.begin(first_bin, content.policy, content.rows)
+        for row in content.rows:
+            give(self._ledger.entry(row.key), row.uid, content.capacity[row.key])
         self._has_begun = True
-        return len(found.rows)
+        return len(content.rows)
 
-    async def _found(self) -> FileContent | None:
-        tuning, now, path = self._forecaster.fleet.tuning, self._now(), self._path
+    async def _read(self) -> FileContent | None:
+        tuning, now, path = self._forecaster.policy.tuning, self._now(), self._path
         if path is None:
             return None
         try:
-            found = await asyncio.to_thread(read_file, path, self._uids(), now, tuning)
+            content = await asyncio.to_thread(read_file, path, self._uids(), now, tuning)
         except FileNotFoundError:
             log.info("no memory yet", file=str(path))
         except (Unusable, OSError) as error:
             log.warning("memory ignored", file=str(path), why=str(error))
         except Exception:
-            # Whatever is in a file, scaling begins: without it models are learned anew.
+            # No content of a file may stop the scaling: without it, models are learned anew.
             log.exception("memory ignored", file=str(path))
         else:
-            log.info("memory restored", file=str(path), models=len(found.rows))
-            return found
+            log.info("memory restored", file=str(path), models=len(content.rows))
+            return content
         return None
 
     async def run(self) -> None:
@@ -132,7 +133,7 @@ class LearnedFile:
             await self.save()
 
     async def save(self) -> bool:
-        """Write the file; returns whether there is a new one. Never before `restore` has ended."""
+        """Write the file; return whether it was written. Needs a finished `restore`."""
         if self._path is None or not self._has_begun or not self._may_write():
             return False
         async with self._saving:
@@ -140,7 +141,7 @@ class LearnedFile:
             try:
                 is_written = await self._write(writer)
             except OSError as error:
-                self._failed(error)
+                self._note_failure(error)
                 return False
             finally:
                 writer.abandon()
@@ -152,13 +153,13 @@ class LearnedFile:
     async def _write(self, writer: MemoryFileWriter) -> bool:
         uids = self._uids()
         keys = [key for key in self._forecaster.known() if key in uids]
-        count, tuning = 0, self._forecaster.fleet.tuning
+        count, tuning = 0, self._forecaster.policy.tuning
         signature = await asyncio.to_thread(layout, tuning)
         for begin in range(0, len(keys), BLOCK_MODELS):
-            left = self._forecaster.left(keys[begin : begin + BLOCK_MODELS])
-            if left is None:
+            exported = self._forecaster.export_rows(keys[begin : begin + BLOCK_MODELS])
+            if exported is None:
                 continue
-            block, rows = left
+            block, rows = exported
             head = json.dumps({"layout": signature, "models": self._heads(rows, uids)})
             await asyncio.to_thread(_write_block, writer, block, head)
             count += len(rows)
@@ -168,22 +169,22 @@ class LearnedFile:
         return False
 
     def _heads(self, rows: list[RecalledRow], uids: Mapping[Key, str]) -> list[dict[str, Any]]:
-        found, now = [], self._now()
-        for one in rows:
-            entry = self._ledger.known(one.key) or Entry()
-            found.append(
+        heads, now = [], self._now()
+        for row in rows:
+            entry = self._ledger.known(row.key) or Entry()
+            heads.append(
                 {
-                    "namespace": one.key.namespace,
-                    "name": one.key.name,
-                    # A row whose model was replaced under its name belongs to nobody.
-                    "uid": uids[one.key] if one.uid in {"", uids[one.key]} else "",
-                    "needsPrior": one.needs_prior,
+                    "namespace": row.key.namespace,
+                    "name": row.key.name,
+                    # A row whose model was replaced under its name belongs to no model.
+                    "uid": uids[row.key] if row.uid in {"", uids[row.key]} else "",
+                    "needsPrior": row.needs_prior,
                     **as_head(entry, now),
                 }
             )
-        return found
+        return heads
 
-    def _failed(self, error: OSError) -> None:
+    def _note_failure(self, error: OSError) -> None:
         metrics.MEMORY_SAVES.labels("failed").inc()
         if not self._has_failed:
             log.warning("memory not saved", file=str(self._path), why=str(error))
@@ -191,7 +192,7 @@ class LearnedFile:
 
 
 def bins_of(seconds: float) -> int:
-    """The wall clock in bins: the count that all leaders share."""
+    """Return the wall clock in bins: the count that all leaders share."""
     return int(seconds // BIN_SECONDS)
 
 
@@ -201,66 +202,66 @@ def _write_block(writer: MemoryFileWriter, block: Policy, head: str) -> None:
 
 
 def read_file(path: Path, uids: Mapping[Key, str], now: BothClocks, tuning: Tuning) -> FileContent:
-    """All rows of models that exist, carried on to the bin of `now`. For a thread: seconds of work.
+    """Return all rows of models that exist, carried on to the bin of `now`.
 
-    Raises Unusable, or FileNotFoundError.
+    For a thread, because it takes seconds. Raises Unusable, or FileNotFoundError.
     """
     check_file(path)
     signature = layout(tuning)
-    found = FileContent(Policy(16, tuning))
+    content = FileContent(Policy(16, tuning))
     for arrays in blocks(path):
-        _take(found, arrays, (uids, signature, now))
-    gap = bins_of(now.wall) - found.fleet.steps
-    if not found.rows:
-        return found
+        _add_block(content, arrays, (uids, signature, now))
+    gap = bins_of(now.wall) - content.policy.steps
+    if not content.rows:
+        return content
     if not -MAX_AHEAD_BINS <= gap <= LONGEST_GAP_BINS:
         side = "old" if gap > 0 else "ahead of the clock"
         msg = f"it is {abs(gap) * BIN_SECONDS / 3600:.1f} h {side}"
         raise Unusable(msg)
-    carry_on(found.fleet, gap)
-    return found
+    carry_on(content.policy, gap)
+    return content
 
 
-def _take(
-    found: FileContent, arrays: Arrays, known: tuple[Mapping[Key, str], str, BothClocks]
+def _add_block(
+    content: FileContent, arrays: Arrays, context: tuple[Mapping[Key, str], str, BothClocks]
 ) -> None:
-    """The rows of one block into the fleet; the later of the two is carried up to."""
-    uids, signature, now = known
+    """Add the rows of one block; the policy or the block that is behind is carried on."""
+    uids, signature, now = context
     try:
         head = json.loads(bytes(arrays["head"]))
         if head["layout"] != signature:
             raise Unusable("another release has written it with other tables")
-        block = block_of(arrays, found.fleet.tuning)
-        rows = [_row(number, one, now) for number, one in enumerate(head["models"])]
+        block = block_of(arrays, content.policy.tuning)
+        rows = [_row(number, row_head, now) for number, row_head in enumerate(head["models"])]
         if len(rows) != block.size:
             raise Unusable("its models and its rows do not match")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         msg = f"a block does not make sense: {error!r}"
         raise Unusable(msg) from error
-    wanted = [(row, more) for row, more in rows if row.uid and uids.get(row.key) == row.uid]
-    if wanted:
-        _put(found, taken(block, [row.number for row, _ in wanted]), wanted)
+    existing = [(row, record) for row, record in rows if row.uid and uids.get(row.key) == row.uid]
+    if existing:
+        _put(content, taken(block, [row.number for row, _ in existing]), existing)
 
 
 def _put(
-    found: FileContent, block: Policy, wanted: list[tuple[RecalledRow, CapacityRecord]]
+    content: FileContent, block: Policy, existing: list[tuple[RecalledRow, CapacityRecord]]
 ) -> None:
-    fleet, used = found.fleet, len(found.rows)
-    if not found.rows:
-        set_clock(fleet, block.steps)
-    elif abs(block.steps - fleet.steps) > LONGEST_GAP_BINS:
+    policy, used = content.policy, len(content.rows)
+    if not content.rows:
+        set_clock(policy, block.steps)
+    elif abs(block.steps - policy.steps) > LONGEST_GAP_BINS:
         raise Unusable("its blocks are of different days")
-    while fleet.size < used + len(wanted):
-        if fleet.size >= BIGGEST_FLEET:
+    while policy.size < used + len(existing):
+        if policy.size >= MAX_MODELS:
             raise Unusable("it has more models than a fleet can have")
-        fleet.grow(2 * fleet.size)
-    carry_on(block, fleet.steps - block.steps)
-    carry_on(fleet, block.steps - fleet.steps)
-    numbers = list(range(used, used + len(wanted)))
-    place(fleet, numbers, block)
-    for number, (row, answers) in zip(numbers, wanted, strict=True):
-        found.rows.append(RecalledRow(row.key, row.uid, number, row.needs_prior))
-        found.answers[row.key] = answers
+        policy.grow(2 * policy.size)
+    carry_on(block, policy.steps - block.steps)
+    carry_on(policy, block.steps - policy.steps)
+    numbers = list(range(used, used + len(existing)))
+    place(policy, numbers, block)
+    for number, (row, record) in zip(numbers, existing, strict=True):
+        content.rows.append(RecalledRow(row.key, row.uid, number, row.needs_prior))
+        content.capacity[row.key] = record
 
 
 def _row(

@@ -1,7 +1,7 @@
-"""What was learned in short, in the status of versions: for a new leader that has no file.
+"""The learned status: a short summary in the status of versions, for a new leader without a file.
 
-Run by `loop.leader`: read once at the begin, written rarely. Values in a status can be anybody's,
-so they are checked as such. Must never write under steady traffic.
+`loop.leader` reads it once when leading begins and writes it rarely. Anyone may write a value into
+a status, so each value is checked. Must never write under steady traffic.
 """
 
 import asyncio
@@ -24,10 +24,11 @@ from modelfleet.facts.identity import Key
 from modelfleet.facts.plan import PolicyLearned
 
 LOOK_SECONDS = 10.0
-LOOKED_AT = 20
-"""Models a look: a thousand of them take eight minutes, and never come at once."""
+MODELS_AT_ONCE = 20
+"""Models of one look. A thousand models take eight minutes, and their writes are spread over this
+time."""
 REST, DIAL_REST = timedelta(hours=6), timedelta(hours=24)
-"""Between two writes of a version, and between two when only the chosen candidate differs."""
+"""Pause between two writes of a version, and between two when only the chosen dial differs."""
 RECALLED_ANSWERS = 10.0
 """A service time from a status counts as so many answers."""
 
@@ -35,7 +36,7 @@ log = structlog.get_logger()
 
 
 class LearnedStatus:
-    """Statuses of versions and the forecaster, in both directions."""
+    """Copies between the statuses of versions and the forecaster, in both directions."""
 
     def __init__(
         self,
@@ -55,41 +56,43 @@ class LearnedStatus:
         self._last: Key | None = None
 
     def recall(self) -> int:
-        """Teach the forecaster all models that it does not know; returns how many."""
-        known, count = set(self._forecaster.known()), 0
+        """Give the forecaster a summary of each model without a row; return how many it got."""
+        with_row, count = set(self._forecaster.known()), 0
         for model in sorted(self._models.all(), key=_key):
             key = _key(model)
-            lesson = None if key in known else self._told(model, says_why=True)
-            if lesson is not None:
-                self._forecaster.teach(key, model["metadata"]["uid"], lesson)
-                self._give(key, model, lesson)
+            summary = None if key in with_row else self._summary(model, logs_fault=True)
+            if summary is not None:
+                self._forecaster.set_learned_summary(key, model["metadata"]["uid"], summary)
+                self._store(key, model, summary)
                 count += 1
         return count
 
-    def _give(self, key: Key, model: Json, lesson: LearnedSummary) -> None:
+    def _store(self, key: Key, model: Json, summary: LearnedSummary) -> None:
         entry, uid = self._ledger.entry(key), model["metadata"]["uid"]
-        if entry.uid not in {"", uid} or entry.scaling.work.answers > 0:
+        if entry.uid not in {"", uid} or entry.scaling.service_time.answers > 0:
             return
-        seconds = RECALLED_ANSWERS * lesson.service_seconds
-        entry.uid, entry.scaling.work = uid, ServiceTime(seconds, RECALLED_ANSWERS, seconds)
+        seconds = RECALLED_ANSWERS * summary.service_seconds
+        entry.uid, entry.scaling.service_time = uid, ServiceTime(seconds, RECALLED_ANSWERS, seconds)
         stable = self._stable(model)
-        own = None if stable is None else self._told(model, says_why=False, version=stable)
+        own_summary = (
+            None if stable is None else self._summary(model, logs_fault=False, version=stable)
+        )
         if (
             stable is None
-            or own is None
-            or own.slots is None
+            or own_summary is None
+            or own_summary.slots is None
             or entry.scaling.evidence != Evidence()
         ):
-            # Another version answers at another pace.
+            # A summary of another version: its concurrency may differ.
             return
         entry.scaling.evidence_of = (stable["metadata"]["name"], _limit_seconds(model))
         entry.scaling.slots, entry.scaling.evidence = (
-            own.slots,
-            evidence_from_slots(own.slots, self._monotonic()),
+            own_summary.slots,
+            evidence_from_slots(own_summary.slots, self._monotonic()),
         )
 
     def _slots(self, key: Key) -> int | None:
-        """What was learned, where it is not what the spec or the settings say."""
+        """Return the learned concurrency; None while it equals the spec's or the default value."""
         entry = self._ledger.known(key)
         if entry is None or entry.last_turn is None or not entry.last_turn.params.learns_slots:
             return None
@@ -102,44 +105,46 @@ class LearnedStatus:
             await self.look()
 
     async def look(self) -> int:
-        """Write what is news of the next few models; returns the number of writes."""
+        """Write the summaries that changed of the next few models; return the number of writes."""
         written = 0
         for key in self._next():
-            news = self._news(key)
-            if news is None:
+            change = self._change(key)
+            if change is None:
                 continue
             try:
-                await self._writer.note_policy(key, news)
+                await self._writer.note_policy(key, change)
             except ModelfleetError as error:
-                # It is no loss: the next round brings it again.
-                log.warning("lesson not written", model=str(key), error=str(error))
+                # Nothing is lost: the next look at this model writes it.
+                log.warning("learned status not written", model=str(key), error=str(error))
                 continue
-            log.info("lesson written", model=str(key), version=news.name)
+            log.info("learned status written", model=str(key), version=change.name)
             written += 1
         return written
 
     def _next(self) -> list[Key]:
         keys = self._forecaster.known()
-        later = [key for key in keys if self._last is None or key > self._last][:LOOKED_AT]
-        self._last = later[-1] if len(later) == LOOKED_AT else None
+        later = [key for key in keys if self._last is None or key > self._last][:MODELS_AT_ONCE]
+        self._last = later[-1] if len(later) == MODELS_AT_ONCE else None
         return later
 
-    def _news(self, key: Key) -> PolicyLearned | None:
+    def _change(self, key: Key) -> PolicyLearned | None:
         model = self._models.get(key.namespace, key.name)
         version = None if model is None else self._stable(model)
         if model is None or version is None or self._is_within(version, REST):
             return None
-        found = self._forecaster.lesson(key)
-        if found is None or not self._forecaster.is_of(key, model["metadata"]["uid"]):
+        learned = self._forecaster.learned_summary(key)
+        if learned is None or not self._forecaster.is_of(key, model["metadata"]["uid"]):
             return None
-        new, x = replace(found[0], slots=self._slots(key)), found[1]
-        old = self._told(model, says_why=False, version=version)
+        summary, features = replace(learned[0], slots=self._slots(key)), learned[1]
+        written = self._summary(model, logs_fault=False, version=version)
         counts_dial = not self._is_within(version, DIAL_REST)
-        if old is not None and not is_moved(old, new, x, counts_dial=counts_dial):
+        if written is not None and not is_moved(
+            written, summary, features, counts_dial=counts_dial
+        ):
             return None
         written_at = self._utc_now().replace(microsecond=0).isoformat()
         meta = version["metadata"]
-        return PolicyLearned(meta["name"], meta["uid"], {**new.to_status(), "time": written_at})
+        return PolicyLearned(meta["name"], meta["uid"], {**summary.to_status(), "time": written_at})
 
     def _is_within(self, version: Json, rest: timedelta) -> bool:
         at = _written_at(version)
@@ -148,23 +153,23 @@ class LearnedStatus:
     def _stable(self, model: Json) -> Json | None:
         name = (model.get("status") or {}).get("stable")
         versions = self._versions.of_model(_key(model))
-        return next((one for one in versions if one["metadata"]["name"] == name), None)
+        return next((version for version in versions if version["metadata"]["name"] == name), None)
 
-    def _told(
-        self, model: Json, *, says_why: bool, version: Json | None = None
+    def _summary(
+        self, model: Json, *, logs_fault: bool, version: Json | None = None
     ) -> LearnedSummary | None:
-        """The lesson of a version; without one, of the stable or the newest that has any."""
+        """Return the summary of a version; by default of the stable or the newest with one."""
         stable = (model.get("status") or {}).get("stable")
-        found = [version] if version is not None else self._versions.of_model(_key(model))
-        for one in sorted(found, key=lambda one: _rank(one, stable), reverse=True):
-            body = (one.get("status") or {}).get("learned")
+        versions = [version] if version is not None else self._versions.of_model(_key(model))
+        for item in sorted(versions, key=lambda item: _rank(item, stable), reverse=True):
+            body = (item.get("status") or {}).get("learned")
             if body is None:
                 continue
             try:
                 return read_summary(body)
             except (ValueError, TypeError, AttributeError) as error:
-                if says_why:
-                    name = one["metadata"]["name"]
+                if logs_fault:
+                    name = item["metadata"]["name"]
                     log.warning("status.learned ignored", version=name, why=str(error)[:200])
         return None
 
@@ -174,7 +179,7 @@ def _key(model: Json) -> Key:
 
 
 def _limit_seconds(model: Json) -> float | None:
-    """The latency that is promised, as `model.turn` reads it."""
+    """Return the latency objective in seconds, as `model.turn` reads it."""
     objective = (model.get("spec") or {}).get("objective")
     return objective["latencyMilliseconds"] / 1000 if objective else None
 
@@ -185,11 +190,11 @@ def _rank(version: Json, stable: str | None) -> tuple[bool, int]:
 
 
 def _written_at(version: Json) -> datetime | None:
-    """When its lesson was written; None where that is not known or no moment."""
+    """Return when the summary was written; None where that is missing or not a time."""
     learned = (version.get("status") or {}).get("learned")
     text = learned.get("time") if isinstance(learned, dict) else None
     try:
-        found = moment(text) if isinstance(text, str) else None
+        written_at = moment(text) if isinstance(text, str) else None
     except ValueError:
         return None
-    return found if found is None or found.tzinfo is not None else None
+    return written_at if written_at is None or written_at.tzinfo is not None else None

@@ -1,8 +1,8 @@
-"""Public request traces that the package ships, as a first belief about a model without history.
+"""Public request traces in the package: the source of the prior of a model without history.
 
-Read once by `main` (and by the simulator) for `quantiles.prior`. One week of two production
-services, derived from Alibaba's ServeGen (Apache-2.0), see `public_traces.md`. Must never be read
-on the request path.
+`compose` and the simulator read them once for `quantiles.prior`. They are one week of two
+production services, derived from Alibaba's ServeGen (Apache-2.0); see `public_traces.md`. Must
+never be read on the request path.
 """
 
 from importlib.resources import files
@@ -15,7 +15,7 @@ from modelfleet.core.forecasting.features.arrivals_history import decode_counts
 
 
 def traces() -> tuple[NDArray[np.float32], ...]:
-    """Arrivals by bins of 5 s of each trace, shape (n,)."""
+    """Return the arrivals of each trace in bins of 5 s, shape (n,)."""
     stored = files("modelfleet.engine.memory").joinpath("public_traces.npz").read_bytes()
     with np.load(BytesIO(stored)) as archive:
         return tuple(decode_counts(archive[name]) for name in sorted(archive.files))

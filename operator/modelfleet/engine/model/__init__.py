@@ -1,1 +1,1 @@
-"""The turn of one MLModel: watched objects to facts, a plan, and its writes."""
+"""The turn of one MLModel: from watched objects to facts, a plan, and its writes."""

@@ -1,8 +1,9 @@
-"""What a turn reads of an object, as a value: a change that leaves it equal needs no turn.
+"""Filter of object changes: the part of an object that a turn reads, as a value.
 
-Used by `main` for the stores of children. Most changes of a Deployment or a pod are counters and
-phases that decide nothing. Must hold everything that `model.observe` reads: what is missing here
-is seen only when something else happens.
+A change that leaves this value equal needs no turn. Most changes of a Deployment or a pod are
+counters and phases that decide nothing. `compose.caches` gives these functions to the stores of
+children. Must contain everything that `model.observe` reads: a field that is missing here does not
+trigger a turn when it changes.
 """
 
 from typing import Any
@@ -13,11 +14,11 @@ from modelfleet.engine.model.pods import pod_facts
 from modelfleet.engine.ports import Json
 
 _CONTROLLERS_NOTES = "deployment.kubernetes.io/"
-"""Annotations that the Deployment controller keeps for itself."""
+"""Prefix of the annotations that only the Deployment controller uses."""
 
 
 def of_child(item: Json) -> tuple[Any, ...]:
-    """Of a Deployment or Service: all that is compared with what we want, and why pods fail."""
+    """Return all of a Deployment or Service that the plan compares, and why its pods fail."""
     meta = item["metadata"]
     notes = {
         name: value
@@ -35,7 +36,7 @@ def of_child(item: Json) -> tuple[Any, ...]:
 
 
 def of_pod(item: Json) -> tuple[Any, ...]:
-    """Of a replica its facts, of a pod that determines a digest what it has found out."""
+    """Return the facts of a replica, or the result of a pod that determines a digest."""
     meta = item["metadata"]
     labels = meta.get("labels") or {}
     if labels.get(names.LABEL_ROLE) == names.ROLE_RESOLVE:

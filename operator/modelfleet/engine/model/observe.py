@@ -1,6 +1,6 @@
 """Stores, gateways and ledger -> ModelFacts. The only place where cluster objects are parsed.
 
-Called by `model.turn`. Must never write, and never guess: what is not known is None.
+`core.model.decide` takes the facts next. Must never write, and never guess: unknown is None.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,7 +39,7 @@ _OWN_EDITORS = {names.FIELD_MANAGER, names.SCALE_FIELD_MANAGER, "kube-controller
 
 @dataclass(frozen=True, slots=True)
 class Caches:
-    """Everything that can be looked at; made once by `main`."""
+    """Everything that a turn can read from memory; made once by `compose`."""
 
     models: Objects
     versions: Objects
@@ -54,7 +54,7 @@ class Caches:
 
 @dataclass(frozen=True, slots=True)
 class _Parsed:
-    """A model's object, read; `version` is its resourceVersion."""
+    """The parsed object of a model; `version` is its resourceVersion."""
 
     version: str
     spec: MLModelSpec | None
@@ -65,9 +65,9 @@ class _Parsed:
 class Observer:
     """Makes the facts of one model."""
 
-    def __init__(self, sight: Caches, utc_now: Callable[[], datetime]) -> None:
+    def __init__(self, caches: Caches, utc_now: Callable[[], datetime]) -> None:
         """`utc_now` gives the wall clock in UTC."""
-        self._sight = sight
+        self._caches = caches
         self._utc_now = utc_now
         self._specs: dict[str, tuple[str, MLModelVersionSpec]] = {}
         self._drained: dict[str, datetime] = {}
@@ -81,8 +81,8 @@ class Observer:
         monotonic: float,
         config: Mapping[tuple[str, str], str | None],
     ) -> ModelFacts | None:
-        """Facts of a model; None when it does not exist or is being deleted."""
-        model = self._sight.models.get(key.namespace, key.name)
+        """Return the facts of a model; None when it does not exist or is being deleted."""
+        model = self._caches.models.get(key.namespace, key.name)
         if model is None or model["metadata"].get("deletionTimestamp"):
             return None
         now = self._utc_now()
@@ -93,18 +93,18 @@ class Observer:
             uid=model["metadata"]["uid"],
             generation=model["metadata"].get("generation", 0),
             now=now,
-            defaults=self._sight.defaults,
+            defaults=self._caches.defaults,
             gateways=gateways,
             spec=parsed.spec,
             spec_error=parsed.error,
             status=parsed.status,
             versions=self._versions(key, model["metadata"]["uid"]),
             orphans=self._orphans(key, model["metadata"]["uid"]),
-            service=child(self._sight.services.get(*key), model["metadata"]["uid"]),
+            service=child(self._caches.services.get(*key), model["metadata"]["uid"]),
             resolve=self._resolve(key),
             config_maps=config,
             taken=entry.turn.still_taken(monotonic),
-            refused=entry.turn.refusals(monotonic, self._sight.defaults.hopeless_seconds),
+            refused=entry.turn.refusals(monotonic, self._caches.defaults.hopeless_seconds),
             ask=entry.answer.ask,
             grant=entry.answer.grant,
             readings=entry.answer.readings,
@@ -116,20 +116,20 @@ class Observer:
         )
 
     def forget_gone(self) -> None:
-        """Drop what is remembered of versions and pods that exist no more."""
-        versions = {item["metadata"]["uid"] for item in self._sight.versions.all()}
-        pods = {item["metadata"]["uid"] for item in self._sight.pods.all()}
+        """Drop what is stored of objects that were deleted."""
+        versions = {item["metadata"]["uid"] for item in self._caches.versions.all()}
+        pods = {item["metadata"]["uid"] for item in self._caches.pods.all()}
         self._specs = {uid: known for uid, known in self._specs.items() if uid in versions}
         self._drained = {uid: at for uid, at in self._drained.items() if uid in pods}
-        models = {item["metadata"]["uid"] for item in self._sight.models.all()}
+        models = {item["metadata"]["uid"] for item in self._caches.models.all()}
         self._parsed = {uid: known for uid, known in self._parsed.items() if uid in models}
 
     def spec_of(self, model: Json) -> MLModelSpec | None:
-        """The spec of a model, if it can be read."""
+        """Return the spec of a model; None when it cannot be parsed."""
         return self._parsed_of(model).spec
 
     def _parsed_of(self, model: Json) -> _Parsed:
-        """Parsed once for each state of the object."""
+        """Return the parsed object; each state of it is parsed once."""
         meta = model["metadata"]
         known = self._parsed.get(meta["uid"])
         if known is None or known.version != meta["resourceVersion"]:
@@ -139,21 +139,21 @@ class Observer:
         return known
 
     def has_source(self, key: Key, source: str) -> bool:
-        """Whether a version was made from exactly this source."""
-        return any(item["spec"]["source"] == source for item in self._sight.versions.of_model(key))
+        """Return whether a version was made from exactly this source."""
+        return any(item["spec"]["source"] == source for item in self._caches.versions.of_model(key))
 
     def _fresh(self, gateways: GatewayFacts) -> bool | None:
         silent = self.silent_seconds() if gateways.is_used else None
         return None if silent is None else silent < STALE_METRICS_SECONDS
 
     def _versions(self, key: Key, uid: str) -> tuple[VersionFacts, ...]:
-        sight = self._sight
+        caches = self._caches
         by_version: dict[str, list[PodFacts]] = {}
         specs = {}
-        items = [item for item in sight.versions.of_model(key) if is_owned(item, uid)]
+        items = [item for item in caches.versions.of_model(key) if is_owned(item, uid)]
         for item in items:
             specs[item["metadata"]["name"]] = self._version_spec(item)
-        for pod in sight.pods.of_model(key):
+        for pod in caches.pods.of_model(key):
             name = (pod["metadata"].get("labels") or {}).get(names.LABEL_VERSION, "")
             if name in specs and _is_replica_of(pod, name):
                 by_version.setdefault(name, []).append(self._pod(pod, specs[name].port))
@@ -162,21 +162,21 @@ class Observer:
         )
 
     def _orphans(self, key: Key, uid: str) -> tuple[Orphan, ...]:
-        """Children of versions that somebody deleted."""
-        known = {item["metadata"]["name"] for item in self._sight.versions.of_model(key)}
-        found: list[Orphan] = []
+        """Return children of versions that were deleted."""
+        known = {item["metadata"]["name"] for item in self._caches.versions.of_model(key)}
+        orphans: list[Orphan] = []
         kinds: tuple[tuple[ChildKind, Objects], ...] = (
-            ("Deployment", self._sight.deployments),
-            ("Service", self._sight.services),
+            ("Deployment", self._caches.deployments),
+            ("Service", self._caches.services),
         )
         for kind, store in kinds:
             for item in store.of_model(key):
                 meta = item["metadata"]
                 version = (meta.get("labels") or {}).get(names.LABEL_VERSION)
-                is_left = version is not None and version not in known
-                if is_left and is_owned(item, uid) and not meta.get("deletionTimestamp"):
-                    found.append(Orphan(kind, meta["name"], meta["uid"]))
-        return tuple(found)
+                is_orphan = version is not None and version not in known
+                if is_orphan and is_owned(item, uid) and not meta.get("deletionTimestamp"):
+                    orphans.append(Orphan(kind, meta["name"], meta["uid"]))
+        return tuple(orphans)
 
     def _version(
         self,
@@ -186,24 +186,24 @@ class Observer:
         uid: str,
     ) -> VersionFacts:
         meta, status = item["metadata"], item.get("status") or {}
-        place = (meta["namespace"], meta["name"])
+        name = (meta["namespace"], meta["name"])
         own = tuple(pods.get(meta["name"], ()))
-        learned = status.get("startupMilliseconds")
+        learned_ms = status.get("startupMilliseconds")
         return VersionFacts(
             name=meta["name"],
             uid=meta["uid"],
             spec=spec,
             template=item["spec"]["template"],
-            deployment=child(self._sight.deployments.get(*place), uid),
-            service=child(self._sight.services.get(*place), uid),
+            deployment=child(self._caches.deployments.get(*name), uid),
+            service=child(self._caches.services.get(*name), uid),
             pods=own,
             outcome=status.get("outcome"),
-            startup_seconds=startup(own) or (learned / 1000 if learned else None),
+            startup_seconds=startup(own) or (learned_ms / 1000 if learned_ms else None),
             is_terminating=bool(meta.get("deletionTimestamp")),
         )
 
     def _version_spec(self, item: Json) -> MLModelVersionSpec:
-        """Parsed once: a version's spec never changes."""
+        """Return the spec of a version, parsed once: it never changes."""
         meta = item["metadata"]
         known = self._specs.get(meta["uid"])
         if known is None:
@@ -213,36 +213,36 @@ class Observer:
 
     def _pod(self, item: Json, port: int) -> PodFacts:
         address = (item.get("status") or {}).get("podIP")
-        gateways = self._sight.gateways
+        gateways = self._caches.gateways
         flight = gateways.in_flight(endpoint_of(address, port)) if gateways and address else None
         facts = pod_facts(item, port, flight)
         if facts.is_in_service:
             self._drained.pop(facts.uid, None)
             return facts
-        # When it left is only needed for the deadline; a new leader starts that clock anew.
+        # Only the deadline needs the time; a new leader starts it anew.
         since = self._drained.setdefault(facts.uid, self._utc_now())
         return replace(facts, drained_at=since)
 
     def _resolve(self, key: Key) -> ResolveFacts | None:
-        for pod in self._sight.pods.of_model(key):
+        for pod in self._caches.pods.of_model(key):
             meta = pod["metadata"]
             if (meta.get("labels") or {}).get(names.LABEL_ROLE) == names.ROLE_RESOLVE:
                 return resolve_facts(pod)
         return None
 
     def _gateways(self, key: Key, now: datetime) -> GatewayFacts:
-        source = self._sight.gateways
+        source = self._caches.gateways
         if source is None:
             return GatewayFacts(is_used=False)
-        told = source.acknowledgements(str(key))
+        acknowledgements = source.acknowledgements(str(key))
         expected = [
             pod["metadata"]["name"]
-            for pod in self._sight.gateway_pods.all()
-            if may_get_traffic(pod, now, self._sight.gateway_drain_seconds)
+            for pod in self._caches.gateway_pods.all()
+            if may_get_traffic(pod, now, self._caches.gateway_drain_seconds)
         ]
         return GatewayFacts(
             is_used=True,
-            acknowledged={name: told.get(name) for name in sorted(expected)},
+            acknowledged={name: acknowledgements.get(name) for name in sorted(expected)},
             rejections=source.rejections(str(key)),
             probe_failures=source.probe_failures(str(key)),
             held=source.held(str(key)),
@@ -250,7 +250,7 @@ class Observer:
 
 
 def parse_spec(model: Mapping[str, Any]) -> tuple[MLModelSpec | None, str | None]:
-    """The spec, or what is wrong with it (an older CRD may have let it through)."""
+    """Return the spec, or its first error (an older CRD may have accepted it)."""
     try:
         return MLModelSpec.model_validate(model.get("spec") or {}), None
     except ValidationError as error:
@@ -260,7 +260,7 @@ def parse_spec(model: Mapping[str, Any]) -> tuple[MLModelSpec | None, str | None
 
 
 def parse_status(model: Mapping[str, Any]) -> MLModelStatus:
-    """The status; one that cannot be read (a foreign edit) counts as lost."""
+    """Return the status; one that cannot be parsed (a foreign edit) counts as lost."""
     try:
         return MLModelStatus.model_validate(model.get("status") or {})
     except ValidationError:
@@ -268,7 +268,7 @@ def parse_status(model: Mapping[str, Any]) -> MLModelStatus:
 
 
 def child(item: Json | None, uid: str) -> ChildFacts | None:
-    """Facts of a child that belongs to the model; None when it does not exist."""
+    """Return the facts of a child of the model; None when it does not exist."""
     if item is None:
         return None
     meta = item["metadata"]
@@ -286,7 +286,7 @@ def child(item: Json | None, uid: str) -> ChildFacts | None:
 
 
 def _is_replica_of(pod: Mapping[str, Any], version: str) -> bool:
-    """Labels can be set by anybody in the namespace; the controller cannot be lent."""
+    """Return whether the ReplicaSet of a version owns the pod; anyone can set labels."""
     owners = pod["metadata"].get("ownerReferences") or []
     return any(
         owner.get("kind") == "ReplicaSet" and str(owner.get("name")).startswith(f"{version}-")
@@ -295,7 +295,7 @@ def _is_replica_of(pod: Mapping[str, Any], version: str) -> bool:
 
 
 def replica_failure(item: Mapping[str, Any]) -> Fault | None:
-    """Kubernetes refuses to make the pods: quota, pod security, limit ranges."""
+    """Return why Kubernetes does not create the pods: quota, pod security, limit ranges."""
     for condition in (item.get("status") or {}).get("conditions") or []:
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
             return Fault(Reason.PODS_REFUSED.value, str(condition.get("message", ""))[:600])
@@ -303,18 +303,18 @@ def replica_failure(item: Mapping[str, Any]) -> Fault | None:
 
 
 def startup(pods: tuple[PodFacts, ...]) -> float | None:
-    """Mean time from creation to readiness of the pods that are ready, in seconds."""
-    found = [
+    """Return the mean start-up time of the ready pods in seconds."""
+    seconds = [
         (pod.ready_at - pod.created_at).total_seconds() for pod in pods if pod.ready_at is not None
     ]
-    return sum(found) / len(found) if found else None
+    return sum(seconds) / len(seconds) if seconds else None
 
 
 def may_get_traffic(pod: Mapping[str, Any], now: datetime, drain_seconds: float) -> bool:
-    """Whether a gateway pod could still receive requests.
+    """Return whether a gateway pod can still receive requests.
 
-    Ready ones and those that end; one that stopped being ready only after the drain time; one
-    that never was ready gets nothing before it has its first whole configuration.
+    It can while it is ready or ends, and for the drain time after it stopped being ready. A pod
+    that never was ready gets no request before its first whole configuration.
     """
     status = pod.get("status") or {}
     if status.get("phase") in {"Failed", "Succeeded"}:
@@ -332,10 +332,10 @@ def may_get_traffic(pod: Mapping[str, Any], now: datetime, drain_seconds: float)
 
 
 def is_followed(pod: Mapping[str, Any], now: datetime, drain_seconds: float) -> bool:
-    """Whether the leader wants a stream to this gateway pod.
+    """Return whether the leader wants a stream to this gateway pod.
 
-    One that is not ready for longer than the drain time gets no traffic, and must not hold up
-    the scaling of the fleet by its silence; it is followed again when it is ready.
+    A pod that is not ready for longer than the drain time gets no traffic. Its silence must not
+    hold up the scaling of all models. It is followed again when it is ready.
     """
     status = pod.get("status") or {}
     if status.get("phase") != "Running" or not status.get("podIP"):
@@ -350,7 +350,7 @@ def is_followed(pod: Mapping[str, Any], now: datetime, drain_seconds: float) -> 
 
 
 def _has_run(status: Mapping[str, Any]) -> bool:
-    """A pod that ever was ready had all its containers started once."""
+    """Return whether every container has started once: true for a pod that ever was ready."""
     return all(
         c.get("restartCount", 0) > 0 or c.get("started")
         for c in status.get("containerStatuses") or [{}]
@@ -358,13 +358,13 @@ def _has_run(status: Mapping[str, Any]) -> bool:
 
 
 def resolve_facts(pod: Mapping[str, Any]) -> ResolveFacts:
-    """What the one-shot pod has found out, or why its last attempt failed."""
+    """Return the digest that the one-shot pod has found, or why its last attempt failed."""
     meta, status = pod["metadata"], pod.get("status") or {}
     ended = _terminated(status)
-    told = reported(ended.get("message"))
+    report = reported(ended.get("message"))
     digest = None
-    if status.get("phase") == "Succeeded" and told is not None and told["reason"] == "Resolved":
-        digest = told.get("digest")
+    if status.get("phase") == "Succeeded" and report is not None and report["reason"] == "Resolved":
+        digest = report.get("digest")
     fault = None if digest else pod_facts(pod, 1, None).fault
     if status.get("phase") in {"Succeeded", "Failed"} and not digest and fault is None:
         why = status.get("message") or status.get("reason") or "no result"
@@ -380,7 +380,7 @@ def resolve_facts(pod: Mapping[str, Any]) -> ResolveFacts:
 
 
 def _rejected_at(pod: Mapping[str, Any]) -> datetime | None:
-    """A pod that its node refused never ran a container, and never will."""
+    """Return when a node refused the pod; such a pod never runs a container."""
     status = pod.get("status") or {}
     if status.get("phase") != "Failed":
         return None

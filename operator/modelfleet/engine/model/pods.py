@@ -1,6 +1,6 @@
-"""Pod objects -> PodFacts, with what is wrong with them in one word.
+"""Pod objects -> PodFacts, each with at most one fault: the only reader of a pod's status.
 
-Called by `model.observe`. The only place where a pod's status is read.
+`model.observe` puts the facts into those of the model.
 """
 
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ _CRASHES = 2
 
 
 def moment(text: str | None) -> datetime | None:
-    """A Kubernetes time stamp as a datetime in UTC."""
+    """Return a Kubernetes time stamp as a datetime in UTC."""
     return datetime.fromisoformat(text) if text else None
 
 
 def pod_facts(item: Mapping[str, Any], port: int, in_flight: int | None) -> PodFacts:
-    """Facts of a replica that listens on `port`."""
+    """Return the facts of a replica that listens on `port`."""
     meta, status = item["metadata"], item.get("status") or {}
     conditions = {c["type"]: c for c in status.get("conditions") or []}
     ready = conditions.get("Ready", {})
@@ -64,9 +64,9 @@ def _fault(
         *(status.get("containerStatuses") or []),
     ]
     for container in containers:
-        found = _container_fault(name, container)
-        if found is not None:
-            return found
+        fault = _container_fault(name, container)
+        if fault is not None:
+            return fault
     return None
 
 
@@ -77,7 +77,7 @@ def _container_fault(pod: str, container: Mapping[str, Any]) -> Fault | None:
     if waiting is not None:
         return waiting
     if "running" in state and container.get("started"):
-        # What ended before is over: it has started since, and only is not ready.
+        # The container has started again: an earlier end is no fault of now.
         return None
     ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated") or {}
     if not ended or ended.get("exitCode") == 0:
@@ -100,12 +100,12 @@ def _waiting_fault(
 
 
 def _ended_fault(where: str, ended: Mapping[str, Any], crashes: int) -> Fault | None:
-    told = reported(ended.get("message"))
-    if told is not None:
-        # Our own fetch and serve say in their last words what is wrong.
-        text = f"{where}: {told.get('message', '')}"
-        is_hopeless = bool(told.get("final")) or crashes >= _CRASHES
-        return Fault(str(told["reason"]), text[:600], is_hopeless)
+    report = reported(ended.get("message"))
+    if report is not None:
+        # The fetch and serve commands write their fault into the termination message.
+        text = f"{where}: {report.get('message', '')}"
+        is_hopeless = bool(report.get("final")) or crashes >= _CRASHES
+        return Fault(str(report["reason"]), text[:600], is_hopeless)
     if crashes < _CRASHES:
         return None
     last = (ended.get("message") or ended.get("reason") or "").strip().splitlines()
@@ -116,7 +116,7 @@ def _ended_fault(where: str, ended: Mapping[str, Any], crashes: int) -> Fault | 
 
 
 def reported(message: str | None) -> dict[str, Any] | None:
-    """The JSON in a termination message of our own containers, or None."""
+    """Return the JSON in a termination message of our own containers, or None."""
     for line in reversed((message or "").strip().splitlines()):
         try:
             value = orjson.loads(line)

@@ -1,7 +1,7 @@
-"""One pass for one model: observe, decide, guard, apply, publish.
+"""The turn, one pass for one model: observe, decide, guard, apply, publish.
 
-Called by `loop.worker` with a key. Idempotent: cut anywhere, it is simply made again. Must
-never decide anything itself.
+`loop.worker` makes it for a key of the queue. A turn may be cut off anywhere: the next one does the
+rest. Must never decide anything itself.
 """
 
 import time
@@ -43,7 +43,7 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Applied:
-    """How far a plan got. `looks_anew`: the facts have changed, decide again at once."""
+    """How far a plan was applied. `looks_anew`: the facts have changed, decide again at once."""
 
     writes: int = 0
     looks_anew: bool = False
@@ -52,14 +52,14 @@ class Applied:
 
 @dataclass(slots=True)
 class TurnLog:
-    """What the passes of one turn did, for one line of the log."""
+    """Effects of the passes of one turn, for one line of the log."""
 
     writes: int = 0
     status: tuple[str, ...] = ()
     plan: Plan | None = None
 
-    def say(self, key: Key) -> None:
-        """Nothing for a turn that wrote nothing."""
+    def write(self, key: Key) -> None:
+        """Log the turn; nothing for a turn that wrote nothing."""
         if self.writes and self.plan is not None:
             log.info(
                 "turn",
@@ -73,7 +73,7 @@ class TurnLog:
 
 @dataclass(frozen=True, slots=True)
 class ScalingTimes:
-    """Scaling times that the settings stand in for."""
+    """Scaling times from the settings."""
 
     scale_down_seconds: float
     keep_alive_seconds: float
@@ -87,60 +87,60 @@ class ModelTurns:
         models: Objects,
         observer: Observer,
         writer: Writer,
-        announcer: Events,
+        events: Events,
         *,
         configs: ConfigReader,
         ledger: Ledger,
-        pace: ScalingTimes,
+        times: ScalingTimes,
         on_observe: Callable[[Key], None] = lambda _: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """All ports; `on_observe` hears of each look at a model, `monotonic` gives seconds."""
+        """All ports. `on_observe` is called before each look, `monotonic` gives seconds."""
         self._models = models
         self._observer = observer
         self._writer = writer
-        self._announcer = announcer
+        self._events = events
         self._configs = configs
         self._ledger = ledger
-        self._pace = pace
+        self._times = times
         self._on_observe = on_observe
         self._monotonic = monotonic
 
     async def turn(self, key: Key) -> TurnResult:
-        """Bring one model a step nearer to what is wanted.
+        """Bring one model a step nearer to its spec.
 
-        What we write ourselves wakes nobody, so a turn ends with a pass that has seen all its
-        writes and wants no more.
+        Our own writes wake no turn. A turn therefore ends with a pass that has seen all its writes
+        and wants no more.
         """
-        told = TurnLog()
+        turn_log = TurnLog()
         for _ in range(MAX_PASSES):
             model = self._models.get(key.namespace, key.name)
             facts = await self._facts(key, model)
             if facts is None or model is None:
                 self._ledger.forget(key)
-                return TurnResult(told.writes, None, is_gone=True)
+                return TurnResult(turn_log.writes, None, is_gone=True)
             entry = self._ledger.entry(key)
             plan = self._guarded(decide(facts), facts)
             self._remember(entry, facts, plan)
             applied = await self._apply(model, facts, plan)
-            told.writes += applied.writes
-            told.plan = plan
+            turn_log.writes += applied.writes
+            turn_log.plan = plan
             if applied.looks_anew:
-                # A version was made, or a name is taken: the status is written when that is known.
+                # A version was created, or a name is taken: the next pass writes the status.
                 continue
-            moved, again = await self._publish(entry, model, plan, facts)
-            told.status += moved
-            told.writes += bool(moved)
+            changed_fields, soonest = await self._publish(entry, model, plan, facts)
+            turn_log.status += changed_fields
+            turn_log.writes += bool(changed_fields)
             if applied.failure is not None:
-                told.say(key)
+                turn_log.write(key)
                 raise applied.failure
-            if applied.writes or (moved and leads_on(facts.status, plan.status)):
+            if applied.writes or (changed_fields and leads_on(facts.status, plan.status)):
                 continue
-            told.say(key)
-            return TurnResult(told.writes, _soonest(plan.look_again_seconds, again))
-        told.say(key)
-        # Somebody undoes what we do as fast as we do it; that fight is fought slowly.
-        return TurnResult(told.writes, FIGHT_SECONDS)
+            turn_log.write(key)
+            return TurnResult(turn_log.writes, _soonest(plan.look_again_seconds, soonest))
+        turn_log.write(key)
+        # Another writer undoes our writes as fast as we make them: repeat them slowly.
+        return TurnResult(turn_log.writes, FIGHT_SECONDS)
 
     async def _facts(self, key: Key, model: Json | None) -> ModelFacts | None:
         entry = self._ledger.entry(key)
@@ -149,7 +149,7 @@ class ModelTurns:
         facts = self._observer.facts(key, entry, self._monotonic(), config)
         if facts is None or entry.uid == facts.uid:
             return facts
-        # Another model of the same name: what was learned is not of this one.
+        # Another model of the same name: nothing that was learned belongs to this one.
         self._ledger.forget(key)
         self._ledger.entry(key).uid = facts.uid
         return replace(
@@ -170,21 +170,21 @@ class ModelTurns:
             metrics.BREACHES.labels(breach.name).inc()
             log.error("plan refused", key=str(facts.key), breach=breach.name, text=breach.message)
         text = f"{breaches[0].name}: {breaches[0].message}; please report this"
-        kept = claims.refused(facts, Reason.PLAN_REFUSED, text)
-        return Plan(status=kept, why=text, look_again_seconds=5.0)
+        status = claims.refused(facts, Reason.PLAN_REFUSED, text)
+        return Plan(status=status, why=text, look_again_seconds=5.0)
 
     async def _config(self, key: Key, model: Json | None) -> dict[tuple[str, str], str | None]:
-        """Content of the ConfigMaps of a spec that has no version yet; nothing otherwise."""
+        """Return the ConfigMaps of a spec that has no version yet; nothing otherwise."""
         spec = self._observer.spec_of(model) if model is not None else None
-        if spec is None or not config_references(spec) or self._observer_knows(key, spec):
+        if spec is None or not config_references(spec) or self._has_version(key, spec):
             return {}
-        found: dict[tuple[str, str], str | None] = {}
+        contents: dict[tuple[str, str], str | None] = {}
         for name, entry in config_references(spec):
             data = await self._configs.read(key.namespace, name)
-            found[(name, entry)] = None if data is None else data.get(entry)
-        return found
+            contents[(name, entry)] = None if data is None else data.get(entry)
+        return contents
 
-    def _observer_knows(self, key: Key, spec: MLModelSpec) -> bool:
+    def _has_version(self, key: Key, spec: MLModelSpec) -> bool:
         return self._observer.has_source(key, source_hash(spec))
 
     def _remember(self, entry: Entry, facts: ModelFacts, plan: Plan) -> None:
@@ -196,7 +196,7 @@ class ModelTurns:
         learned = [v.startup_seconds for v in serving if v.startup_seconds is not None]
         ready = sum(v.ready for v in serving)
         granted = plan.status.scaling.granted if plan.status.scaling else scaling.min_replicas
-        seen = LastTurn(
+        last_turn = LastTurn(
             params=self._params(facts, facts.spec),
             granted=granted,
             ready=ready,
@@ -218,18 +218,18 @@ class ModelTurns:
             ),
             stable=plan.status.stable or "",
         )
-        entry.hand_over(seen)
+        entry.hand_over(last_turn)
 
     def _params(self, facts: ModelFacts, spec: MLModelSpec) -> ScalingParams:
-        """Bounds, hints and signals that hold now."""
+        """Return the bounds, hints and signals that apply now."""
         now_bounds, objective = bounds(spec.scaling, facts.now), spec.objective
         percentile = objective.percentile if objective else 95
         return ScalingParams(
             min_replicas=now_bounds.low,
             max_replicas=now_bounds.high,
             slots=spec.scaling.concurrency_per_replica or facts.defaults.concurrency,
-            scale_down_seconds=self._pace.scale_down_seconds,
-            keep_alive_seconds=self._pace.keep_alive_seconds,
+            scale_down_seconds=self._times.scale_down_seconds,
+            keep_alive_seconds=self._times.keep_alive_seconds,
             latency_objective_seconds=objective.latency_milliseconds / 1000 if objective else None,
             percentile=percentile,
             aim=1.0 - percentile / 100.0,
@@ -240,11 +240,11 @@ class ModelTurns:
         )
 
     async def _apply(self, model: Json, facts: ModelFacts, plan: Plan) -> Applied:
-        """All parts in the order of the plan's fields."""
+        """Apply all parts in the order of the plan's fields."""
         key = facts.key
         applied = Applied()
         if not is_decision(facts.status, plan.status):
-            # What is not wanted any more, or exists, is no refusal any more.
+            # An object that is not wanted any more, or exists, is refused no more.
             wanted = {_identity(create) for create in plan.creates}
             self._ledger.entry(key).turn.keep_refusals(wanted)
         for create in plan.creates:
@@ -253,7 +253,7 @@ class ModelTurns:
                 return applied
         for repair in plan.repairs:
             await self._writer.repair(key, repair)
-            self._announcer.publish(model, EventFact("Warning", "Repaired", repair.why[:900]))
+            self._events.publish(model, EventFact("Warning", "Repaired", repair.why[:900]))
         for change in plan.pods:
             await self._writer.set_service(key, change)
         for scale in plan.scales:
@@ -269,7 +269,7 @@ class ModelTurns:
         return applied
 
     async def _create(self, facts: ModelFacts, create: Create, applied: Applied) -> None:
-        """One object. One that is not taken must not keep the rest of the plan from being done."""
+        """Create one object; a refusal must not stop the rest of the plan."""
         identity = _identity(create)
         entry = self._ledger.entry(facts.key)
         applied.writes += 1
@@ -288,19 +288,19 @@ class ModelTurns:
     async def _publish(
         self, entry: Entry, model: Json, plan: Plan, facts: ModelFacts
     ) -> tuple[tuple[str, ...], float | None]:
-        """Status at most once a second, decisions at once; then the events."""
+        """Write the status at most once a second, decisions at once; then post the events."""
         newest = self._models.get(facts.key.namespace, facts.key.name) or model
         since = self._monotonic() - entry.turn.status_at
         if not is_decision(facts.status, plan.status) and since < STATUS_SECONDS:
             return (), STATUS_SECONDS - since
         if newest["metadata"].get("generation") != facts.generation:
             return (), 0.0
-        moved = await self._writer.publish_status(newest, plan.status)
-        if moved:
+        changed_fields = await self._writer.publish_status(newest, plan.status)
+        if changed_fields:
             entry.turn.status_at = self._monotonic()
             for event in plan.events:
-                self._announcer.publish(model, event)
-        return moved, None
+                self._events.publish(model, event)
+        return changed_fields, None
 
 
 def _identity(create: Create) -> str:

@@ -1,1 +1,1 @@
-"""The scaling pass over the whole fleet, once a second."""
+"""The scaling pass: one pass for all models, once a second."""

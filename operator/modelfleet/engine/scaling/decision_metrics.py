@@ -1,7 +1,8 @@
-"""The terms of each model's decision as metrics: what `modelfleet explain --plot` draws.
+"""Metrics with the terms of each model's decision; `modelfleet explain --plot` draws them.
 
-Filled by `scaling.forecaster` at each step. 15 series for a model with traffic; each is looked up
-once and then only set, so a thousand models cost some milliseconds. Must never change a decision.
+`scaling.forecaster` sets them at each step. A model with traffic has 15 series. Each series is
+looked up once and then only set, so a thousand models cost some milliseconds. Must never change a
+decision.
 """
 
 from dataclasses import dataclass
@@ -19,21 +20,21 @@ STATES = ("granted", "ready", "least", "most")
 
 @dataclass(slots=True)
 class ReplicasNow:
-    """What the tick knows of one model's replicas at the step."""
+    """Replicas of one model at a step, as the tick counts them."""
 
     service: ModelFigures
     ready: int
     starting: int
     age_seconds: float
-    """Summed age of the starting replicas."""
+    """Summed age of the starting replicas, in seconds."""
     granted: int = 0
     bounds: tuple[int, int] = (0, 0)
-    """Fewest and most replicas that are allowed now."""
+    """Least and most replicas that are allowed now."""
 
 
 @dataclass(slots=True)
 class _Series:
-    """Of one model, in the order of TERMS and STATES."""
+    """Series of one model, in the order of TERMS and STATES."""
 
     terms: tuple[Gauge, ...]
     replicas: tuple[Gauge, ...]
@@ -47,32 +48,37 @@ class DecisionMetrics:
     """Series by model."""
 
     def __init__(self) -> None:
-        """None yet."""
+        """Start without any series."""
         self._series: dict[Key, _Series] = {}
 
     def put(
-        self, key: Key, fleet: Policy, wanted: PolicyOutput, row: int, pool: ReplicasNow | None
+        self,
+        key: Key,
+        policy: Policy,
+        output: PolicyOutput,
+        row: int,
+        replicas_now: ReplicasNow | None,
     ) -> None:
-        """The newest decision for a model, which has row `row`."""
+        """Set the series of a model to its newest decision; `row` is its row in the policy."""
         series = self._series.get(key)
         if series is None:
             series = self._series[key] = _series_of(key)
         for term, gauge in zip(TERMS, series.terms, strict=True):
-            gauge.set(float(getattr(wanted, term)[row]))
-        chosen = int(wanted.candidate[row])
-        series.aim.set(float(fleet.choice.aim[row]))
-        series.risk.set(float(fleet.bank.risk[chosen]))
-        service = fleet.services[row]
+            gauge.set(float(getattr(output, term)[row]))
+        dial = int(output.candidate[row])
+        series.aim.set(float(policy.choice.aim[row]))
+        series.risk.set(float(policy.bank.risk[dial]))
+        service = policy.services[row]
         if service is not None:
             series.service_seconds.set(service.service_seconds)
             series.slots.set(service.slots)
-        if pool is not None:
-            counts = (pool.granted, pool.ready, *pool.bounds)
+        if replicas_now is not None:
+            counts = (replicas_now.granted, replicas_now.ready, *replicas_now.bounds)
             for gauge, count in zip(series.replicas, counts, strict=True):
                 gauge.set(count)
 
     def forget(self, key: Key) -> None:
-        """The model is gone."""
+        """Remove the series of a model that was deleted."""
         if self._series.pop(key, None) is not None:
             metrics.forget_model(key.namespace, key.name)
 

@@ -1,8 +1,8 @@
-"""The policy beside the tick: collects arrivals into its bins, steps it, has its fits made.
+"""The policy beside the tick: collects arrivals into bins, steps the policy, runs its fits.
 
-Owned by the ticker. `take` and `step` are cheap and run in the loop; `work` hands out the slow
-parts (priors, fits) as functions for a thread. Must never guess: while a gateway is silent a bin
-repeats the one before it, and the tick holds the grants.
+The ticker owns the forecaster. `add_traffic` and `step` are cheap and run in the event loop.
+`due_fits` returns the slow parts (priors, fits) as functions for a thread. Must never guess: while
+a gateway is silent, a bin repeats the one before it, and the tick keeps the grants.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -27,11 +27,11 @@ from modelfleet.facts.scaling import Bucket, Forecast
 
 FIRST_ROWS = 16
 MAX_BINS_BEHIND = 120
-CHANGED = 0.1
-"""Learned figures are told to the policy when they moved by this share."""
-CHANGED_WORK = 0.02
-"""The same for the service time, of which every forecast is a multiple: 5 % too little of it was
-half as many violations again."""
+CHANGED_SHARE = 0.1
+"""A learned figure is given to the policy again when it has changed by this share."""
+CHANGED_SERVICE_SHARE = 0.02
+"""The same share for the service time. Every forecast is a multiple of the service time: a value
+that was 5 % too small caused half as many violations again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,13 @@ class FitJob:
     run: Callable[[], Coefficients]
     is_prior: bool
     row: "_Row"
-    """Whose it is: of no use when another one has taken its place."""
+    """Row for which the job was made. The result is dropped when another row has replaced this
+    one."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecalledRow:
-    """A row that an earlier leader left: whose it is, and whether it still waits for a prior."""
+    """A row that an earlier leader saved: its model, and whether it still lacks a prior."""
 
     key: Key
     uid: str
@@ -57,13 +58,13 @@ class RecalledRow:
 
 @dataclass(frozen=True, slots=True)
 class UnknownModel:
-    """A model about which only this leader knows anything: what it has lived, up to bin `clock`."""
+    """A model without saved memory: all that this leader has watched of it, up to bin `clock`."""
 
     uid: str
     service: ModelFigures
     prior: Coefficients
     recalled: int
-    lived: Floats
+    watched: Floats
     clock: int
 
 
@@ -76,11 +77,11 @@ class _Row:
     missed: float = 0.0
     in_system: float = 0.0
     needs_prior: bool = True
-    is_stranger: bool = True
-    """Whether its past has still to be looked for."""
+    needs_history: bool = True
+    """Whether the past of the model has still to be looked for."""
     forecast: Forecast | None = None
     service: ModelFigures | None = None
-    pool: ReplicasNow | None = None
+    replicas_now: ReplicasNow | None = None
 
 
 class Forecaster:
@@ -89,138 +90,142 @@ class Forecaster:
     def __init__(
         self, priors: Priors, tuning: Tuning = SHIPPED, *, publishes: bool = False
     ) -> None:
-        """No model yet. `publishes`: whether the terms go to the metrics."""
-        self._terms = DecisionMetrics() if publishes else None
+        """Start without any model. `publishes`: whether decisions are set as metrics."""
+        self._metrics = DecisionMetrics() if publishes else None
         self._priors = priors
-        self.fleet = Policy(FIRST_ROWS, tuning)
+        self.policy = Policy(FIRST_ROWS, tuning)
         self._rows: dict[Key, _Row] = {}
         self._free = list(range(FIRST_ROWS - 1, -1, -1))
         self._stepped_at: float | None = None
-        self._lessons: dict[Key, tuple[str, LearnedSummary]] = {}
+        self._learned_summaries: dict[Key, tuple[str, LearnedSummary]] = {}
         self._judged_at: dict[Key, int] = {}
 
     def begin(
-        self, clock: int, fleet: Policy | None = None, rows: Iterable[RecalledRow] = ()
+        self, clock: int, policy: Policy | None = None, rows: Iterable[RecalledRow] = ()
     ) -> None:
-        """Leading begins: bins are counted from `clock`, the wall clock in bins.
+        """Begin to lead: count bins from `clock`, which is the wall clock in bins.
 
-        `fleet` and `rows` are what an earlier leader left, carried on to that bin.
+        `policy` and `rows` come from an earlier leader and are already carried on to that bin.
         """
-        if fleet is not None:
-            self.fleet = fleet
+        if policy is not None:
+            self.policy = policy
         self._rows = {
-            one.key: _Row(
-                one.number,
-                one.uid,
-                needs_prior=one.needs_prior,
-                is_stranger=False,
-                service=self.fleet.services[one.number],
+            row.key: _Row(
+                row.number,
+                row.uid,
+                needs_prior=row.needs_prior,
+                needs_history=False,
+                service=self.policy.services[row.number],
             )
-            for one in rows
+            for row in rows
         }
         used = {row.number for row in self._rows.values()}
-        self._free = [n for n in range(self.fleet.size - 1, -1, -1) if n not in used]
-        set_clock(self.fleet, clock)
+        self._free = [n for n in range(self.policy.size - 1, -1, -1) if n not in used]
+        set_clock(self.policy, clock)
         self._stepped_at = None
         self._judged_at = {}
         for key, row in self._rows.items():
-            self._watch(key, row)
+            self._plan_weighing(key, row)
 
-    def left(self, keys: Iterable[Key]) -> tuple[Policy, list[RecalledRow]] | None:
-        """Copies of the rows of these models for the next leader; None when there is none."""
+    def export_rows(self, keys: Iterable[Key]) -> tuple[Policy, list[RecalledRow]] | None:
+        """Return copies of the rows of these models for the next leader; None without any."""
         rows = [(key, self._rows[key]) for key in keys if key in self._rows]
         rows = [(key, row) for key, row in rows if row.service is not None]
         if not rows:
             return None
-        block = taken(self.fleet, [row.number for _, row in rows])
-        found = [
+        block = taken(self.policy, [row.number for _, row in rows])
+        recalled = [
             RecalledRow(key, row.uid, number, row.needs_prior)
             for number, (key, row) in enumerate(rows)
         ]
-        return block, found
+        return block, recalled
 
-    def teach(self, key: Key, uid: str, lesson: LearnedSummary) -> None:
-        """What an earlier leader knew of the object `uid` in short: its row begins with it."""
-        self._lessons[key] = (uid, lesson)
+    def set_learned_summary(self, key: Key, uid: str, summary: LearnedSummary) -> None:
+        """Store what an earlier leader learned of the object `uid`; its row begins with it."""
+        self._learned_summaries[key] = (uid, summary)
 
-    def lesson(self, key: Key) -> tuple[LearnedSummary, Floats] | None:
-        """What is known of a model in short, and its features (20,) of now."""
+    def learned_summary(self, key: Key) -> tuple[LearnedSummary, Floats] | None:
+        """Return a short summary of what was learned of a model, and its features (20,) of now."""
         row = self._rows.get(key)
-        found = None if row is None else summary_of(self.fleet, row.number)
-        if row is None or found is None:
+        summary = None if row is None else summary_of(self.policy, row.number)
+        if row is None or summary is None:
             return None
-        one = taken(self.fleet, [row.number])
-        one._figures()
-        return found, one.present.features(one._idle)[0][0]
+        single = taken(self.policy, [row.number])
+        single._figures()
+        return summary, single.present.features(single._idle)[0][0]
 
-    def fill(self, key: Key, block: Policy) -> bool:
-        """Give a model the row that `rows.backfill` has made; False for one of the future.
+    def use_backfill(self, key: Key, block: Policy) -> bool:
+        """Give a model the row that `rows.backfill` has made; False for a row of the future.
 
-        What was watched since the block's bin is carried over as a gap, so a few minutes at most.
+        Bins that have passed since the block's last bin are carried over as a gap, so the gap is a
+        few minutes at most.
         """
-        if block.steps > self.fleet.steps:
+        if block.steps > self.policy.steps:
             return False
         row = self._rows.get(key)
         if row is None:
             row = self._rows[key] = _Row(self._free_row())
-        carry_on(block, self.fleet.steps - block.steps)
-        # No source of arrivals knows what was promised and broken.
+        carry_on(block, self.policy.steps - block.steps)
+        # A source of past arrivals has no counts of requests that broke the objective.
         for table in ("lived", "missed"):
-            getattr(block.choice, table)[:, 0] = getattr(self.fleet.choice, table)[:, row.number]
-        place(self.fleet, [row.number], block)
+            getattr(block.choice, table)[:, 0] = getattr(self.policy.choice, table)[:, row.number]
+        place(self.policy, [row.number], block)
         if row.service is None:
             row.service = block.services[0]
         else:
-            self.fleet.describe(row.number, row.service)
-        row = self._rows[key] = replace(row, needs_prior=False, is_stranger=False)
-        self._watch(key, row)
+            self.policy.describe(row.number, row.service)
+        row = self._rows[key] = replace(row, needs_prior=False, needs_history=False)
+        self._plan_weighing(key, row)
         return True
 
-    def strangers(self) -> list[Key]:
-        """Models whose past has still to be looked for, sorted; a prior comes first."""
+    def models_without_history(self) -> list[Key]:
+        """Return the models with a prior whose past has still to be looked for, sorted."""
         rows = sorted(self._rows.items())
-        return [k for k, r in rows if r.is_stranger and r.service and not r.needs_prior]
+        return [k for k, r in rows if r.needs_history and r.service and not r.needs_prior]
 
-    def stranger(self, key: Key) -> UnknownModel | None:
-        """What a source of history needs of such a model; None for others."""
-        row, fleet = self._rows.get(key), self.fleet
-        if row is None or row.service is None or not row.is_stranger or row.needs_prior:
+    def unknown_model(self, key: Key) -> UnknownModel | None:
+        """Return what a source of history needs of a model; None if it needs no history."""
+        row, policy = self._rows.get(key), self.policy
+        if row is None or row.service is None or not row.needs_history or row.needs_prior:
             return None
         return UnknownModel(
             row.uid,
             row.service,
-            fleet._priors[row.number],
-            int(fleet.choice.recalled[row.number]),
-            fleet.histories[row.number].counts(),
-            fleet.steps,
+            policy._priors[row.number],
+            int(policy.choice.recalled[row.number]),
+            policy.histories[row.number].counts(),
+            policy.steps,
         )
 
-    def introduce(self, key: Key) -> None:
-        """Its past was looked for."""
+    def mark_history_checked(self, key: Key) -> None:
+        """Record that the past of a model was looked for."""
         if key in self._rows:
-            self._rows[key].is_stranger = False
+            self._rows[key].needs_history = False
 
-    def _watch(self, key: Key, row: _Row) -> None:
-        at = judged_at(self.fleet, row.number)
+    def _plan_weighing(self, key: Key, row: _Row) -> None:
+        at = judged_at(self.policy, row.number)
         if at is not None:
             self._judged_at[key] = at
 
-    def _weigh(self) -> None:
-        """Rows whose long past was not replayed have been watched for a day now."""
-        for key in [key for key, at in self._judged_at.items() if at <= self.fleet.steps + 1]:
-            weigh(self.fleet, self._rows[key].number)
+    def _weigh_watched_rows(self) -> None:
+        """Weigh the dials of rows that have been watched for a day.
+
+        The long past of these rows was not replayed.
+        """
+        for key in [key for key, at in self._judged_at.items() if at <= self.policy.steps + 1]:
+            weigh(self.policy, self._rows[key].number)
             del self._judged_at[key]
 
     def is_of(self, key: Key, uid: str) -> bool:
-        """Whether a model's row is that of the object `uid`, and not of an earlier namesake."""
+        """Return whether a model's row belongs to the object `uid`, not to a namesake."""
         row = self._rows.get(key)
         if row is None or not uid:
             return True
         row.uid = row.uid or uid
         return row.uid == uid
 
-    def take(self, key: Key, bucket: Bucket) -> None:
-        """Traffic of one model since the last tick."""
+    def add_traffic(self, key: Key, bucket: Bucket) -> None:
+        """Add the traffic of one model since the last tick."""
         row = self._rows.get(key)
         if row is None:
             row = self._rows[key] = _Row(self._free_row())
@@ -229,35 +234,35 @@ class Forecaster:
         row.missed += bucket.slow
         row.in_system = bucket.in_flight + bucket.held
 
-    def quiet(self, key: Key) -> None:
-        """The gateways watched and saw nothing of this model."""
+    def add_silence(self, key: Key) -> None:
+        """Record that the gateways reported no traffic of this model."""
         row = self._rows.get(key)
         if row is not None:
             row.in_system = 0.0
 
     def forget(self, gone: Iterable[Key]) -> None:
-        """Models that do not exist any more."""
+        """Remove models that were deleted."""
         for key in gone:
-            self._lessons.pop(key, None)
+            self._learned_summaries.pop(key, None)
             self._judged_at.pop(key, None)
             row = self._rows.pop(key, None)
             if row is not None:
-                self.fleet.clear(row.number)
+                self.policy.clear(row.number)
                 self._free.append(row.number)
-                if self._terms is not None:
-                    self._terms.forget(key)
+                if self._metrics is not None:
+                    self._metrics.forget(key)
 
     def known(self) -> list[Key]:
-        """Models with a row, sorted."""
+        """Return the models with a row, sorted."""
         return sorted(self._rows)
 
     def forecast(self, key: Key) -> Forecast | None:
-        """The newest forecast of a model."""
+        """Return the newest forecast of a model."""
         row = self._rows.get(key)
         return None if row is None else row.forecast
 
     def is_due(self, now: float) -> bool:
-        """Whether a bin has passed since the last step; the first one begins now."""
+        """Return whether a bin has passed since the last step; the first bin begins now."""
         if self._stepped_at is None:
             self._stepped_at = now
         return self._passed(now) > 0
@@ -266,119 +271,124 @@ class Forecaster:
         begun = now if self._stepped_at is None else self._stepped_at
         return int((now - begun) / BIN_SECONDS + 1e-6)
 
-    def step(self, now: float, pools: Mapping[Key, ReplicasNow], *, is_complete: bool) -> None:
+    def step(
+        self, now: float, replicas_now: Mapping[Key, ReplicasNow], *, is_complete: bool
+    ) -> None:
         """Close the bins that have passed.
 
-        `pools` has the models whose figures are known; others wait with their arrivals.
+        `replicas_now` has the models with figures; the arrivals of the other models are kept for
+        later.
         """
         passed = self._passed(now)
         self._stepped_at = (self._stepped_at or 0.0) + passed * BIN_SECONDS
-        for key, pool in pools.items():
+        for key, counts in replicas_now.items():
             if key in self._rows:
-                self._describe(key, self._rows[key], pool)
+                self._describe(key, self._rows[key], counts)
         bins = min(passed, MAX_BINS_BEHIND)
         for _ in range(bins):
-            self._one(bins, is_complete=is_complete)
+            self._step_bin(bins, is_complete=is_complete)
         for row in self._rows.values():
             row.arrivals = row.ended = row.missed = 0.0
 
     def _free_row(self) -> int:
         if not self._free:
-            old = self.fleet.size
-            self.fleet.grow(2 * old)
+            old = self.policy.size
+            self.policy.grow(2 * old)
             self._free = list(range(2 * old - 1, old - 1, -1))
         return self._free.pop()
 
-    def _describe(self, key: Key, row: _Row, pool: ReplicasNow) -> None:
-        row.pool = pool
+    def _describe(self, key: Key, row: _Row, replicas_now: ReplicasNow) -> None:
+        row.replicas_now = replicas_now
         if row.service is None:
-            self._adopt(key, row, pool.service)
-        elif _moved(row.service, pool.service):
-            self.fleet.describe(row.number, pool.service)
+            self._adopt(key, row, replicas_now.service)
+        elif _moved(row.service, replicas_now.service):
+            self.policy.describe(row.number, replicas_now.service)
         else:
             return
-        row.service = pool.service
+        row.service = replicas_now.service
 
     def _adopt(self, key: Key, row: _Row, service: ModelFigures) -> None:
-        uid, lesson = self._lessons.pop(key, ("", None))
-        if lesson is None or row.uid not in {"", uid}:
-            self.fleet.adopt(row.number, service, uninformed())
+        uid, summary = self._learned_summaries.pop(key, ("", None))
+        if summary is None or row.uid not in {"", uid}:
+            self.policy.adopt(row.number, service, uninformed())
             return
-        # Learned by an earlier leader from this very model: a better prior than public traces.
+        # An earlier leader learned this from the same model: a better prior than public traces.
         row.needs_prior = False
-        self.fleet.adopt(row.number, service, lesson.coefficients)
-        candidate = lesson.candidate(self.fleet.bank)
-        self.fleet.choice.recalled[row.number] = -1 if candidate is None else candidate
+        self.policy.adopt(row.number, service, summary.coefficients)
+        dial = summary.candidate(self.policy.bank)
+        self.policy.choice.recalled[row.number] = -1 if dial is None else dial
 
-    def _one(self, bins: int, *, is_complete: bool) -> None:
-        columns = np.zeros((7, self.fleet.size), dtype=np.float32)
-        active = [(row, row.pool) for row in self._rows.values() if row.pool is not None]
+    def _step_bin(self, bins: int, *, is_complete: bool) -> None:
+        columns = np.zeros((7, self.policy.size), dtype=np.float32)
+        active = [
+            (row, row.replicas_now) for row in self._rows.values() if row.replicas_now is not None
+        ]
         for row in self._rows.values():
             if row.service is not None:
-                # A row from an earlier leader is on before anybody has looked at its replicas.
+                # A row from an earlier leader is active before its replicas were counted.
                 columns[0, row.number] = row.arrivals / bins
-        for row, pool in active:
+        for row, replicas_now in active:
             columns[:, row.number] = (
                 row.arrivals / bins,
                 row.in_system,
-                pool.ready,
-                pool.starting,
-                pool.age_seconds,
+                replicas_now.ready,
+                replicas_now.starting,
+                replicas_now.age_seconds,
                 row.ended / bins,
                 row.missed / bins,
             )
         if not is_complete:
-            columns[0] = np.maximum(columns[0], self.fleet.newest)
-        self._weigh()
-        wanted = self.fleet.step(Bin(*columns))
+            columns[0] = np.maximum(columns[0], self.policy.newest)
+        self._weigh_watched_rows()
+        output = self.policy.step(Bin(*columns))
         for row, _ in active:
-            up, hold = int(wanted.up[row.number]), int(wanted.hold[row.number])
-            keep_alive = float(wanted.keep_alive[row.number])
+            up, hold = int(output.up[row.number]), int(output.hold[row.number])
+            keep_alive = float(output.keep_alive[row.number])
             row.forecast = Forecast(
                 up,
                 max(hold, up),
-                sentence(self.fleet, wanted, row.number),
+                sentence(self.policy, output, row.number),
                 None if np.isnan(keep_alive) else keep_alive,
-                bool(wanted.woken[row.number]),
+                bool(output.woken[row.number]),
             )
-        if self._terms is not None:
+        if self._metrics is not None:
             for key, row in self._rows.items():
                 if row.service is not None:
-                    self._terms.put(key, self.fleet, wanted, row.number, row.pool)
+                    self._metrics.put(key, self.policy, output, row.number, row.replicas_now)
 
-    def work(self) -> list[FitJob]:
-        """Slow parts that are due. Run them in a thread, hand the results to `done`."""
-        found = []
+    def due_fits(self) -> list[FitJob]:
+        """Return the slow computations that are due: run them in a thread, then call `use_fit`."""
+        jobs = []
         for key, row in self._rows.items():
             if row.service is not None and row.needs_prior:
                 prior = partial(self._priors.of, row.service)
-                found.append(FitJob(key, prior, is_prior=True, row=row))
-        if found:
-            return found
-        due = set(self.fleet.due())
+                jobs.append(FitJob(key, prior, is_prior=True, row=row))
+        if jobs:
+            return jobs
+        due = set(self.policy.due())
         return [
-            FitJob(key, self.fleet.fit_of(row.number), is_prior=False, row=row)
+            FitJob(key, self.policy.fit_of(row.number), is_prior=False, row=row)
             for key, row in self._rows.items()
             if row.number in due
         ]
 
-    def done(self, work: FitJob, found: Coefficients) -> None:
-        """A result of `work`; of no use when the model went away meanwhile, or got a past."""
-        row = self._rows.get(work.key)
-        if row is None or row is not work.row:
+    def use_fit(self, job: FitJob, coefficients: Coefficients) -> None:
+        """Use a result of `due_fits`; drop it when the row was removed or replaced meanwhile."""
+        row = self._rows.get(job.key)
+        if row is None or row is not job.row:
             return
-        if work.is_prior:
+        if job.is_prior:
             row.needs_prior = False
-            self.fleet.believe(row.number, found)
+            self.policy.believe(row.number, coefficients)
         else:
-            self.fleet.learn(row.number, found)
+            self.policy.learn(row.number, coefficients)
 
 
 def _moved(old: ModelFigures, new: ModelFigures) -> bool:
     pairs = (
-        (old.startup_seconds, new.startup_seconds, CHANGED),
-        (old.service_seconds, new.service_seconds, CHANGED_WORK),
-        (old.slots, new.slots, CHANGED),
-        (old.wait_seconds, new.wait_seconds, CHANGED),
+        (old.startup_seconds, new.startup_seconds, CHANGED_SHARE),
+        (old.service_seconds, new.service_seconds, CHANGED_SERVICE_SHARE),
+        (old.slots, new.slots, CHANGED_SHARE),
+        (old.wait_seconds, new.wait_seconds, CHANGED_SHARE),
     )
     return old.aim != new.aim or any(abs(a - b) > by * max(a, 1e-6) for a, b, by in pairs)

@@ -1,26 +1,28 @@
-"""When a new leader may believe what it sees of a model that an earlier one left to it.
+"""The takeover: the time in which a new leader cannot yet trust the latencies that it sees.
 
-Called by `tick`. The start of a leader keeps its node busy, so that answers are slow and requests
-pile up. A takeover ends when the answers are quick again, since a node may need long for a start;
-by time only after five minutes. Must never hold a model that this leader has seen start itself.
+It applies to models that an earlier leader left behind. The start of a leader keeps its node busy,
+so answers are slow and requests pile up. A takeover ends when the answers are quick again, since a
+node may need long for a start. Otherwise it ends five minutes after the leader began. Must never
+apply to a model that this leader has seen start.
 """
 
 from modelfleet.engine.ledger import Entry
 
 BEGIN_SECONDS = 20.0
-"""So long after it began the answers that a leader sees may be slow with its own start."""
+"""For so many seconds after a leader began, answers may be slow because of its start."""
 LONGEST_SECONDS = 300.0
-"""Answers that have not become quick again by then are slow for another reason."""
+"""Answers that are still slow after so many seconds are slow for another reason."""
 RECENT_SECONDS = 5.0
 AS_BEFORE = 1.5
-"""Answers that take at most so many times what they took before are quick."""
+"""Answers are quick when they take at most so many times what they took before this leader."""
 
 
 def is_under_way(entry: Entry, age_seconds: float) -> bool:
-    """Whether what is slow may be slow with the start of a leader of this age.
+    """Return whether slow answers may come from the start of a leader of this age.
 
-    By its own age, as a silent gateway makes no leader new again; then until the answers are as
-    they were before it, where the gateways remember that.
+    Up to 20 s the leader's own age decides, because a gateway that falls silent makes no leader new
+    again. After that the takeover lasts until answers are as quick as before this leader, where the
+    gateways have recorded that.
     """
     if not entry.is_inherited or age_seconds < BEGIN_SECONDS:
         return entry.is_inherited
@@ -29,9 +31,9 @@ def is_under_way(entry: Entry, age_seconds: float) -> bool:
 
 
 def is_over(entry: Entry, slots: float, now: float) -> bool:
-    """Whether the answers of the last seconds took what they took before, and nothing queues.
+    """Return whether the last answers took as long as before this leader, and nothing queues.
 
-    `slots` is how many requests all ready replicas work on at once.
+    `slots` is the number of requests that all ready replicas work on at once.
     """
     recent = [b for b in entry.scaling.buckets if now - b.at < RECENT_SECONDS]
     answers = sum(b.completions for b in recent)

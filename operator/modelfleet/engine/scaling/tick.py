@@ -1,7 +1,8 @@
-"""One pass for the fleet: samples -> asks -> allocate -> grants -> wake what changed.
+"""The tick, one pass for all models: samples -> asks -> allocate -> grants -> wakes.
 
-Run by `main` every second, and for one model at once when a request is held. Must never write to
-the cluster, and never lower a number on missing data.
+The leader makes one tick every second, and one for a single model at once when a gateway holds a
+request for it. A changed grant wakes the turn of its model. Must never write to the cluster, and
+never lower a number of replicas on missing data.
 """
 
 import time
@@ -39,9 +40,9 @@ from modelfleet.telemetry import metrics
 
 SILENT_SECONDS = 4.0
 FIRST_REPORT_SECONDS = 60.0
-"""So long a new leader waits for the first reports before it calls the gateways silent."""
-TOLD = 0.25
-"""A latency that is told is told again when it moved by this share."""
+"""A new leader waits so long for the first reports before it calls the gateways silent."""
+PUBLISHED_SHARE = 0.25
+"""A latency that was published is published again when it changed by this share."""
 
 
 class Ticker:
@@ -57,44 +58,44 @@ class Ticker:
         forecaster: Forecaster | None = None,
         readings: Readings | None = None,
     ) -> None:
-        """`wake` asks for a turn of a model whose grant or whose signals' state changed."""
+        """`wake` asks for a turn of a model whose grant or whose signals' state has changed."""
         self.forecaster = forecaster or Forecaster(Priors((), SHIPPED))
         self._ledger = ledger
         self._gateways = gateways
         self._wake = wake
         self._readings = readings
         self._monotonic = monotonic
-        self._heard: dict[str, float] = {}
+        self._reported_at: dict[str, float] = {}
         self._flight: dict[str, dict[str, int]] = {}
         self._complete_since: float | None = None
         self._incomplete_since: float | None = monotonic()
         self._begun_at = monotonic()
-        self._is_deaf = True
+        self._awaits_first_reports = True
 
     def silent_seconds(self) -> float | None:
-        """How long not every gateway has reported; 0 while all do.
+        """Return for how long not every gateway has reported; 0 while all do.
 
-        None for a leader that has not heard them all yet: what it does not know it does not claim.
+        None for a new leader to which not all gateways have reported yet: the value is unknown.
         """
         if self._incomplete_since is None:
             return 0.0
         seconds = self._monotonic() - self._incomplete_since
-        return None if self._is_deaf and seconds < FIRST_REPORT_SECONDS else seconds
+        return None if self._awaits_first_reports and seconds < FIRST_REPORT_SECONDS else seconds
 
     def begin(self) -> None:
-        """Leading begins: what came before is not of this moment."""
+        """Begin to lead: drop the samples from before this moment."""
         self._gateways.take_samples()
         self._incomplete_since = self._begun_at = self._monotonic()
-        self._is_deaf = True
+        self._awaits_first_reports = True
 
     def tick(self) -> None:
-        """Take the samples, decide for all models with traffic, wake those that change."""
+        """Read the samples, decide for all models with traffic, wake the models that change."""
         now = self._monotonic()
-        active = self._take(self._gateways.take_samples(), now)
+        active = self._sum_samples(self._gateways.take_samples(), now)
         self._judge_completeness(now)
         stepped = self._forecast(active, now)
         asks: dict[Key, Ask] = {}
-        held: dict[Key, int] = {}
+        granted: dict[Key, int] = {}
         for key, entry in self._ledger.items():
             if key in active or (entry.answer.overload or 0.0) > overload.NONE:
                 self._judge_overload(key, entry, now)
@@ -105,13 +106,13 @@ class Ticker:
                 or _is_moving(entry, entry.last_turn)
             ):
                 continue
-            held[key] = _held(entry, entry.last_turn)
+            granted[key] = granted_now(entry, entry.last_turn)
             asks[key] = self._ask(key, entry, entry.last_turn, now)
-        self._grant(asks, held)
+        self._grant(asks, granted)
 
     def _forecast(self, active: set[Key], now: float) -> set[Key]:
-        """Let the policy close its bins; returns the models with a new forecast."""
-        forecaster, pools = self.forecaster, {}
+        """Let the policy close its bins; return the models with a new forecast."""
+        forecaster, replicas_now = self.forecaster, {}
         if not forecaster.is_due(now):
             return set()
         gone = []
@@ -121,42 +122,42 @@ class Ticker:
                 gone.append(key)
                 continue
             if key not in active:
-                forecaster.quiet(key)
-            # A forecast keeps what it has seen: nothing but what is sure goes into it.
+                forecaster.add_silence(key)
+            # A forecast never drops a figure that it has used, so it gets only certain ones.
             is_unsure = self._is_taking_over(entry, now) and not entry.scaling.answered.answers
             service_seconds = (
-                entry.scaling.work if is_unsure else entry.scaling.learned()
+                entry.scaling.service_time if is_unsure else entry.scaling.learned()
             ).service_seconds
             if entry.last_turn is not None and service_seconds is not None:
-                pools[key] = _pool(entry, entry.last_turn, service_seconds, now)
+                replicas_now[key] = _replicas_now(entry, entry.last_turn, service_seconds, now)
         forecaster.forget(gone)
         is_complete = self._complete_since is not None
-        forecaster.step(now, pools, is_complete=is_complete)
-        return set(pools)
+        forecaster.step(now, replicas_now, is_complete=is_complete)
+        return set(replicas_now)
 
     def tick_one(self, key: Key) -> None:
-        """At once for one model: a request of it is held."""
+        """Decide at once for one model: a gateway holds a request for it."""
         now = self._monotonic()
         entry = self._ledger.known(key)
         if entry is None or entry.last_turn is None:
             return
         held = self._gateways.held(str(key)) or 1
         entry.scaling.buckets.append(Bucket(now, 0.01, 0, 0, 0.0, 0, held))
-        held_grant = _held(entry, entry.last_turn)
-        self._grant({key: self._ask(key, entry, entry.last_turn, now)}, {key: held_grant})
+        granted = granted_now(entry, entry.last_turn)
+        self._grant({key: self._ask(key, entry, entry.last_turn, now)}, {key: granted})
 
-    def _grant(self, asks: dict[Key, Ask], held: dict[Key, int]) -> None:
-        for key, grant in allocate(asks, None, held).items():
+    def _grant(self, asks: dict[Key, Ask], granted: dict[Key, int]) -> None:
+        for key, grant in allocate(asks, None, granted).items():
             entry = self._ledger.entry(key)
             entry.answer.ask, entry.answer.grant = asks[key], grant
-            if grant.replicas != held[key]:
+            if grant.replicas != granted[key]:
                 self._wake(key)
 
-    def _take(self, samples: list[GatewaySample], now: float) -> set[Key]:
+    def _sum_samples(self, samples: list[GatewaySample], now: float) -> set[Key]:
         """Sum the gateways' samples into one bucket for each model."""
         sums: dict[Key, list[tuple[str, float, ModelSample]]] = defaultdict(list)
         for sample in samples:
-            self._heard[sample.gateway] = now
+            self._reported_at[sample.gateway] = now
             self._flight[sample.gateway] = {}
             for name, traffic in sample.models.items():
                 key = Key.parse(name)
@@ -169,40 +170,40 @@ class Ticker:
             entry.scaling.buckets.append(bucket)
             if entry.last_turn is not None:
                 self._learn(key, entry, entry.last_turn, bucket)
-            # Latency that no size can mend is no reason to insure more.
+            # More replicas do not shorten a latency that a lone request has, too: not counted.
             mends = entry.answer.lone_latency_seconds is None and not self._is_taking_over(
                 entry, now
             )
             slow = bucket.slow if mends else 0
-            # A refusal ends a request, too, and breaks the promise that was made for it.
+            # A refusal also ends a request, and it breaks the objective.
             ended = bucket.completions + bucket.refused
             lived = replace(bucket, completions=ended, slow=slow + bucket.refused)
-            self.forecaster.take(key, lived)
+            self.forecaster.add_traffic(key, lived)
         return set(sums)
 
     def _is_taking_over(self, entry: Entry, now: float) -> bool:
         return takeover.is_under_way(entry, now - self._begun_at)
 
     def _learn(self, key: Key, entry: Entry, seen: LastTurn, bucket: Bucket) -> None:
-        """What a request costs a replica, and how many it can work on at once.
+        """Learn the service time of a request, and how many requests a replica works on at once.
 
-        What is slow with this leader's own start is no news of either.
+        Latencies during this leader's start teach neither service time nor concurrency.
         """
         slots = seen.ready * _params(entry, seen).slots
         if self._is_taking_over(entry, bucket.at):
-            entry.scaling.first_work = entry.scaling.first_work.after(bucket, slots)
+            entry.scaling.first_service_time = entry.scaling.first_service_time.after(bucket, slots)
             if entry.scaling.answered.answers <= 0:
-                # Told once: what gateways remember later has these slow answers in it.
+                # Read once: what the gateways report later contains these slow answers.
                 entry.scaling.answered = self._gateways.answered(str(key))
             entry.scaling.is_as_before = takeover.is_over(entry, slots, bucket.at)
             return
-        entry.scaling.work = entry.scaling.learned().after(bucket, slots)
+        entry.scaling.service_time = entry.scaling.learned().after(bucket, slots)
         if seen.params.learns_slots:
             self._learn_slots(key, entry, seen, bucket)
 
     def _learn_slots(self, key: Key, entry: Entry, seen: LastTurn, bucket: Bucket) -> None:
-        """How many requests at once a replica answers within the objective."""
-        self._judge_anew(key, entry, seen)
+        """Learn how many requests at once a replica answers within the objective."""
+        self._drop_other_evidence(key, entry, seen)
         params = seen.params
         before = entry.scaling.evidence
         entry.scaling.evidence = before.after(bucket, seen.ready, params.aim)
@@ -211,16 +212,16 @@ class Ticker:
         entry.scaling.slots = learned_slots(
             entry.scaling.evidence, params.slots, params.aim, bucket.at, is_fixed=params.is_hint
         )
-        floor = lone_latency_seconds(entry.scaling.evidence, params.aim, bucket.at)
-        if _is_other(entry.answer.lone_latency_seconds, floor):
-            entry.answer.lone_latency_seconds = floor
+        lone_latency = lone_latency_seconds(entry.scaling.evidence, params.aim, bucket.at)
+        if _is_other(entry.answer.lone_latency_seconds, lone_latency):
+            entry.answer.lone_latency_seconds = lone_latency
             self._wake(key)
 
-    def _judge_anew(self, key: Key, entry: Entry, seen: LastTurn) -> None:
-        """What was slow for another objective, or of another version, says nothing any more."""
-        of = (seen.stable, seen.params.latency_objective_seconds)
-        before, entry.scaling.evidence_of = entry.scaling.evidence_of, of
-        if before in {None, of}:
+    def _drop_other_evidence(self, key: Key, entry: Entry, seen: LastTurn) -> None:
+        """Drop evidence that was measured for another objective or for another version."""
+        measured_for = (seen.stable, seen.params.latency_objective_seconds)
+        before, entry.scaling.evidence_of = entry.scaling.evidence_of, measured_for
+        if before in {None, measured_for}:
             return
         entry.scaling.evidence, entry.scaling.slots = Evidence(), None
         if entry.answer.lone_latency_seconds is not None:
@@ -228,34 +229,34 @@ class Ticker:
             self._wake(key)
 
     def _judge_overload(self, key: Key, entry: Entry, now: float) -> None:
-        before = entry.answer.overload
-        known = overload.NONE if before is None else before
-        found = overload.overload_factor(entry.scaling.buckets, now, known)
+        published = entry.answer.overload
+        last_factor = overload.NONE if published is None else published
+        factor = overload.overload_factor(entry.scaling.buckets, now, last_factor)
         watched = 0.0 if self._complete_since is None else now - self._complete_since
-        if found == overload.NONE and before is None and watched < overload.CALM_SECONDS:
+        if factor == overload.NONE and published is None and watched < overload.CALM_SECONDS:
             return
-        entry.answer.overload = found
-        metrics.OVERLOAD.labels(key.namespace, key.name).set(found)
-        if found != before:
+        entry.answer.overload = factor
+        metrics.OVERLOAD.labels(key.namespace, key.name).set(factor)
+        if factor != published:
             self._wake(key)
 
     def _judge_completeness(self, now: float) -> None:
         connected = self._gateways.connected()
-        silent = not connected or any(
-            not alive or now - self._heard.get(name, float("-inf")) > SILENT_SECONDS
-            for name, alive in connected.items()
+        is_silent = not connected or any(
+            not is_alive or now - self._reported_at.get(name, float("-inf")) > SILENT_SECONDS
+            for name, is_alive in connected.items()
         )
-        if silent:
+        if is_silent:
             self._complete_since = None
             if self._incomplete_since is None:
                 self._incomplete_since = now
             return
-        self._incomplete_since, self._is_deaf = None, False
+        self._incomplete_since, self._awaits_first_reports = None, False
         if self._complete_since is None:
             self._complete_since = now
 
     def _ask(self, key: Key, entry: Entry, seen: LastTurn, now: float) -> Ask:
-        readings = self._read(key, entry, seen, now)
+        readings = self._read_signals(key, entry, seen, now)
         whole_since = self._complete_since
         if readings and whole_since is not None:
             whole_since = max(
@@ -277,41 +278,46 @@ class Ticker:
             remembered_seconds=entry.scaling.answered.service_seconds,
         )
         params = _params(entry, seen)
-        found = demands(window, params)
-        entry.scaling.needs.append((now, found[0].replicas if found else 0.0))
-        return ask(window, params, _held(entry, seen), found, entry.scaling.needs)
+        signal_demands = demands(window, params)
+        entry.scaling.needs.append((now, signal_demands[0].replicas if signal_demands else 0.0))
+        return ask(window, params, granted_now(entry, seen), signal_demands, entry.scaling.needs)
 
-    def _read(self, key: Key, entry: Entry, seen: LastTurn, now: float) -> tuple[Reading, ...]:
-        """What is known of the model's signals; a turn says it when it is another than before."""
+    def _read_signals(
+        self, key: Key, entry: Entry, seen: LastTurn, now: float
+    ) -> tuple[Reading, ...]:
+        """Return the readings of the model's signals; wake its turn when their state changed."""
         signals = seen.params.signals
-        found = self._readings.readings(key, signals) if signals and self._readings else ()
-        if not all(reading.is_current for reading in found):
+        readings = self._readings.readings(key, signals) if signals and self._readings else ()
+        if not all(reading.is_current for reading in readings):
             entry.scaling.whole_since = None
         elif entry.scaling.whole_since is None:
             entry.scaling.whole_since = now
-        before, entry.answer.readings = entry.answer.readings, found
+        before, entry.answer.readings = entry.answer.readings, readings
         if [(r.spec, r.fault, r.is_known) for r in before] != [
-            (r.spec, r.fault, r.is_known) for r in found
+            (r.spec, r.fault, r.is_known) for r in readings
         ]:
             self._wake(key)
-        return found
+        return readings
 
 
 def _params(entry: Entry, seen: LastTurn) -> ScalingParams:
-    """With the slots that were learned; a hint of the user is an upper bound, also a new one."""
+    """Return the parameters with the learned slots; a hint in the spec is an upper bound.
+
+    A new hint applies at once.
+    """
     if entry.scaling.slots is None or not seen.params.learns_slots:
         return seen.params
     most = seen.params.slots if seen.params.is_hint else entry.scaling.slots
     return replace(seen.params, slots=min(entry.scaling.slots, most))
 
 
-def _is_other(told: float | None, found: float | None) -> bool:
-    if told is None or found is None:
-        return told is not found
-    return abs(found - told) > TOLD * told
+def _is_other(published: float | None, measured: float | None) -> bool:
+    if published is None or measured is None:
+        return published is not measured
+    return abs(measured - published) > PUBLISHED_SHARE * published
 
 
-def _pool(entry: Entry, seen: LastTurn, service_seconds: float, now: float) -> ReplicasNow:
+def _replicas_now(entry: Entry, seen: LastTurn, service_seconds: float, now: float) -> ReplicasNow:
     params = _params(entry, seen)
     service = ModelFigures(
         startup_seconds=seen.startup_seconds,
@@ -322,18 +328,21 @@ def _pool(entry: Entry, seen: LastTurn, service_seconds: float, now: float) -> R
     )
     ages = sum(min(now - at, seen.startup_seconds) for at in seen.starting_at)
     bounds = (params.min_replicas, params.max_replicas)
-    return ReplicasNow(service, seen.ready, seen.starting, ages, _held(entry, seen), bounds)
+    return ReplicasNow(service, seen.ready, seen.starting, ages, granted_now(entry, seen), bounds)
 
 
-def _held(entry: Entry, seen: LastTurn) -> int:
-    """Replicas granted now; where nobody follows us, those of our last recommendation."""
+def granted_now(entry: Entry, seen: LastTurn) -> int:
+    """Return the replicas granted now; without `follows`, those of the last recommendation."""
     if seen.follows or entry.answer.grant is None:
         return seen.granted
     return entry.answer.grant.replicas
 
 
 def _is_moving(entry: Entry, seen: LastTurn) -> bool:
-    """Above its floor, or with traffic a short while ago: it has to be looked at."""
+    """Return whether a model needs a look without new traffic.
+
+    It does while it has more replicas than its minimum, or other replicas than its grant.
+    """
     return seen.granted > seen.params.min_replicas or seen.granted != (
         entry.answer.grant.replicas if entry.answer.grant else seen.granted
     )
@@ -342,10 +351,10 @@ def _is_moving(entry: Entry, seen: LastTurn) -> bool:
 def _bucket(
     parts: list[tuple[str, float, ModelSample]], now: float, seen: LastTurn | None
 ) -> Bucket:
-    """One bucket from all gateways' samples since the last tick.
+    """Make one bucket from all gateways' samples since the last tick.
 
-    Several samples of one gateway follow each other, so its length is their sum; gateways run
-    side by side, so the bucket's length is the longest of them.
+    Several samples of one gateway follow each other, so their lengths are added. Gateways run side
+    by side, so the bucket is as long as the longest of them.
     """
     seconds: dict[str, float] = defaultdict(float)
     flight: dict[str, int] = {}
@@ -378,7 +387,7 @@ def _bucket(
 
 
 def _slower(latency: Mapping[int, int], limit: float | None) -> int:
-    """Answers in buckets that lie wholly above `limit` seconds."""
+    """Count answers in histogram buckets that lie wholly above `limit` seconds."""
     if limit is None:
         return 0
     return sum(

@@ -116,9 +116,9 @@ class World:
     def learn_past(self) -> None:
         """Three days before now."""
         self.run(2)
-        for work in self.forecaster.work():
-            self.forecaster.done(work, work.run())
-        assert self.forecaster.fill(KEY, taken(_past(self.clock - 1), [0]))
+        for job in self.forecaster.due_fits():
+            self.forecaster.use_fit(job, job.run())
+        assert self.forecaster.use_backfill(KEY, taken(_past(self.clock - 1), [0]))
 
     @property
     def clock(self) -> int:

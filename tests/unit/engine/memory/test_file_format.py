@@ -47,8 +47,8 @@ def flipped(data: bytes, place: int) -> bytes:
         (lambda data: flipped(data, len(data) // 2), "damaged"),
         (lambda data: flipped(data, len(data) - 1), "damaged"),
         (lambda data: data + b"more", "damaged"),
-        (lambda _: b"", "no memory of modelfleet"),
-        (lambda _: b"PK\x03\x04" + b"x" * 99, "no memory of modelfleet"),
+        (lambda _: b"", "not a memory file of modelfleet"),
+        (lambda _: b"PK\x03\x04" + b"x" * 99, "not a memory file of modelfleet"),
         (lambda data: data.replace(b"memory 1\n", b"memory 2\n", 1), "another format"),
     ],
 )

@@ -69,16 +69,16 @@ async def test_restart_in_the_middle_of_a_season_changes_no_number_of_replicas(t
 @pytest.mark.long
 async def test_restored_leader_knows_the_service_time_and_counts_on(tmp_path):
     world = await lived(tmp_path)
-    age = int(world.forecaster.fleet.present.age[0])
-    missing = world.clock + 24 - world.forecaster.fleet.steps
+    age = int(world.forecaster.policy.present.age[0])
+    missing = world.clock + 24 - world.forecaster.policy.steps
     await world.memory.save()
     lines = await restarted(world)
     assert [(one["event"], one.get("models")) for one in lines] == [("memory restored", 1)]
-    assert world.ledger.entry(KEY).scaling.work.service_seconds == pytest.approx(1.0)
-    fleet = world.forecaster.fleet
+    assert world.ledger.entry(KEY).scaling.service_time.service_seconds == pytest.approx(1.0)
+    fleet = world.forecaster.policy
     assert int(fleet.present.age[0]) == age + missing
     assert fleet.steps == fleet.present.bins == world.clock
-    assert world.forecaster.work() == [], "the prior is known, no fit is due"
+    assert world.forecaster.due_fits() == [], "the prior is known, no fit is due"
 
 
 def broken_at(together: int, at: float) -> Evidence:
@@ -113,7 +113,7 @@ async def test_file_of_a_release_without_slots_is_read(tmp_path):
     await restarted(world)
     learned = world.ledger.entry(KEY).scaling
     assert (learned.slots, learned.evidence) == (None, Evidence())
-    assert learned.work.answers > 0
+    assert learned.service_time.answers > 0
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ async def test_slots_that_make_no_sense_cost_the_file(tmp_path, change):
     lines = await restarted(world)
     assert [one["event"] for one in lines] == ["memory ignored"]
     assert "does not make sense" in lines[0]["why"]
-    assert world.ledger.entry(KEY).scaling.work.answers == 0
+    assert world.ledger.entry(KEY).scaling.service_time.answers == 0
 
 
 def _change_head(path, **change):
@@ -153,7 +153,7 @@ async def test_model_of_the_same_name_inherits_nothing(tmp_path):
     world.put("uid-2")
     await restarted(world)
     assert world.forecaster.known() == []
-    assert world.ledger.entry(KEY).scaling.work.answers == 0
+    assert world.ledger.entry(KEY).scaling.service_time.answers == 0
 
 
 async def test_namesake_under_one_leader_inherits_nothing_either(tmp_path):
@@ -162,7 +162,7 @@ async def test_namesake_under_one_leader_inherits_nothing_either(tmp_path):
     world.put("uid-2")
     world.saw()
     world.run(3)
-    assert world.forecaster.fleet.present.age[0] <= 3
+    assert world.forecaster.policy.present.age[0] <= 3
 
 
 def _cut(path):
@@ -203,7 +203,7 @@ def _folder(path):
     ("damage", "why"),
     [
         (_cut, "damaged"),
-        (_foreign, "no memory of modelfleet"),
+        (_foreign, "not a memory file of modelfleet"),
         (_other_tables, "other tables"),
         (_no_sense, "does not make sense"),
         (_other_shape, "does not make sense"),
@@ -237,7 +237,7 @@ async def test_snapshot_of_another_time(tmp_path, gap, known, why):
     lines = await restarted(world, gap)
     assert len(world.forecaster.known()) == known
     assert lines[0].get("why", "").endswith(why)
-    assert world.forecaster.fleet.steps >= world.clock
+    assert world.forecaster.policy.steps >= world.clock
 
 
 async def test_too_large_file_is_refused(tmp_path, monkeypatch):
@@ -294,7 +294,7 @@ async def test_orderly_stop_saves(tmp_path):
     world = World(tmp_path, BEGIN)
     leading = asyncio.ensure_future(lead(Workers(), world.ticker, 60.0, world.memory))
     async with asyncio.timeout(5):
-        while world.forecaster.fleet.steps != bins_of(world.seconds):
+        while world.forecaster.policy.steps != bins_of(world.seconds):
             await asyncio.to_thread(lambda: None)
     world.run(3)
     leading.cancel()

@@ -57,7 +57,7 @@ class Cluster:
         model = world.models.get(*KEY)
         model["status"] = {"stable": "digits-v1"}
         model["spec"] = {"objective": {"latencyMilliseconds": 2000}}
-        self.lessons = LearnedStatus(
+        self.learned_status = LearnedStatus(
             world.models,
             self.versions,
             world.ledger,
@@ -75,55 +75,56 @@ class Cluster:
 @pytest.mark.long
 async def test_first_lesson_is_written_once_and_steady_traffic_writes_nothing():
     cluster = Cluster()
-    assert await cluster.lessons.look() == 1
+    assert await cluster.learned_status.look() == 1
     for _ in range(23):
         cluster.now += timedelta(hours=1)
         cluster.world.run(1)
-        assert await cluster.lessons.look() == 0
-    fleet = cluster.world.forecaster.fleet
+        assert await cluster.learned_status.look() == 0
+    fleet = cluster.world.forecaster.policy
     fleet.learn(0, fleet.fit_of(0)())
-    assert await cluster.lessons.look() == 0, "the same traffic, fitted again, is no news"
+    assert await cluster.learned_status.look() == 0, "the same traffic, fitted again, is no news"
 
 
 @pytest.mark.long
 async def test_news_waits_for_six_hours():
     cluster = Cluster()
-    await cluster.lessons.look()
-    fleet = cluster.world.forecaster.fleet
+    await cluster.learned_status.look()
+    fleet = cluster.world.forecaster.policy
     old = fleet._warm[0]
     fleet.learn(0, Coefficients(old.start + np.float32(0.3), old.keep))
     cluster.now += timedelta(hours=5, minutes=59)
-    assert await cluster.lessons.look() == 0
+    assert await cluster.learned_status.look() == 0
     cluster.now += timedelta(minutes=1)
-    assert await cluster.lessons.look() == 1
+    assert await cluster.learned_status.look() == 1
     assert cluster.learned["time"] == "2026-11-24T18:00:00+00:00"
 
 
 async def test_chosen_candidate_alone_is_news_once_a_day_at_most():
     cluster = Cluster()
-    await cluster.lessons.look()
-    cluster.world.forecaster.fleet.choice.chosen[0] = 0
+    await cluster.learned_status.look()
+    cluster.world.forecaster.policy.choice.chosen[0] = 0
     cluster.learned["riskPerMillion"] = 2_000
     cluster.now += timedelta(hours=23)
-    assert await cluster.lessons.look() == 0
+    assert await cluster.learned_status.look() == 0
     cluster.now += timedelta(hours=1)
-    assert await cluster.lessons.look() == 1
+    assert await cluster.learned_status.look() == 1
 
 
 async def test_new_leader_begins_with_what_the_status_says():
     cluster = Cluster()
-    await cluster.lessons.look()
-    before = cluster.world.forecaster.fleet
+    await cluster.learned_status.look()
+    before = cluster.world.forecaster.policy
     cluster.new_leader()
-    assert cluster.lessons.recall() == 1
+    assert cluster.learned_status.recall() == 1
     world = cluster.world
-    assert world.ledger.entry(KEY).scaling.work.service_seconds == pytest.approx(1.0, rel=0.05)
-    assert world.ledger.entry(KEY).scaling.work.answers == RECALLED_ANSWERS
+    work = world.ledger.entry(KEY).scaling.service_time
+    assert work.service_seconds == pytest.approx(1.0, rel=0.05)
+    assert world.ledger.entry(KEY).scaling.service_time.answers == RECALLED_ANSWERS
     world.run(2)
-    after = world.forecaster.fleet
+    after = world.forecaster.policy
     assert np.allclose(after._coefficients[0], before._coefficients[0], rtol=1e-3, atol=1e-4)
     assert after.choice.chosen[0] == before.choice.chosen[0]
-    assert world.forecaster.work() == [], "no prior is computed for what is known"
+    assert world.forecaster.due_fits() == [], "no prior is computed for what is known"
 
 
 def _learns_slots(world: World, slots: int | None) -> None:
@@ -137,10 +138,10 @@ def _learns_slots(world: World, slots: int | None) -> None:
 async def test_learned_slots_come_back_with_the_status():
     cluster = Cluster()
     _learns_slots(cluster.world, 2)
-    await cluster.lessons.look()
+    await cluster.learned_status.look()
     assert cluster.learned["slots"] == 2
     cluster.new_leader()
-    cluster.lessons.recall()
+    cluster.learned_status.recall()
     entry = cluster.world.ledger.entry(KEY)
     assert (entry.scaling.slots, entry.scaling.evidence_of) == (2, ("digits-v1", 2.0))
     assert (
@@ -155,21 +156,21 @@ async def test_learned_slots_come_back_with_the_status():
 async def test_slots_of_another_version_are_not_believed():
     cluster = Cluster(has_lived=False)
     cluster.put(2, {**(await _body()), "slots": 2})
-    assert cluster.lessons.recall() == 1
+    assert cluster.learned_status.recall() == 1
     assert cluster.world.ledger.entry(KEY).scaling.slots is None
 
 
 async def test_slots_as_they_were_said_are_not_written():
     cluster = Cluster()
     _learns_slots(cluster.world, PARAMS.slots)
-    await cluster.lessons.look()
+    await cluster.learned_status.look()
     assert "slots" not in cluster.learned
 
 
 async def test_file_wins_over_the_status():
     cluster = Cluster()
-    await cluster.lessons.look()
-    assert cluster.lessons.recall() == 0
+    await cluster.learned_status.look()
+    assert cluster.learned_status.recall() == 0
 
 
 async def test_stable_version_is_believed_first_then_the_newest():
@@ -177,13 +178,14 @@ async def test_stable_version_is_believed_first_then_the_newest():
     body = {**(await _body()), "serviceMilliseconds": 500}
     cluster.put(3, {**body, "serviceMilliseconds": 300})
     cluster.put(2, {**body, "serviceMilliseconds": 200})
-    cluster.lessons.recall()
-    assert cluster.world.ledger.entry(KEY).scaling.work.service_seconds == pytest.approx(0.3)
+    cluster.learned_status.recall()
+    work = cluster.world.ledger.entry(KEY).scaling.service_time
+    assert work.service_seconds == pytest.approx(0.3)
 
 
 async def _body() -> dict:
     cluster = Cluster()
-    await cluster.lessons.look()
+    await cluster.learned_status.look()
     return cluster.learned
 
 
@@ -197,31 +199,31 @@ async def test_foreign_edit_is_ignored_with_a_line(garbled):
     learned = {**(await _body()), **garbled} if isinstance(garbled, dict) and garbled else garbled
     cluster.versions.get(KEY.namespace, "digits-v1")["status"]["learned"] = learned
     with capture_logs() as lines:
-        assert cluster.lessons.recall() == 0
+        assert cluster.learned_status.recall() == 0
     assert [(one["event"], one["version"]) for one in lines] == [
         ("status.learned ignored", "digits-v1")
     ]
     cluster.world.learn_past()
     cluster.now += timedelta(days=1)
-    assert await cluster.lessons.look() == 1, "it is replaced by what is known"
+    assert await cluster.learned_status.look() == 1, "it is replaced by what is known"
 
 
 @pytest.mark.parametrize("time", ["yesterday", "2026-11-24T11:00:00", None, 5])
 async def test_time_that_is_none_does_not_hinder_the_next_write(time):
     cluster = Cluster()
-    await cluster.lessons.look()
+    await cluster.learned_status.look()
     cluster.learned["time"] = time
-    fleet = cluster.world.forecaster.fleet
+    fleet = cluster.world.forecaster.policy
     fleet.learn(0, Coefficients(fleet._warm[0].start + np.float32(1), fleet._warm[0].keep))
-    assert await cluster.lessons.look() == 1
+    assert await cluster.learned_status.look() == 1
 
 
 async def test_write_that_fails_is_tried_again():
     cluster = Cluster()
     cluster.writer.fails = True
-    assert await cluster.lessons.look() == 0
+    assert await cluster.learned_status.look() == 0
     cluster.writer.fails = False
-    assert await cluster.lessons.look() == 1
+    assert await cluster.learned_status.look() == 1
 
 
 async def test_looks_go_round():
@@ -229,41 +231,43 @@ async def test_looks_go_round():
     forecaster = cluster.world.forecaster
     keys = [KEY._replace(name=f"m{number:02d}") for number in range(45)]
     forecaster.known = lambda: keys
-    looks = [cluster.lessons._next() for _ in range(4)]
+    looks = [cluster.learned_status._next() for _ in range(4)]
     assert [len(look) for look in looks] == [20, 20, 5, 20]
     assert [key for look in looks[:3] for key in look] == keys
 
 
 async def test_backfilled_row_keeps_what_was_really_broken():
     cluster = Cluster()
-    fleet, forecaster = cluster.world.forecaster.fleet, cluster.world.forecaster
+    fleet, forecaster = cluster.world.forecaster.policy, cluster.world.forecaster
     fleet.choice.missed[:, 0] = 7
-    assert forecaster.fill(KEY, taken(fleet, [0]))
+    assert forecaster.use_backfill(KEY, taken(fleet, [0]))
     assert (fleet.choice.missed[:, 0] == 7).all()
     block = taken(fleet, [0])
     block.steps = block.present.bins = fleet.steps + 1
-    assert not forecaster.fill(KEY, block), "a row of the future"
-    assert forecaster.fill(KEY._replace(name="other"), taken(fleet, [0])), "before its traffic"
+    assert not forecaster.use_backfill(KEY, block), "a row of the future"
+    assert forecaster.use_backfill(KEY._replace(name="other"), taken(fleet, [0])), (
+        "before its traffic"
+    )
     assert len(forecaster.known()) == 2
 
 
 async def test_lesson_is_not_for_a_namesake():
     cluster = Cluster()
-    await cluster.lessons.look()
+    await cluster.learned_status.look()
     cluster.new_leader()
-    cluster.lessons.recall()
+    cluster.learned_status.recall()
     world = cluster.world
     world.models.remove({"metadata": {**world.models.get(*KEY)["metadata"]}})
     world.put("uid-2")
     world.ledger.forget(KEY)
     world.saw()
     world.run(2)
-    assert world.forecaster.fleet.choice.recalled[0] == -1
-    assert len(world.forecaster.work()) == 1, "it waits for its prior"
+    assert world.forecaster.policy.choice.recalled[0] == -1
+    assert len(world.forecaster.due_fits()) == 1, "it waits for its prior"
 
 
 async def test_lesson_that_nobody_would_read_is_not_written():
     cluster = Cluster()
-    fleet = cluster.world.forecaster.fleet
+    fleet = cluster.world.forecaster.policy
     fleet.learn(0, Coefficients(fleet._warm[0].start * 1e6, fleet._warm[0].keep))
-    assert await cluster.lessons.look() == 0
+    assert await cluster.learned_status.look() == 0

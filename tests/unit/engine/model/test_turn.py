@@ -90,7 +90,7 @@ def turner(cluster: Cluster, looks: list[Key]) -> ModelTurns:
         cluster,
         configs=cluster,
         ledger=Ledger(),
-        pace=ScalingTimes(60.0, 300.0),
+        times=ScalingTimes(60.0, 300.0),
         on_observe=looks.append,
         monotonic=lambda: 100.0,
     )

@@ -164,15 +164,17 @@ def test_answers_that_are_slow_with_the_leaders_own_start_buy_nothing(slow_secon
     inherited(fleet)
     assert of_new_leader(fleet, slow_seconds, 50, 0.16) == 1
     assert of_new_leader(fleet, 200, 50, 0.008) == 1
-    assert fleet.ledger.entry(KEY).scaling.work.service_seconds == pytest.approx(0.008, rel=0.3)
+    work = fleet.ledger.entry(KEY).scaling.service_time
+    assert work.service_seconds == pytest.approx(0.008, rel=0.3)
 
 
 def test_what_is_known_of_a_model_is_not_forgotten_for_a_slow_start():
     fleet = Fleet()
     inherited(fleet)
-    fleet.ledger.entry(KEY).scaling.work = ServiceTime(0.08, 10.0, 0.08)
+    fleet.ledger.entry(KEY).scaling.service_time = ServiceTime(0.08, 10.0, 0.08)
     assert of_new_leader(fleet, 19, 50, 0.16) == 1
-    assert fleet.ledger.entry(KEY).scaling.work.service_seconds == pytest.approx(0.008)
+    work = fleet.ledger.entry(KEY).scaling.service_time
+    assert work.service_seconds == pytest.approx(0.008)
     assert fleet.ledger.entry(KEY).scaling.evidence == Evidence()
 
 
