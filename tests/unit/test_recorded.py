@@ -17,7 +17,7 @@ from modelfleet.core.forecasting.rows.transfer import TABLES, parts
 from modelfleet.engine.memory.learned_file import FILE_NAME
 from modelfleet.link.messages import Message, decode_message, encode_message
 from tests import stack
-from tests.unit.engine.memory.recalling import KEY, World
+from tests.doubles.restarted_leader import KEY, World
 
 RECORDED = stack.ROOT / "tests/recorded"
 LINES = (RECORDED / "link.jsonl").read_bytes().splitlines(keepends=True)

@@ -10,7 +10,7 @@ from modelfleet.cli.support.decision_history import REASONS, Decisions, decision
 from modelfleet.cli.support.decision_picture import draw_picture
 from modelfleet.cli.support.prometheus_series import TimeSpan, server_at, span_until_now
 from modelfleet.cli.verbs import explain as command
-from tests.unit.cli.support.prometheus_answers import metric_of, prometheus
+from tests.doubles.prometheus_answers import metric_of, prometheus
 
 SPAN = TimeSpan(1_800_000_000, 1_800_000_000 + 60 * 99, 60)
 USUAL = {

@@ -8,7 +8,7 @@ import pytest
 from modelfleet.cli.support.arguments import UsageError
 from modelfleet.cli.support.trace_from_prometheus import traffic
 from modelfleet.cli.verbs.simulate import simulate
-from tests.unit.cli.support.prometheus_answers import prometheus, replayed
+from tests.doubles.prometheus_answers import prometheus, replayed
 
 SERVICE = [
     *("--startup-seconds", "20", "--wait-seconds", "2"),

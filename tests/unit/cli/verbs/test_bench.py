@@ -13,7 +13,7 @@ import pytest
 from modelfleet.cli.verbs.bench import bench
 from modelfleet.cli.verbs.simulate import simulate
 from tests import speed
-from tests.unit.cli.support.prometheus_answers import replayed
+from tests.doubles.prometheus_answers import replayed
 
 SERVICE = [
     "--startup-seconds",

@@ -80,7 +80,7 @@ def test_new_leader_adds_no_replica_where_nobody_waits_too_long(signal, forecast
     """4 slots answer 10 requests under way within the 200 ms that are promised."""
     found = signal.demand(slow_begin(in_flight=10, forecast=forecast), CALM)
     assert found is not None
-    assert (found.replicas, "nobody waits for long" in found.why) == (1, True)
+    assert (found.replicas, "no request waits too long" in found.why) == (1, True)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from modelfleet.engine.memory.history_backfill import (
     HistoryBackfill,
 )
 from modelfleet.facts.history import History, HistoryUnavailable
-from tests.unit.engine.memory.recalling import DAY, KEY, PERIOD, World, arrivals
+from tests.doubles.restarted_leader import DAY, KEY, PERIOD, World, arrivals
 
 pytestmark = pytest.mark.long
 

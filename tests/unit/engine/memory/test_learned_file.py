@@ -15,7 +15,7 @@ from modelfleet.engine.memory import file_format
 from modelfleet.engine.memory.file_format import MemoryFileWriter, blocks
 from modelfleet.engine.memory.learned_file import FILE_NAME, bins_of
 from modelfleet.facts.scaling import CONCURRENCY_LEVELS
-from tests.unit.engine.memory.recalling import BURST, DAY, KEY, PERIOD, World
+from tests.doubles.restarted_leader import BURST, DAY, KEY, PERIOD, World
 
 BEGIN = DAY + 2 * PERIOD - 500
 """40 minutes before a busy time."""

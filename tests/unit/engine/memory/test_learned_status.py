@@ -14,7 +14,7 @@ from modelfleet.core.scaling.learned_concurrency import learned_slots
 from modelfleet.engine.memory.learned_status import RECALLED_ANSWERS, LearnedStatus
 from modelfleet.errors import Transient
 from modelfleet.kube.store import Store
-from tests.unit.engine.memory.recalling import DAY, KEY, PARAMS, World
+from tests.doubles.restarted_leader import DAY, KEY, PARAMS, World
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 

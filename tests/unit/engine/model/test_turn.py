@@ -1,99 +1,15 @@
 """A turn sees its own writes: it ends with a pass that wants no more, and wakes nobody."""
 
-from datetime import UTC, datetime
-from itertools import count
-
 import pytest
 
-from modelfleet.engine.ledger import Ledger
-from modelfleet.engine.model.observe import Caches, Observer
-from modelfleet.engine.model.turn import FIGHT_SECONDS, MAX_PASSES, ModelTurns, ScalingTimes
+from modelfleet.engine.model.turn import FIGHT_SECONDS, MAX_PASSES
 from modelfleet.facts.identity import Key
-from modelfleet.facts.model import Defaults
-from modelfleet.kube.store import Store, own_key
-
-KEY = Key("team-a", "digits")
-SPEC = {"runtime": {"name": "custom", "image": "server:1"}}
-NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-
-
-class Cluster:
-    """Stores, and a writer that answers as the API server would."""
-
-    def __init__(self) -> None:
-        self.versions = count(100)
-        self.written: list[str] = []
-        self.told: list[Key] = []
-        self.repairs_stick = True
-        kinds = ("MLModelVersion", "Deployment", "Service", "Pod")
-        self.stores = {kind: Store(self.told.append) for kind in kinds}
-        self.stores["MLModel"] = Store(self.told.append, own_key)
-        self.put("MLModel", {"name": "digits", "generation": 1}, spec=SPEC)
-        self.told.clear()
-
-    def put(self, kind: str, meta: dict, **fields) -> None:
-        place = {"namespace": KEY.namespace, "uid": f"uid-{meta['name']}", **meta}
-        item = {"kind": kind, "metadata": {**place, "resourceVersion": str(next(self.versions))}}
-        self.stores[kind].put({**item, **fields})
-
-    def keep(self, kind: str, item: dict) -> None:
-        version = str(next(self.versions))
-        meta = {"uid": f"uid-{kind}", **item["metadata"], "resourceVersion": version}
-        self.stores[kind].keep({**item, "metadata": meta})
-
-    async def create(self, _key, _uid, create) -> None:
-        self.written.append(f"create {create.manifest['kind']}")
-        self.keep(create.manifest["kind"], create.manifest)
-
-    async def repair(self, key, repair) -> None:
-        self.written.append(f"repair {repair.manifest['kind']}")
-        if self.repairs_stick:
-            manifest = repair.manifest
-            old = self.stores[manifest["kind"]].get(key.namespace, manifest["metadata"]["name"])
-            spec = {**manifest["spec"], "replicas": old["spec"].get("replicas")}
-            self.keep(manifest["kind"], {**manifest, "spec": spec})
-
-    async def publish_status(self, model, status) -> tuple[str, ...]:
-        wanted = status.model_dump(by_alias=True, exclude_none=True, mode="json")
-        if wanted == (model.get("status") or {}):
-            return ()
-        self.written.append("status")
-        self.keep("MLModel", {**model, "status": wanted})
-        return ("Ready",)
-
-    def publish(self, _model, event) -> None:
-        self.written.append(f"event {event.reason}")
+from tests.doubles.turned_cluster import KEY, Cluster, turner
 
 
 @pytest.fixture
 def cluster() -> Cluster:
     return Cluster()
-
-
-def turner(cluster: Cluster, looks: list[Key]) -> ModelTurns:
-    stores = cluster.stores
-    sight = Caches(
-        models=stores["MLModel"],
-        versions=stores["MLModelVersion"],
-        deployments=stores["Deployment"],
-        services=stores["Service"],
-        pods=stores["Pod"],
-        gateway_pods=Store(),
-        gateways=None,
-        defaults=Defaults(server_image="server:1"),
-        gateway_drain_seconds=60.0,
-    )
-    return ModelTurns(
-        stores["MLModel"],
-        Observer(sight, lambda: NOW),
-        cluster,
-        cluster,
-        configs=cluster,
-        ledger=Ledger(),
-        times=ScalingTimes(60.0, 300.0),
-        on_observe=looks.append,
-        monotonic=lambda: 100.0,
-    )
 
 
 async def test_first_turn_makes_everything_and_wakes_nobody(cluster):

@@ -2,7 +2,7 @@
 
 from modelfleet.core.scaling.overload import NONE
 from modelfleet.facts.traffic import GatewaySample, ModelSample, VersionSample
-from tests.unit.engine.scaling.test_tick import KEY, Fleet
+from tests.doubles.scaled_model import KEY, Fleet
 
 
 def report(fleet: Fleet, arrivals: int, refused: int) -> None:

@@ -14,7 +14,7 @@ from modelfleet.engine.scaling.tick import Ticker
 from modelfleet.facts.identity import Key
 from modelfleet.facts.readings import Reading, SignalFault, SignalSpec, Watched
 from modelfleet.facts.scaling import ScalingParams, Window
-from tests.unit.engine.scaling.test_tick import Gateways
+from tests.doubles.scaled_model import Gateways
 
 KEY = Key("team-a", "digits")
 LAG = SignalSpec("lag", 8.0, query="sum(lag)")

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from modelfleet.engine.ledger import Ledger
 from modelfleet.facts.readings import SignalSpec
-from tests.unit.engine.model.test_turn import KEY, NOW, SPEC, Cluster, turner
+from tests.doubles.turned_cluster import KEY, NOW, SPEC, Cluster, turner
 
 SCALING = {
     "signals": [{"name": "lag", "query": "sum(lag)", "target": "500m"}],
