@@ -1,7 +1,7 @@
-"""What all API types share: camelCase aliases, closed objects, the bounded field types.
+"""Base of all API types: camelCase aliases, closed objects, bounded field types.
 
-Used by `mlmodel`, `mlmodelversion` and `structural`. Must never hold a default that depends on
-anything but the field itself: the API server applies these defaults, and old objects keep them.
+Must never hold a default that depends on anything but the field itself: the API server applies
+these defaults, and old objects keep them.
 """
 
 import re
@@ -14,12 +14,12 @@ INT32_MAX = 2**31 - 1
 
 
 def validations(*rules: tuple[str, str]) -> dict[str, Any]:
-    """CEL rules as `json_schema_extra`: pairs of rule and message (what the user must do)."""
+    """Return CEL rules as `json_schema_extra`: pairs of a rule and a message with what to do."""
     return {"x-kubernetes-validations": [{"rule": rule, "message": text} for rule, text in rules]}
 
 
 def map_list(*keys: str) -> dict[str, Any]:
-    """Marks a list as a map keyed by `keys`, so that server-side apply merges by them."""
+    """Mark a list as a map keyed by `keys`, so that server-side apply merges by them."""
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
 
 
@@ -27,7 +27,7 @@ ATOMIC = {"x-kubernetes-list-type": "atomic"}
 
 
 class ApiObject(BaseModel):
-    """A closed object of the API; unknown fields are an error here and pruned by the server."""
+    """Closed object of the API: an unknown field is an error here; the API server removes it."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -54,7 +54,7 @@ _QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
 
 
 def amount(quantity: str | int) -> float:
-    """The number that a quantity stands for; raises ValueError for anything else.
+    """Return the number that a quantity stands for; raises ValueError for other text.
 
     Worked example: `500m` is 0.5.
     """
@@ -86,7 +86,7 @@ Cron = Annotated[
         ),
     ),
 ]
-"""When something happens, to the minute; `scaling.schedules` reads it."""
+"""Times at which something happens, to the minute; `scaling.schedules` parses them."""
 
 DnsLabel = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
 DnsName = Annotated[

@@ -1,7 +1,7 @@
-"""Condition types of an MLModel, and how a list of conditions is updated.
+"""Condition types of an MLModel, and the update of a list of conditions.
 
-`model.status` sets them, health scripts and people read them. A type that was released is never
-renamed. Reasons stand in `reasons`.
+`model.status` sets them; health scripts and people read them. A released type is never renamed.
+Reasons are in `reasons`.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,10 @@ from modelfleet.api.reasons import Reason
 
 
 class ConditionType(StrEnum):
-    """What a condition speaks of. At rest the good ones are True and the bad ones False."""
+    """Aspect of a model that a condition reports.
+
+    Without a fault or rollout, the good aspects are True and the bad ones False.
+    """
 
     READY = "Ready"
     AVAILABLE = "Available"
@@ -38,13 +41,13 @@ class Condition(ApiObject):
     status: Literal["True", "False", "Unknown"]
     """Whether the aspect holds."""
     reason: Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
-    """CamelCase word for the last transition, for programs."""
+    """CamelCase word, for programs."""
     message: Annotated[str, Field(max_length=4096)]
-    """Sentence for people: what is so and, where something is wrong, what to do."""
+    """Sentence for people: the state and, after a fault, what to do."""
     last_transition_time: Timestamp
-    """When `status` last changed."""
+    """Time at which `status` last changed."""
     observed_generation: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] = 0
-    """Generation of the spec that this condition was computed from."""
+    """Generation of the spec from which this condition was computed."""
 
 
 def updated(
@@ -54,39 +57,44 @@ def updated(
     generation: int,
     now: str,
 ) -> tuple[Condition, ...]:
-    """New conditions in the given order; the transition time moves only with the status.
+    """Return the new conditions in the given order.
 
-    `None` as a value means Unknown. `now` is RFC 3339 text.
+    The transition time changes only with the status. `None` as a value means Unknown. `now` is RFC
+    3339 text.
     """
     before = {condition.type: condition for condition in old}
-    result = []
+    conditions = []
     for kind, value, reason, message in new:
         status: Literal["True", "False", "Unknown"] = (
             "Unknown" if value is None else "True" if value else "False"
         )
-        known = before.get(kind.value)
-        if known is not None and _says(known, status, reason, message, generation):
-            result.append(known)
+        previous = before.get(kind.value)
+        if previous is not None and _is_same(previous, status, reason, message, generation):
+            conditions.append(previous)
             continue
-        moved = known is None or known.status != status
-        result.append(
+        has_changed = previous is None or previous.status != status
+        conditions.append(
             Condition(
                 type=kind.value,
                 status=status,
                 reason=reason.value,
                 message=message[:4096],
-                last_transition_time=now if moved or known is None else known.last_transition_time,
+                last_transition_time=now
+                if has_changed or previous is None
+                else previous.last_transition_time,
                 observed_generation=min(generation, INT32_MAX),
             )
         )
-    return tuple(result)
+    return tuple(conditions)
 
 
-def _says(known: Condition, status: str, reason: Reason, message: str, generation: int) -> bool:
-    """Whether nothing is new: most turns find every condition as it was."""
+def _is_same(
+    previous: Condition, status: str, reason: Reason, message: str, generation: int
+) -> bool:
+    """Return whether the condition is unchanged: most turns find every condition so."""
     return (
-        known.status == status
-        and known.reason == reason.value
-        and known.message == message[:4096]
-        and known.observed_generation == min(generation, INT32_MAX)
+        previous.status == status
+        and previous.reason == reason.value
+        and previous.message == message[:4096]
+        and previous.observed_generation == min(generation, INT32_MAX)
     )

@@ -1,7 +1,7 @@
-"""MLModel: what the user wants served. The first file to read.
+"""MLModel: the object by which a user asks for a model to be served. The first file to read.
 
-The generator `crds.structural` turns these classes into the CRD; `model.validation` looks at what a
-schema cannot. Fields whose behaviour does not exist yet are absent, never accepted and ignored.
+`crds.structural` turns these classes into the CRD; `model.validation` checks what a schema cannot
+express. A field whose behaviour does not exist yet is absent, never accepted and ignored.
 """
 
 from typing import Annotated, Any, Literal
@@ -25,7 +25,7 @@ from modelfleet.api.scaling_spec import SCALING_RULES, Scaling
 
 
 class ModelSource(ApiObject):
-    """Where the model's bytes come from, and which bytes they must be."""
+    """Address of the artifact, and the digest that its bytes must have."""
 
     uri: (
         Annotated[
@@ -43,13 +43,13 @@ class ModelSource(ApiObject):
         ]
         | None
     ) = None
-    """Address of the artifact; absent when the image carries the model (runtime `custom`)."""
+    """Address of the artifact; absent when the image contains the model (runtime `custom`)."""
     version: Annotated[str, Field(min_length=1, max_length=63)] | None = None
-    """Your own name for this state of the model; shown in the columns, never interpreted."""
+    """Your own name for this state of the model; shown in the columns, otherwise unused."""
     digest: Annotated[str, Field(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
-    """Pin: the artifact must have this SHA-256. Without it the digest is resolved once."""
+    """Required SHA-256 of the artifact; if absent, it is determined once for each version."""
     format: Literal["onnx"] | None = None
-    """Format of the artifact; chosen from the ending of `uri` when absent."""
+    """Format of the artifact; if absent, it follows from the ending of `uri`."""
 
 
 class ConfigMapKey(ApiObject):
@@ -58,7 +58,7 @@ class ConfigMapKey(ApiObject):
     name: DnsName
     """Name of the ConfigMap."""
     key: ConfigKey
-    """Key in it."""
+    """Key in the ConfigMap."""
 
 
 class SecretKey(ApiObject):
@@ -67,16 +67,16 @@ class SecretKey(ApiObject):
     name: DnsName
     """Name of the Secret."""
     key: ConfigKey
-    """Key in it."""
+    """Key in the Secret."""
 
 
 class EnvValueSource(ApiObject):
-    """Where the value of an environment variable comes from."""
+    """Source of the value of an environment variable."""
 
     config_map_key_ref: ConfigMapKey | None = None
-    """A ConfigMap's key; its content is frozen into the version."""
+    """Key of a ConfigMap; its content is frozen into the version."""
     secret_key_ref: SecretKey | None = None
-    """A Secret's key; passed to the pod by reference, never copied."""
+    """Key of a Secret; the pod gets a reference, never a copy."""
 
 
 class EnvVariable(ApiObject):
@@ -100,7 +100,7 @@ class EnvVariable(ApiObject):
         ]
         | None
     ) = None
-    """Reference to take the value from instead."""
+    """Source of the value, instead of `value`."""
 
 
 EnvList = Annotated[list[EnvVariable], Field(max_length=64, json_schema_extra=map_list("name"))]
@@ -111,63 +111,63 @@ ArgumentList = Annotated[
 
 
 class RuntimeSpec(ApiObject):
-    """What runs the model."""
+    """Runtime that serves the model, and settings of its container."""
 
     name: DnsLabel | None = None
-    """Member of the runtime catalogue, or `custom`; chosen from `model.format` when absent."""
+    """Name of a runtime, or `custom`; if absent, it follows from `model.format`."""
     image: Annotated[str, Field(min_length=1, max_length=512)] | None = None
-    """Container image; required by `custom`, overrides the runtime's own otherwise."""
+    """Container image; required by `custom`, otherwise instead of the runtime's own image."""
     command: ArgumentList | None = None
     """Entry point of the container; only for `custom`."""
     args: ArgumentList | None = None
-    """Arguments; added to the runtime's own, or all of them for `custom`."""
+    """Arguments; added to the runtime's own, or all arguments of `custom`."""
     env: EnvList | None = None
-    """Environment of the container."""
+    """Environment variables of the container."""
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    """Port the server listens on; only for `custom` (8080)."""
+    """Port on which the server listens; only for `custom` (8080)."""
     protocol: Literal["HTTP1", "H2C", "GRPC"] | None = None
     """Protocol on that port; only for `custom` (HTTP1)."""
     readiness_path: Annotated[str, Field(max_length=256, pattern=r"^/.*$")] | None = None
     """HTTP path that answers 200 once the model is loaded; only for `custom` (/)."""
     startup_seconds: Annotated[int, Field(ge=1, le=7200)] | None = None
-    """Longest time that loading may take (600)."""
+    """Longest time from a new pod to a ready replica (600)."""
     shutdown_seconds: Annotated[int, Field(ge=1, le=3600)] | None = None
-    """Longest time that a request may take to finish when a replica leaves (request timeout)."""
+    """Longest time for a leaving replica to finish a request (`traffic.requestTimeoutSeconds`)."""
 
 
 class Toleration(ApiObject):
     """A taint that replicas tolerate, as in a pod."""
 
     key: LabelKey | None = None
-    """Taint key; absent together with operator Exists matches all."""
+    """Taint key; absent with operator Exists matches every taint."""
     operator: Literal["Exists", "Equal"] | None = None
-    """How `key` is matched (Equal)."""
+    """How `key` is compared (Equal)."""
     value: LabelValue | None = None
     """Taint value for operator Equal."""
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
-    """Taint effect; absent matches all."""
+    """Taint effect; absent matches every effect."""
 
 
 class Placement(ApiObject):
-    """Where replicas may run."""
+    """Nodes on which replicas may run."""
 
     node_selector: Annotated[dict[LabelKey, LabelValue], Field(max_length=16)] | None = None
     """Labels that a node must have."""
     tolerations: (
         Annotated[list[Toleration], Field(max_length=16, json_schema_extra=ATOMIC)] | None
     ) = None
-    """Taints to tolerate."""
+    """Taints that replicas tolerate."""
 
 
 class Accelerator(ApiObject):
     """Accelerators of one replica."""
 
     count: Annotated[int, Field(ge=1, le=16)] = 1
-    """How many `nvidia.com/gpu` each replica gets."""
+    """Number of `nvidia.com/gpu` of each replica."""
 
 
 class Resources(ApiObject):
-    """What one replica may use. Requests equal limits for memory and accelerators."""
+    """Resources of one replica; requests equal limits for memory and accelerators."""
 
     cpu: Quantity | None = None
     """CPU request, such as `500m` (250m)."""
@@ -178,84 +178,84 @@ class Resources(ApiObject):
 
 
 class Objective(ApiObject):
-    """The promise to clients, measured at the gateway, time on hold excluded."""
+    """Latency that you promise to clients, measured at the gateway without time on hold."""
 
     latency_milliseconds: Annotated[int, Field(ge=1, le=3_600_000)]
-    """Latency that `percentile` percent of the answers must meet."""
+    """Longest latency of `percentile` percent of the answers."""
     percentile: Annotated[int, Field(ge=50, le=99)] = 95
-    """Percentage of answers that must meet it."""
+    """Percentage of answers that must meet the latency."""
 
 
 class ServiceOptions(ApiObject):
-    """The Service by whose name clients in the cluster call the model."""
+    """The Service with the model's name, by which clients in the cluster call the model."""
 
     create: bool = True
-    """Whether modelfleet makes it (type ExternalName, to the gateway)."""
+    """Whether modelfleet creates the Service (type ExternalName, to the gateway)."""
 
 
 class TrafficSpec(ApiObject):
-    """How requests are carried."""
+    """How gateways treat requests to the model."""
 
     request_timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
-    """Longest time for one answer, time on hold excluded."""
+    """Longest time for one answer, without time on hold."""
     idempotent: bool = True
-    """Whether a request cut off by a dying replica may be sent to another one."""
+    """Whether a gateway may repeat a request at another replica when its replica dies."""
     max_replay_bytes: Annotated[int, Field(ge=1024, le=67_108_864)] = 4_194_304
-    """Bodies up to this size are kept for a replay; larger ones cannot be held."""
+    """Largest body that is kept for a repetition; a larger request cannot be held."""
     exposure: Literal["Cluster", "External"] | None = None
-    """Who can reach the model: the cluster, or also clients outside (operator's default)."""
+    """Clients that can reach the model: in the cluster, or also outside (operator's default)."""
     service: ServiceOptions = ServiceOptions()
     """The model's own Service."""
 
 
 class Rollout(ApiObject):
-    """How a new version takes over."""
+    """How the candidate replaces the stable version."""
 
     strategy: Literal["Rolling"] = "Rolling"
-    """Rolling: weights follow ready capacity."""
+    """Rolling: the candidate's weight follows the share of its replicas that are in effect."""
     keep_warm_seconds: Annotated[int, Field(ge=0, le=604_800)] | None = None
-    """How long the old version stays ready after promotion (300; 0 with accelerators)."""
+    """Time for which the former version keeps its replicas (300; 0 with accelerators)."""
     history_limit: Annotated[int, Field(ge=1, le=100)] = 10
-    """How many versions are retained; the stable, candidate and pinned ones always are."""
+    """Number of versions to keep; the stable, candidate and pinned ones are always kept."""
 
 
 class Quality(ApiObject):
     """Checks of answers."""
 
     generated_probes: bool = True
-    """Whether each replica must answer a generated request before it takes traffic."""
+    """Whether each replica must answer a generated request before it gets traffic."""
 
 
 class MLModelSpec(ApiObject):
-    """What the user wants served; everything but the model has a default."""
+    """Desired state of a model; every field except the model has a default."""
 
     model: ModelSource = ModelSource()
     """The artifact."""
     runtime: RuntimeSpec = RuntimeSpec()
-    """What runs it."""
+    """Runtime that serves the artifact."""
     placement: Placement = Placement()
-    """Where it runs."""
+    """Nodes on which replicas may run."""
     resources: Resources = Resources()
-    """What a replica may use."""
+    """Resources of one replica."""
     objective: Objective | None = None
-    """The promise to clients; drives scaling."""
+    """Latency that you promise to clients; the autoscaler meets it with few replicas."""
     traffic: TrafficSpec = TrafficSpec()
-    """How requests are carried."""
+    """How gateways treat requests."""
     replicas: Annotated[int, Field(ge=0, le=1000)] | None = None
-    """Set by a person or another autoscaler, through `/scale` too; ours then only recommends."""
+    """Fixed replicas, from you or another autoscaler (`/scale`); modelfleet only recommends."""
     scaling: Annotated[
         Scaling,
         Field(json_schema_extra=validations(*SCALING_RULES)),
     ] = Scaling()
-    """Bounds of the autoscaler."""
+    """Bounds and sources of the autoscaler."""
     rollout: Rollout = Rollout()
-    """How a new version takes over."""
+    """How a new version replaces the stable one."""
     quality: Quality = Quality()
     """Checks of answers."""
     paused: bool = False
-    """Stops rollouts; scaling and healing go on."""
+    """Whether rollouts stop; scaling and repairs continue."""
     version: DnsName | None = None
-    """Pin: serve this existing version, such as `digits-v3`, whatever the rest says."""
+    """Existing version to serve, such as `digits-v3`, whatever the other fields ask for."""
 
 
 _CUSTOM = "(has(self.runtime.name) && self.runtime.name == 'custom')"
@@ -280,12 +280,12 @@ SPEC_RULES = (
 
 
 class MLModel(ApiObject):
-    """A machine-learning model to be served, scaled and updated."""
+    """A machine-learning model that modelfleet serves, scales and updates."""
 
     spec: Annotated[MLModelSpec, Field(json_schema_extra=validations(*SPEC_RULES))]
-    """What is wanted."""
+    """Desired state."""
     status: MLModelStatus = MLModelStatus()
-    """What is so."""
+    """Present state."""
 
 
 NAME_RULES = (
@@ -308,7 +308,7 @@ SCALE = {
     "statusReplicasPath": ".status.replicas",
     "labelSelectorPath": ".status.selector",
 }
-"""What `kubectl scale` and a HorizontalPodAutoscaler read and write."""
+"""Fields that `kubectl scale` and a HorizontalPodAutoscaler read and write."""
 
 COLUMNS: tuple[dict[str, Any], ...] = (
     {

@@ -1,6 +1,6 @@
-"""Status of an MLModel: what is so. Written by the operator only.
+"""Status of an MLModel: its present state. Written by the operator only.
 
-Nothing that moves under steady traffic may stand here: each change is a write to the API server.
+Must never hold a value that changes under steady traffic: each change is a write to the API server.
 """
 
 from typing import Annotated, Literal
@@ -12,16 +12,16 @@ from modelfleet.api.conditions import Condition
 
 
 class RouteShare(ApiObject):
-    """Share of one version."""
+    """Share of the requests that one version gets."""
 
     version: DnsName
     """Name of the version."""
     weight: Annotated[int, Field(ge=0, le=100)]
-    """Percent of the traffic."""
+    """Share in percent."""
 
 
 class RouteHold(ApiObject):
-    """Bounds on parking, copied from the spec."""
+    """Bounds on holding requests, copied from the spec."""
 
     max_seconds: Annotated[int, Field(ge=1, le=600)]
     """Longest time on hold."""
@@ -37,32 +37,32 @@ class RouteOverload(ApiObject):
     max_wait_seconds: Annotated[int, Field(ge=1, le=600)]
     """Longest wait while an overload lasts."""
     concurrency_per_replica: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    """Requests that one replica answers at once, copied from the spec."""
+    """Most requests that one replica works on at once, copied from the spec."""
 
 
 class RouteStatus(ApiObject):
-    """What the gateways do for this model; self-contained, written by the operator."""
+    """What every gateway must do for this model; complete without the spec."""
 
     revision: Annotated[int, Field(ge=1, json_schema_extra={"format": "int64"})]
-    """Counts up with each change of the route."""
+    """Number that grows with each change of the route."""
     weights: Annotated[
         list[RouteShare], Field(max_length=64, json_schema_extra=map_list("version"))
     ]
-    """Shares; they sum to 100."""
+    """Weights of the versions; they sum to 100."""
     request_timeout_seconds: Annotated[int, Field(ge=1, le=3600)]
     """Longest time for one answer."""
     hold: RouteHold
-    """Bounds on parking."""
+    """Bounds on holding requests."""
     overload: RouteOverload | None = None
     """Bounds on waiting behind other requests."""
     idempotent: bool
-    """Whether a cut-off request may be replayed."""
+    """Whether a gateway may repeat a request whose replica died."""
     max_replay_bytes: Annotated[int, Field(ge=1024, le=67_108_864)]
-    """Largest body that can be replayed."""
+    """Largest body that is kept for a repetition."""
     exposure: Literal["Cluster", "External"]
-    """Which listener carries the model."""
+    """Listener of the gateways that accepts requests to the model."""
     confirmed: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] | None = None
-    """Last revision that every gateway was known to have in effect."""
+    """Last revision that every gateway has acknowledged."""
 
 
 WhyList = Annotated[
@@ -72,65 +72,65 @@ WhyList = Annotated[
 
 
 class ScalingStatus(ApiObject):
-    """The last decision on replicas, with its terms."""
+    """The last decision on replicas, with its reasons."""
 
     want: Annotated[int, Field(ge=0, le=100_000)]
-    """Replicas that the demand asks for, within the bounds."""
+    """Replicas that the model asks for, within the bounds."""
     granted: Annotated[int, Field(ge=0, le=100_000)]
-    """Replicas that the fleet gives."""
+    """Replicas that the operator gives the model."""
     ready: Annotated[int, Field(ge=0, le=100_000)]
-    """Replicas that were ready at the decision."""
+    """Replicas that were ready when this was decided."""
     why: WhyList = Field(default_factory=list)
-    """The terms of the decision; the first one bound it."""
+    """Reasons for this number, the deciding one first."""
 
 
 class RolloutStatus(ApiObject):
-    """The rollout that moves now."""
+    """The rollout under way."""
 
     strategy: Literal["Rolling"]
     """Strategy in use."""
     step: Literal["Preparing", "Shifting", "Promoting", "Draining", "Retaining", "Superseding"]
-    """Where it stands."""
+    """Present step of the strategy."""
     why: Annotated[str, Field(max_length=512)]
-    """What it waits for."""
+    """What the step waits for."""
     start_time: Timestamp
-    """When it began."""
+    """Time at which the rollout began."""
 
 
 class VersionSummary(ApiObject):
-    """One line of the ledger."""
+    """One version in short."""
 
     name: DnsName
     """Name of the MLModelVersion."""
     digest: Annotated[str, Field(max_length=71)] | None = None
     """Digest of its artifact."""
     outcome: Literal["Candidate", "Stable", "Retired", "Rejected"]
-    """What became of it."""
+    """Role of the version, or how it ended."""
     reason: Annotated[str, Field(max_length=256)] | None = None
-    """Why, where it was rejected."""
+    """Reason of the outcome Rejected."""
 
 
 class MLModelStatus(ApiObject):
-    """What is so. Written by the operator only, and only when something was decided."""
+    """Present state of a model, written by the operator after each decision."""
 
     observed_generation: Annotated[int, Field(ge=-1, json_schema_extra={"format": "int64"})] = -1
-    """Generation of the spec that this status speaks of; -1 before the first visit."""
+    """Generation of the spec that this status belongs to; -1 before the first turn."""
     conditions: Annotated[
         list[Condition], Field(max_length=32, json_schema_extra=map_list("type"))
     ] = Field(default_factory=list)
-    """Claims about the model; at rest the good ones are True."""
+    """Aspects of the model; without a fault or rollout, Ready and Available are True."""
     url: Annotated[str, Field(max_length=512)] | None = None
     """Address for clients in the cluster."""
     model: Annotated[str, Field(max_length=63)] | None = None
-    """The user's name for the state of the model that serves."""
+    """Your own name (`model.version`) of the stable version."""
     stable: DnsName | None = None
     """Version that owns the route."""
     candidate: DnsName | None = None
-    """Version that is being rolled out."""
+    """Version that a rollout brings in."""
     last_version: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] | None = None
     """Highest version number ever used; numbers are never reused."""
     route: RouteStatus | None = None
-    """What the gateways do."""
+    """What every gateway must do for this model."""
     replicas: Annotated[int, Field(ge=0, le=100_000)] | None = None
     """Replicas of all versions at the last decision."""
     selector: Annotated[str, Field(max_length=256)] | None = None
@@ -138,12 +138,12 @@ class MLModelStatus(ApiObject):
     scaling: ScalingStatus | None = None
     """The last decision on replicas."""
     rollout: RolloutStatus | None = None
-    """The rollout that moves now; absent at rest."""
+    """The rollout under way; absent without one."""
     retained: DnsName | None = None
     """Former stable version that is kept warm for a quick return."""
     retained_until: Timestamp | None = None
-    """Until when `retained` is kept."""
+    """Time at which `retained` loses its replicas."""
     versions: Annotated[
         list[VersionSummary], Field(max_length=10, json_schema_extra=map_list("name"))
     ] = Field(default_factory=list)
-    """The last few versions."""
+    """The newest versions."""

@@ -1,7 +1,7 @@
 """MLModelVersion: one immutable state of a model, with the pod template that serves it.
 
-Made by the operator (`model.wanted_version`), never edited. A pod can be rebuilt from it on another
-cluster; an operator upgrade never changes it.
+The operator creates it (`model.wanted_version`) and never edits it. A pod can be rebuilt from it on
+another cluster. An operator upgrade never changes it.
 """
 
 from typing import Annotated, Any, Literal
@@ -22,95 +22,95 @@ Hash = Annotated[str, Field(max_length=64, pattern=r"^[a-z0-9]+-[0-9a-f]{16}$")]
 
 
 class AdmissionProbe(ApiObject):
-    """The generated request that each replica must answer before it takes traffic."""
+    """Generated request that each replica must answer before it gets traffic."""
 
     protocol: Literal["OpenInferenceV2"]
-    """Protocol by which the request is generated from the server's own metadata."""
+    """Protocol; the request is generated from the server's own metadata."""
     model: DnsName
-    """Name under which the server knows the model."""
+    """Name under which the server offers the model."""
     timeout_seconds: Annotated[int, Field(ge=1, le=600)] = 10
-    """Patience for one answer; running out of it never keeps a replica out."""
+    """Longest wait for one answer; a late answer never keeps a replica out of traffic."""
 
 
 class Artifact(ApiObject):
-    """The bytes of the model."""
+    """The artifact of the version."""
 
     uri: Annotated[str, Field(max_length=2048)]
-    """Where they were resolved from."""
+    """Address from which the digest was determined."""
     digest: Annotated[str, Field(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")]
-    """What they are; verified by every pod."""
+    """SHA-256 of the bytes; every pod checks it."""
 
 
 class MLModelVersionSpec(ApiObject):
-    """Everything that shapes a replica."""
+    """All inputs of a replica."""
 
     model: DnsName
     """Name of the MLModel."""
     number: Annotated[int, Field(ge=1, json_schema_extra={"format": "int64"})]
     """Number of the version; never reused."""
     shape: Hash
-    """Hash of the version-shaping fields with the digest; equal shape, equal version."""
+    """Hash of the version-shaping fields and the digest; equal shape, equal version."""
     source: Hash
-    """Hash of the same fields of the spec before the digest was resolved."""
+    """Hash of the same fields of the spec before the digest was determined."""
     artifact: Artifact | None = None
-    """The model's bytes; absent when the image carries them."""
+    """Artifact; absent when the image contains the model."""
     model_version: Annotated[str, Field(max_length=63)] | None = None
-    """The user's own name for this state of the model."""
+    """Your own name for this state of the model."""
     runtime: DnsLabel
-    """Runtime it was built for."""
+    """Runtime of the version."""
     port: Annotated[int, Field(ge=1, le=65535)]
     """Port of the server."""
     protocol: Literal["HTTP1", "H2C", "GRPC"]
     """Protocol on that port."""
     startup_seconds: Annotated[int, Field(ge=1, le=7200)]
-    """Longest time that loading may take."""
+    """Longest time from a new pod to a ready replica."""
     shutdown_seconds: Annotated[int, Field(ge=1, le=3600)]
-    """Longest time that a request may take to finish when a replica leaves."""
+    """Longest time for a leaving replica to finish a request."""
     probe: AdmissionProbe | None = None
-    """Admission probe; absent where none can be generated or it is switched off."""
+    """Admission probe; absent where none can be generated or the spec switches it off."""
     template: Annotated[
         dict[str, Any],
         Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True, "type": "object"}),
     ]
-    """The frozen pod template."""
+    """Frozen pod template."""
     created_by: Annotated[str, Field(max_length=128)]
     """Release of modelfleet that built the template."""
 
 
 class Learned(ApiObject):
-    """What the autoscaler has learned, rounded: a new leader without a file begins with it."""
+    """Learned values of the autoscaler, rounded; a new leader without a memory file starts here."""
 
     format: Annotated[int, Field(ge=1, le=1000)]
-    """Format of the coefficients; another one is ignored."""
+    """Format of the coefficients; a reader ignores every other format."""
     time: Timestamp
-    """When it was written: at most every six hours, and only when it has really changed."""
+    """Time of the last write: at most every six hours, and only after a real change."""
     service_milliseconds: Annotated[int, Field(ge=1, le=86_400_000)]
-    """Time of a slot that one request needs, within 5 %."""
+    """Service time of one request, within 5 %."""
     risk_per_million: Annotated[int, Field(ge=1, le=1_000_000)]
-    """Risk that is taken of more demand than forecast, in millionths."""
+    """Risk of the chosen dial: probability, in millionths, that demand exceeds the forecast."""
     floor_percent: Annotated[int, Field(ge=1, le=100)]
-    """Share of the recent peak that stays, in percent."""
+    """Least share of the recent peak that the chosen dial keeps, in percent."""
     slots: Annotated[int, Field(ge=1, le=1024)] | None = None
-    """Requests at once that one replica answers in time; absent where that is what was said."""
+    """Learned concurrency of one replica; absent while it equals the spec's or default value."""
     coefficients: Annotated[str, Field(max_length=1280, pattern=r"^[A-Za-z0-9+/]*={0,2}$")]
-    """Of both forecasts: base64 of half floats, little-endian, forecast by feature by level."""
+    """Both forecasts, by feature and level: base64 of half floats, little-endian."""
 
 
 class MLModelVersionStatus(ApiObject):
-    """What became of the version and what was learned from its replicas."""
+    """Outcome of the version, and what was learned from its replicas."""
 
     observed_generation: Annotated[int, Field(ge=-1, json_schema_extra={"format": "int64"})] = -1
-    """Generation of the spec that this status speaks of; -1 before the first visit."""
+    """Generation of the spec that this status belongs to; -1 before the first turn."""
     conditions: Annotated[
         list[Condition], Field(max_length=16, json_schema_extra=map_list("type"))
     ] = Field(default_factory=list)
-    """Claims about the version."""
+    """Aspects of the version."""
     outcome: Literal["Candidate", "Stable", "Retired", "Rejected"] | None = None
-    """What became of it."""
+    """Role of the version, or how it ended."""
     startup_milliseconds: Annotated[int, Field(ge=0, le=7_200_000)] | None = None
-    """Learned: time from a pod's creation to its first traffic, rounded to 100 ms."""
+    """Learned time from a pod's creation to its first traffic, rounded to 100 ms."""
     learned: Learned | None = None
-    """Learned: how the autoscaler sees the model's traffic."""
+    """What the autoscaler has learned of the model's traffic."""
 
 
 class MLModelVersion(ApiObject):
@@ -124,9 +124,9 @@ class MLModelVersion(ApiObject):
             )
         ),
     ]
-    """What shapes a replica; immutable."""
+    """Inputs of a replica; immutable."""
     status: MLModelVersionStatus = MLModelVersionStatus()
-    """What became of it."""
+    """Outcome of the version."""
 
 
 COLUMNS: tuple[dict[str, Any], ...] = (

@@ -1,7 +1,7 @@
-"""The names that modelfleet uses on a cluster: labels, annotations, field managers, children.
+"""Names that modelfleet uses on a cluster: labels, annotations, field managers, objects.
 
-Called by everything that writes or reads a Kubernetes object. Must never hold a decision, and a
-value here is never changed lightly: running pods carry it.
+Every module that writes or reads a Kubernetes object takes its names from here. Must never hold a
+decision. Running pods carry these values, so a change needs a migration.
 """
 
 from typing import Final
@@ -23,7 +23,7 @@ LABEL_VERSION: Final = f"{GROUP}/version"
 LABEL_OUTCOME: Final = f"{GROUP}/outcome"
 LABEL_ROLE: Final = f"{GROUP}/role"
 LABEL_IN_SERVICE: Final = f"{GROUP}/in-service"
-"""In the selector of a version's Service, not of its ReplicaSet: false ends a pod's traffic."""
+"""In the selector of a version's Service, not of its ReplicaSet: `false` ends a pod's traffic."""
 
 ROLE_REPLICA: Final = "replica"
 ROLE_RESOLVE: Final = "resolve"
@@ -32,23 +32,23 @@ OUT_OF_SERVICE: Final = "false"
 
 ANNOTATION_DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
 ANNOTATION_SOURCE: Final = f"{GROUP}/source"
-"""On a resolve pod: hash of the source whose digest it determines."""
+"""On a resolve pod: hash of the source whose digest the pod determines."""
 SERVICE_NAME_LABEL: Final = "kubernetes.io/service-name"
 
 GATEWAY_NAME: Final = "modelfleet-gateway"
-"""Service and Deployment of the gateways; `-external` is added for clients from outside."""
+"""Service and Deployment of the gateways; the Service for clients outside ends in `-external`."""
 GATEWAY_LINK_SECRET: Final = "modelfleet-gateway-link"  # noqa: S105 - the name of a Secret
 GATEWAY_LINK_HOST: Final = "modelfleet-gateway-link"
-"""The name in the link's certificate, whatever address the leader dials."""
+"""Name in the link's certificate, whatever address the leader connects to."""
 
 PORT_CLUSTER: Final = 8081
 """Envoy's listener for clients in the cluster; the gateway Service maps port 80 to it."""
 PORT_EXTERNAL: Final = 8080
-"""Envoy's listener for clients from outside; carries only models whose exposure is External."""
+"""Envoy's listener for clients outside; only for models whose exposure is External."""
 PORT_LINK: Final = 9443
 """The agent's stream to the leader: observations, acknowledgements, held counts, probe results."""
 PORT_HOLDER: Final = 9444
-"""The agent's holder: parks requests of models that have no replica."""
+"""The agent's holder: holds requests of models that have no replica."""
 PORT_AGENT_HEALTH: Final = 9445
 PORT_OPERATOR_HEALTH: Final = 9446
 
@@ -56,12 +56,12 @@ MAX_MODEL_NAME: Final = 50
 
 
 def version_name(model: str, number: int) -> str:
-    """Name of a version: `churn` and 3 give `churn-v3`."""
+    """Return the name of a version: `churn` and 3 give `churn-v3`."""
     return f"{model}-v{number}"
 
 
 def version_number(model: str, version: str) -> int:
-    """Inverse of `version_name`; raises ValueError when `version` is not one of `model`'s."""
+    """Invert `version_name`; raises ValueError when `version` is not one of `model`'s."""
     prefix = f"{model}-v"
     if not version.startswith(prefix):
         msg = f"{version!r} is not a version of model {model!r}"

@@ -1,7 +1,7 @@
-"""Reasons of conditions, each with its text: the only place where a reason is written down.
+"""Reasons of conditions, each with its text: the only place where a reason is defined.
 
-`model.status` sets them, health scripts and people read them, the reference page is made from
-them. A reason that was released is never renamed.
+`model.status` sets them; health scripts and people read them. `modelfleet reference` makes a page
+from them. A released reason is never renamed.
 """
 
 from enum import StrEnum
@@ -15,7 +15,7 @@ class Reason(StrEnum):
     advice: str
 
     def __new__(cls, word: str, text: str = "", advice: str = "") -> Self:
-        """`advice` says what to do, where a person can do something."""
+        """Add a reason; `advice` is what a person can do, empty where nothing is to be done."""
         member = str.__new__(cls, word)
         member._value_ = word
         member.text, member.advice = text, advice
@@ -23,12 +23,12 @@ class Reason(StrEnum):
 
     SERVING = ("Serving", "At least the minimum of replicas serves the route.")
     STARTING = ("Starting", "The first replicas start; requests are held until one is ready.")
-    IDLE = ("Idle", "Scaled to zero for want of traffic; the next request is held and wakes it.")
-    HOLDING = ("Holding", "No replica is ready; the gateway holds requests.")
+    IDLE = ("Idle", "Zero replicas, as no request comes; the next request is held and starts one.")
+    HOLDING = ("Holding", "No replica is ready; the gateways hold requests.")
     BELOW_FLOOR = ("BelowFloor", "Fewer replicas are ready than `scaling.minReplicas`.")
     NO_VERSION = ("NoVersion", "No version exists yet.")
     RESOLVING = ("Resolving", "The artifact's digest is being determined by a one-shot pod.")
-    ROLLING_OUT = ("RollingOut", "A new version takes over.")
+    ROLLING_OUT = ("RollingOut", "The candidate replaces the stable version.")
     DRAINING = (
         "Draining",
         "The new version serves; replicas of the old one finish their requests.",
@@ -38,11 +38,11 @@ class Reason(StrEnum):
     PAUSED = ("Paused", "`spec.paused` stops rollouts.")
     GATEWAY_SILENT = (
         "GatewaySilent",
-        "A rollout waits for a gateway that has not reported; its weights stay.",
+        "A gateway does not report; the rollout waits and its weights stay.",
     )
     ROUTE_REJECTED = (
         "RouteRejected",
-        "A gateway refused the route; the last accepted one stays in effect.",
+        "A gateway refused the route; the last accepted route stays in effect.",
         "the last accepted route stays in effect; undo the change, or read the agent's log",
     )
     FOLLOWING = ("Following", "Replicas follow the measured traffic.")
@@ -52,47 +52,47 @@ class Reason(StrEnum):
     )
     RECOMMENDING = ("Recommending", "`scaling.mode` is Recommend; replicas stay as they are.")
     SWITCHED_OFF = ("SwitchedOff", "`scaling.mode` is Off; replicas stay as they are.")
-    NO_SAMPLES = ("NoSamples", "No recent samples from the gateways; the last grant is held.")
+    NO_SAMPLES = ("NoSamples", "A gateway has sent no recent sample; the last grant stays.")
     SAMPLED = ("Sampled", "Every gateway reports, and every signal has a value.")
     PROMETHEUS_OFF = (
         "PrometheusOff",
-        "`scaling.signals` are set, but the operator knows no Prometheus.",
+        "`scaling.signals` is set, but the operator has no address of Prometheus.",
     )
-    PROMETHEUS_SILENT = ("PrometheusSilent", "Prometheus does not answer; the last grant is held.")
-    QUERY_FAILED = ("QueryFailed", "Prometheus refuses a signal's query; the last grant is held.")
-    MANY_SERIES = ("ManySeries", "A signal's query gives several series; the last grant is held.")
-    NO_SERIES = ("NoSeries", "A signal has no value in Prometheus; the last grant is held.")
-    WRONG_VALUE = ("WrongValue", "A signal's value is no usable number; the last grant is held.")
-    STALE_SIGNAL = ("StaleSignal", "A signal was not read for too long; the last grant is held.")
+    PROMETHEUS_SILENT = ("PrometheusSilent", "Prometheus does not answer; the last grant stays.")
+    QUERY_FAILED = ("QueryFailed", "Prometheus refuses a signal's query; the last grant stays.")
+    MANY_SERIES = ("ManySeries", "A signal's query gives several series; the last grant stays.")
+    NO_SERIES = ("NoSeries", "A signal has no value in Prometheus; the last grant stays.")
+    WRONG_VALUE = ("WrongValue", "A signal's value is not a usable number; the last grant stays.")
+    STALE_SIGNAL = ("StaleSignal", "A signal's last reading is too old; the last grant stays.")
     SCHEDULES_CONFLICT = (
         "SchedulesConflict",
-        "Two open windows contradict each other; the minimum wins.",
+        "Two open schedules contradict each other; the minimum holds.",
     )
     OBJECTIVE_UNREACHABLE = (
         "ObjectiveUnreachable",
-        "A request alone in a replica already misses the objective.",
+        "A single request on an idle replica already takes longer than the objective.",
     )
     OVERLOADED = (
         "Overloaded",
-        "More requests come than the replicas can answer; the others get 503.",
+        "More requests arrive than the replicas can answer; the rest gets 503.",
     )
     NOT_USED = ("NotUsed", "The feature is off for this model.")
     PASSING = ("Passing", "Every replica answered its admission probe correctly.")
     PROBE_FAILED = (
         "ProbeFailed",
-        "A replica gave a wrong answer to its admission probe and is kept out.",
-        "look at the model's answer; the replica is kept out of traffic",
+        "A replica gave a wrong answer to its admission probe and gets no traffic.",
+        "check the model's answer; the replica gets no traffic",
     )
-    HEALTHY = ("Healthy", "No fault is known.")
+    HEALTHY = ("Healthy", "No fault was found.")
     INVALID_SPEC = (
         "InvalidSpec",
-        "The spec contradicts itself in a way that only the controller can see.",
+        "The spec has a fault that the schema cannot express.",
     )
     UNKNOWN_RUNTIME = ("UnknownRuntime", "`runtime.name` is not in the catalogue.")
     UNKNOWN_VERSION = ("UnknownVersion", "`spec.version` names a version that does not exist.")
     CONFIG_MAP_MISSING = (
         "ConfigMapMissing",
-        "A ConfigMap, or the key in it, that `runtime.env` names is absent.",
+        "`runtime.env` names a ConfigMap, or a key in one, that does not exist.",
         "create it",
     )
     FETCH_FAILED = (
@@ -102,7 +102,7 @@ class Reason(StrEnum):
     )
     ARTIFACT_MISMATCH = (
         "ArtifactMismatch",
-        "The artifact's bytes are not those of the digest.",
+        "The artifact's bytes do not have the expected digest.",
         "publish changed bytes under a new model.uri or model.version",
     )
     NOT_A_MODEL = (
@@ -127,30 +127,30 @@ class Reason(StrEnum):
     )
     UNSCHEDULABLE = (
         "Unschedulable",
-        "No node can take a replica.",
+        "No node has room for a replica.",
         "free or add capacity, or lower resources",
     )
     START_TIMEOUT = (
         "StartTimeout",
-        "Not ready within `runtime.startupSeconds`.",
+        "A replica was not ready within `runtime.startupSeconds`.",
         "raise runtime.startupSeconds or make loading faster",
     )
     NAME_TAKEN = (
         "NameTaken",
-        "An object of a needed name exists and is not ours; it is left alone.",
+        "A foreign object has a name that the model needs; modelfleet leaves it unchanged.",
         "rename the model, or remove or rename that object",
     )
     CREATE_REFUSED = (
         "CreateRefused",
-        "The API server does not take an object that the model needs.",
-        "change what the API server objects to",
+        "The API server refuses an object that the model needs.",
+        "change the field that the API server refuses",
     )
     PODS_REFUSED = (
         "PodsRefused",
-        "Kubernetes refuses to make the pods: quota, pod security or limits.",
-        "raise the quota or change resources and runtime to what is allowed",
+        "Kubernetes refuses to create the pods: quota, pod security or limits.",
+        "raise the quota, or change resources and runtime to allowed values",
     )
     PLAN_REFUSED = (
         "PlanRefused",
-        "The operator's own safety check refused a plan; the last one stays.",
+        "The operator's own safety check refused a plan; the last state stays.",
     )

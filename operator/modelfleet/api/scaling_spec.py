@@ -1,7 +1,7 @@
-"""The scaling part of an MLModel: bounds, signals, schedules, parking.
+"""The scaling part of an MLModel: bounds, signals, schedules, hold.
 
-Used by `mlmodel`, where the rest of the spec stands. What of it only the controller can judge (cron
-and time zones) `model.validation` looks at.
+`mlmodel` includes it in the spec. `model.validation` checks what a schema cannot express: cron
+expressions and time zones.
 """
 
 from typing import Annotated, Literal
@@ -12,32 +12,32 @@ from modelfleet.api.base import ApiObject, Cron, DnsLabel, Target, map_list, val
 
 
 class Hold(ApiObject):
-    """Bounds on parking requests while no replica can answer."""
+    """Bounds on holding requests while no replica can take them."""
 
     max_seconds: Annotated[int, Field(ge=1, le=600)] = 50
-    """Longest time a request is parked; then 503 with Retry-After."""
+    """Longest time on hold; then the gateway answers 503 with Retry-After."""
     max_requests: Annotated[int, Field(ge=1, le=100_000)] = 1000
-    """Most requests parked at once in each gateway; then 503 with Retry-After."""
+    """Most requests on hold in each gateway; the next one gets 503 with Retry-After."""
 
 
 class Overload(ApiObject):
-    """What happens to requests that come faster than the replicas can answer them."""
+    """Treatment of requests that arrive faster than the replicas can answer them."""
 
     max_wait_seconds: Annotated[int, Field(ge=1, le=600)] | None = None
-    """Longest wait behind others; beyond it 503 with Retry-After (docs/concepts/overload.md)."""
+    """Longest wait behind others, then 503 with Retry-After (docs/concepts/overload.md)."""
 
 
 class ScalingSignal(ApiObject):
     """A number in Prometheus that replicas follow; the largest demand of all signals counts."""
 
     name: Annotated[DnsLabel, Field(min_length=1)]
-    """Name of the signal, for explanations."""
+    """Name of the signal, used in messages."""
     query: Annotated[str, Field(min_length=1, max_length=2048)] | None = None
-    """PromQL that gives one number; a result of several series must be joined, as by `sum()`."""
+    """PromQL that gives one number; join several series, for example by `sum()`."""
     metric: Literal["QueueDepth", "Tokens", "Concurrency", "Requests"] | None = None
-    """Of the model's own servers: waiting requests, tokens/s, requests under way, requests/s."""
+    """From the model's own servers: waiting requests, tokens/s, requests under way, requests/s."""
     target: Target
-    """Value that one replica carries, above 0, such as `4` or `500m`."""
+    """Value for which one replica is enough, above 0, such as `4` or `500m`."""
 
 
 SIGNAL_RULES = (
@@ -56,20 +56,20 @@ SIGNAL_RULES = (
 
 
 class ScalingSchedule(ApiObject):
-    """A window that comes back, in which other bounds hold."""
+    """A window of time, repeated by cron, with its own bounds of replicas."""
 
     name: Annotated[DnsLabel, Field(min_length=1)]
-    """Name of the window, for explanations."""
+    """Name of the window, used in messages."""
     start: Cron
-    """When it opens: cron with five fields, such as `0 8 * * MON-FRI`."""
+    """Times at which the window opens: cron with five fields, such as `0 8 * * MON-FRI`."""
     end: Cron
-    """When it closes: cron with five fields."""
+    """Times at which the window closes: cron with five fields."""
     timezone: Annotated[str, Field(min_length=1, max_length=64)] = "UTC"
     """Time zone of `start` and `end` by its IANA name, such as `Europe/Berlin`."""
     min_replicas: Annotated[int, Field(ge=0, le=1000)]
-    """`minReplicas` while it is open."""
+    """`minReplicas` while the window is open."""
     max_replicas: Annotated[int, Field(ge=1, le=1000)] | None = None
-    """`maxReplicas` while it is open; absent keeps that of `scaling`."""
+    """`maxReplicas` while the window is open; if absent, `scaling.maxReplicas` holds."""
 
 
 SCHEDULE_RULES = (
@@ -101,20 +101,20 @@ SCALING_RULES = (
 
 
 class Scaling(ApiObject):
-    """Bounds of the autoscaler, and what it follows beside the measured traffic."""
+    """Bounds of the autoscaler, and the signals that it follows beside the measured traffic."""
 
     min_replicas: Annotated[int, Field(ge=0, le=1000)] = 1
-    """Never fewer; 0 allows zero replicas while idle."""
+    """Least replicas; 0 allows zero replicas without traffic."""
     max_replicas: Annotated[int, Field(ge=1, le=1000)] = 10
-    """Never more."""
+    """Most replicas of each version."""
     concurrency_per_replica: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    """Requests that one replica answers at once; a hint (operator's default)."""
+    """Most requests that one replica works on at once (operator's default, then learned)."""
     mode: Literal["Auto", "Recommend", "Off"] = "Auto"
-    """Auto: replicas follow. Recommend: only `status.scaling.want` does. Off: neither."""
+    """Auto: replicas follow the ask. Recommend: only `status.scaling.want` does. Off: neither."""
     hold: Hold = Hold()
-    """Parking of requests."""
+    """Bounds on holding requests."""
     overload: Overload = Overload()
-    """Bounded waiting while the replicas are too few."""
+    """Bound on waiting while the replicas are too few."""
     signals: (
         Annotated[
             list[Annotated[ScalingSignal, Field(json_schema_extra=validations(*SIGNAL_RULES))]],
@@ -130,4 +130,4 @@ class Scaling(ApiObject):
         ]
         | None
     ) = None
-    """Windows with other bounds; while several are open, the highest minimum and lowest maximum."""
+    """Windows with own bounds; of the open ones the highest minimum and lowest maximum hold."""

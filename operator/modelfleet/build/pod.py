@@ -10,8 +10,8 @@ from typing import Any
 from modelfleet.api import names
 from modelfleet.api.mlmodel import EnvVariable, MLModelSpec
 from modelfleet.build.metadata import labels
-from modelfleet.facts.model import Defaults
 from modelfleet.catalog.runtimes.base import ARTIFACT_FOLDER, PodShape
+from modelfleet.facts.model import Defaults
 
 _USER = 65532
 _DEFAULT_CPU = "250m"

@@ -1,1 +1,1 @@
-"""Everything that a spec chooses by name: one folder a catalogue, one file a member."""
+"""Catalogues of everything that a spec chooses by name: one folder each, one file a member."""

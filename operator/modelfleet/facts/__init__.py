@@ -1,1 +1,1 @@
-"""Frozen values that the decisions take and give. No behaviour beyond small properties."""
+"""Frozen values that the decisions take and return. No behaviour beyond small properties."""

@@ -1,6 +1,7 @@
-"""Words of a model's past: what is wished to be known of it, and what a source told.
+"""A model's past: the request for it, and the answer of a source.
 
-Between `memory.history_backfill` and a source such as `prometheus.past_arrivals`. Values only.
+`memory.history_backfill` sends the request to a source such as `prometheus.past_arrivals`. Values
+only.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from modelfleet.facts.identity import Key
 
 @dataclass(frozen=True, slots=True)
 class HistoryRequest:
-    """A model, and the wall clock in seconds before which nothing is its own."""
+    """A model, and the Unix time in seconds before which no arrival is its own."""
 
     key: Key
     since_seconds: float
@@ -22,9 +23,9 @@ class HistoryRequest:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Requests (n,) in steps of several bins, oldest first; NaN where nobody knows.
+    """Requests (n,) in steps of several bins, oldest first; NaN where the number is not known.
 
-    Step i holds the bins from `begin` + i x `step_bins` on; bins are counted on the wall clock.
+    Step i holds the bins from `begin` + i x `step_bins` on; bins are numbered by Unix time.
     """
 
     begin: int
@@ -33,4 +34,4 @@ class History:
 
 
 class HistoryUnavailable(Exception):
-    """The source cannot be asked now; the text says why."""
+    """Raised when the source cannot be asked now; the text is the reason."""

@@ -1,4 +1,4 @@
-"""Names of models and endpoints: operator, agents and Envoy must spell them alike."""
+"""Names of models and endpoints, in the one spelling of operator, agents and Envoy."""
 
 from typing import NamedTuple, Self
 
@@ -10,22 +10,22 @@ class Key(NamedTuple):
     name: str
 
     def __str__(self) -> str:
-        """`namespace/name`."""
+        """Return `namespace/name`."""
         return f"{self.namespace}/{self.name}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The key of `namespace/name`; TypeError without a slash."""
+        """Return the key of `namespace/name`; raises TypeError without a slash."""
         return cls(*text.split("/", 1))
 
 
 def bracketed(address: str) -> str:
-    """The address as a URL or an endpoint needs it: an IPv6 address in brackets."""
+    """Return the address as a URL or an endpoint needs it: an IPv6 address in brackets."""
     return f"[{address}]" if ":" in address else address
 
 
 def endpoint_of(address: str, port: int) -> str:
-    """`ip:port`, with brackets around an IPv6 address.
+    """Return `ip:port`, with brackets around an IPv6 address.
 
     Worked example: ('fd00::5', 8080) is '[fd00::5]:8080'.
     """

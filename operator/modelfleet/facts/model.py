@@ -1,7 +1,7 @@
-"""Everything that is known about one model at one moment: the input of `model.decide`.
+"""Facts about one model at one moment: the input of `model.decide`.
 
-Made by `model.observe` from the stores and the ledger, and by the builders of the tests. Must
-never hold a raw Kubernetes object that the decision would have to parse.
+`engine.model.observe` makes them from the stores and the ledger; tests have builders. Must never
+hold a raw Kubernetes object that the decision would have to parse.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from modelfleet.facts.traffic import RouteAcknowledgement
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a pod does not become ready. `is_hopeless`: waiting will not mend it."""
+    """Why a pod does not become ready; with `is_hopeless` waiting cannot help."""
 
     reason: str
     message: str
@@ -29,7 +29,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class PodFacts:
-    """One pod of a version. `endpoint` is `ip:port`, or None before it has an address."""
+    """One pod of a version; `endpoint` is `ip:port`, or None before the pod has an address."""
 
     name: str
     uid: str
@@ -41,9 +41,9 @@ class PodFacts:
     is_in_service: bool = True
     is_terminating: bool = False
     drained_at: datetime | None = None
-    """When it was taken out of service."""
+    """Time at which the pod was taken out of service."""
     in_flight: int | None = None
-    """Requests under way in all gateways; None when a gateway is silent."""
+    """Requests under way in all gateways; None while a gateway is silent."""
     fault: Fault | None = None
     deletion_cost: int = 0
 
@@ -53,7 +53,7 @@ ChildKind = Literal["Deployment", "Service"]
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """A child of a version that does not exist any more."""
+    """Object of a version that does not exist any more."""
 
     kind: ChildKind
     name: str
@@ -62,10 +62,10 @@ class Orphan:
 
 @dataclass(frozen=True, slots=True)
 class ChildFacts:
-    """A Deployment or Service that exists under a name we need.
+    """A Deployment or Service that exists under a name that the model needs.
 
-    `differs`: a field that we own does not have the wanted value. `editors`: field managers
-    other than ours and Kubernetes' own that hold fields of it.
+    `editors` are the field managers, other than modelfleet's and Kubernetes' own, that hold fields
+    of it.
     """
 
     uid: str
@@ -75,12 +75,12 @@ class ChildFacts:
     editors: tuple[str, ...] = ()
     is_terminating: bool = False
     fault: Fault | None = None
-    """Why Kubernetes cannot make the pods of a Deployment."""
+    """Why Kubernetes cannot create the pods of a Deployment."""
 
 
 @dataclass(frozen=True, slots=True)
 class VersionFacts:
-    """One version of the model with what exists of it."""
+    """One version of the model, with its objects."""
 
     name: str
     uid: str
@@ -91,7 +91,7 @@ class VersionFacts:
     pods: tuple[PodFacts, ...] = ()
     outcome: str | None = None
     startup_seconds: float | None = None
-    """Learned time from a pod's creation to readiness; None before the first."""
+    """Learned time from a pod's creation to readiness; None before the first ready pod."""
     is_terminating: bool = False
 
     @property
@@ -101,12 +101,12 @@ class VersionFacts:
 
     @property
     def replicas(self) -> int:
-        """Replicas that its Deployment asks for; 0 when there is none."""
+        """Replicas that the version's Deployment asks for; 0 without a Deployment."""
         return (self.deployment.replicas or 0) if self.deployment else 0
 
     @property
     def alive(self) -> tuple[PodFacts, ...]:
-        """Pods that are not on their way out."""
+        """Pods that are not terminating."""
         return tuple(pod for pod in self.pods if not pod.is_terminating)
 
     @property
@@ -117,7 +117,10 @@ class VersionFacts:
 
 @dataclass(frozen=True, slots=True)
 class ResolveFacts:
-    """The one-shot pod that determines an artifact's digest. `finished_at`: its last attempt."""
+    """The one-shot pod that determines an artifact's digest.
+
+    `finished_at`: end of its last attempt.
+    """
 
     name: str
     uid: str
@@ -129,29 +132,29 @@ class ResolveFacts:
 
 @dataclass(frozen=True, slots=True)
 class GatewayFacts:
-    """What the gateways have in effect for this model.
+    """State of the gateways for this model.
 
-    `acknowledged` has an entry for each gateway that could receive traffic; None where that one
-    has not told (silent, or it does not know the model yet).
+    `acknowledged` has an entry for each gateway that could receive traffic. The entry is None while
+    that gateway is silent or has not reported the model yet.
     """
 
     is_used: bool
     acknowledged: Mapping[str, RouteAcknowledgement | None] = field(default_factory=dict)
     rejections: Mapping[str, str] = field(default_factory=dict)
     probe_failures: Mapping[str, str] = field(default_factory=dict)
-    """Endpoint to what was wrong with its answer."""
+    """Endpoint to the fault of its answer to the admission probe."""
     held: int | None = None
-    """Requests parked in all gateways; None when one is silent."""
+    """Requests on hold in all gateways; None while a gateway is silent."""
 
     @property
     def silent(self) -> tuple[str, ...]:
-        """Gateways that have told nothing about this model, by name."""
+        """Gateways without a report about this model, by name."""
         return tuple(sorted(name for name, ack in self.acknowledged.items() if ack is None))
 
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What the operator's settings stand in for; see `settings.Settings`."""
+    """Values of the operator's settings where a spec has none; see `settings.Settings`."""
 
     server_image: str
     image_pull_policy: str = "IfNotPresent"
@@ -167,7 +170,7 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """One model, everything around it, and the time. `now` is in UTC."""
+    """One model, its objects and signals, and the time; `now` is in UTC."""
 
     key: Key
     uid: str
@@ -185,26 +188,28 @@ class ModelFacts:
     """Content of the ConfigMap keys that the spec names; None where absent."""
     orphans: tuple[Orphan, ...] = ()
     taken: frozenset[str] = frozenset()
-    """`Kind/name` of objects that are in the way and not ours."""
+    """`Kind/name` of foreign objects whose names the model needs."""
     refused: Mapping[str, Fault] = field(default_factory=dict)
-    """`Kind/name` of objects that the API server did not take, with its words."""
+    """`Kind/name` of objects that the API server refused, with its message."""
     ask: Ask | None = None
     grant: Grant | None = None
     cause_seconds: Mapping[str, float] = field(default_factory=dict)
-    """How long each cause of the last plan has lasted, as far as this leader knows."""
+    """Seconds that each cause of the last plan has lasted, as far as this leader has watched."""
     replicas_manager: str | None = None
     """Field manager that set `spec.replicas`, such as `kubectl` or an autoscaler's name."""
     metrics_fresh: bool | None = None
-    """Whether every gateway reported within the last seconds; None: none is used, or not known."""
+    """Whether every gateway reported within the last seconds; None without gateways or before a
+    tick."""
 
     readings: tuple[Reading, ...] = ()
-    """What the last tick of this leader knew of the model's signals."""
+    """Readings of the model's signals at this leader's last tick."""
     lone_latency_seconds: float | None = None
-    """Latency of a request that is alone in a replica, where even that breaks the objective."""
+    """Latency of a single request on an idle replica, if even that breaks the objective."""
 
     overload: float | None = None
-    """How many times what the replicas can answer comes, rounded; None: not watched yet."""
+    """Arrivals in multiples of what the replicas can answer, rounded; None before the first result.
+    """
 
     def version(self, name: str | None) -> VersionFacts | None:
-        """The version of that name, if it exists."""
+        """Return the version of that name, if it exists."""
         return next((v for v in self.versions if v.name == name), None)

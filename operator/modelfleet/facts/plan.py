@@ -1,7 +1,7 @@
-"""Plan: all that one turn will do for one model. The output of `model.decide`.
+"""The plan: all writes of one turn for one model. The output of `model.decide`.
 
-Applied by `model.turn` in the order of the fields; every step is idempotent, so a turn that was
-cut anywhere is simply made again.
+`engine.model.turn` applies it in the order of the fields. Every step is idempotent, so a turn that
+was interrupted anywhere can be repeated.
 """
 
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ from modelfleet.api.mlmodelstatus import MLModelStatus
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """POST of a whole object; on 409 its owner is looked at, a foreign one is never adopted."""
+    """POST of a whole object; on 409 its owner is compared: a foreign object is never adopted."""
 
     manifest: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """Server-side apply of the fields that we own, to the very object we looked at (`uid`)."""
+    """Server-side apply of our own fields, only to the object with the observed `uid`."""
 
     manifest: Mapping[str, Any]
     uid: str
@@ -29,7 +29,7 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class PodService:
-    """Take a pod out of its version's Service or put it back; lowest deletion cost when out."""
+    """Take a pod out of its version's Service, or back; outside its deletion cost is lowest."""
 
     name: str
     uid: str
@@ -38,7 +38,7 @@ class PodService:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Set the replicas of a Deployment, only if it is still the one we looked at."""
+    """Set the replicas of a Deployment, only if it is unchanged since it was observed."""
 
     name: str
     uid: str
@@ -49,7 +49,7 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete an object, only if it is still the one we looked at."""
+    """Delete an object, only if it is still the observed one."""
 
     kind: Literal["Deployment", "Service", "Pod", "MLModelVersion"]
     name: str
@@ -59,7 +59,7 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class VersionLearned:
-    """Write what became of a version, and what was learned, into its status."""
+    """Write a version's outcome and learned start-up time into its status."""
 
     name: str
     outcome: str
@@ -68,7 +68,7 @@ class VersionLearned:
 
 @dataclass(frozen=True, slots=True)
 class PolicyLearned:
-    """Write what the autoscaler has learned into the status of the very version we looked at."""
+    """Write what the autoscaler has learned into the status of the version with this `uid`."""
 
     name: str
     uid: str
@@ -86,7 +86,7 @@ class EventFact:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a turn does. An equal world gives an empty plan but for the status it already has."""
+    """The writes of a turn. An unchanged world gives an empty plan with the present status."""
 
     status: MLModelStatus
     creates: tuple[Create, ...] = ()
@@ -97,7 +97,7 @@ class Plan:
     learned: tuple[VersionLearned, ...] = ()
     events: tuple[EventFact, ...] = ()
     causes: frozenset[str] = frozenset()
-    """What stands in the way now; the engine measures how long each lasts."""
+    """Causes of the present obstacles; the engine measures how long each lasts."""
     look_again_seconds: float | None = None
     why: str = ""
     targets: Mapping[str, int] = field(default_factory=dict)

@@ -1,7 +1,7 @@
-"""Words of the signals from Prometheus: what is to be read, what was read. Values only.
+"""Signals from Prometheus: specs and readings. Values only.
 
-Specs come from `scaling.signal_status`, readings from `prometheus.signal_reader` through
-`scaling.tick`. A value that is not known is None, never 0.
+Specs come from `scaling.signal_status`. Readings come from `prometheus.signal_reader` through
+`scaling.tick`. An unknown value is None, never 0.
 """
 
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ from modelfleet.api.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class SignalSpec:
-    """One number to follow. Exactly one of `query` and `metric` is set."""
+    """One number to follow; exactly one of `query` and `metric` is set."""
 
     name: str
     target: float
-    """Value that one replica carries, above 0."""
+    """Value for which one replica is enough, above 0."""
     query: str | None = None
     metric: str | None = None
-    """Canonical name; see `signals.server_series`."""
+    """Name of a canonical metric; see `signals.server_series`."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignalFault:
-    """Why a signal has no value, and what to do. The text must not hold what moves."""
+    """Why a signal has no value, and what to do. Must never hold a text that changes on its own."""
 
     reason: Reason
     message: str
@@ -31,27 +31,28 @@ class SignalFault:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The newest that is known of a signal.
+    """The newest reading of a signal.
 
-    `value` is the last good one while it is young enough to be believed. It may raise the number;
-    only with `is_current` (the newest attempt gave it, of all replicas) may it lower it.
+    `value` is the last good one while it is young enough to use. A value may always raise the
+    number of replicas. It may lower the number only with `is_current`: the newest attempt read it,
+    for all replicas.
     """
 
     spec: SignalSpec
     value: float | None = None
     is_current: bool = False
     fault: SignalFault | None = None
-    """Said in a condition; None while all is well, or while nothing is known yet."""
+    """Fault for the condition; None without a fault, or before the first attempt."""
     is_known: bool = True
-    """Whether anything is known of it: False before the first attempt."""
+    """Whether there was an attempt: False before the first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What is to be read for one model."""
+    """Signals to read for one model."""
 
     signals: tuple[SignalSpec, ...]
     pods: tuple[str, ...] = ()
-    """Names of all its pods that may carry requests."""
+    """Names of all its pods that may get requests."""
     ready: tuple[str, ...] = ()
-    """Those of them that must be heard of before the sum over them is whole."""
+    """Those of `pods` without whose values the sum is incomplete."""

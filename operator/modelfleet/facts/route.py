@@ -1,8 +1,8 @@
 """The route of one model: what every gateway must do with its requests.
 
-Written by the leader into `MLModel.status.route`, read by the gateway agents. It is
-self-contained (an agent needs no field of the spec), so that its content hash says all. Must
-never hold endpoints: those come from EndpointSlices, and change without the leader.
+The leader writes it into `MLModel.status.route`; the gateway agents read it. The route is complete
+(an agent needs no field of the spec), so its content hash identifies it. Must never hold endpoints:
+they come from EndpointSlices and change without the leader.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ Exposure = Literal["Cluster", "External"]
 
 @dataclass(frozen=True, slots=True)
 class RouteWeight:
-    """Share of one version, in percent; 0 keeps its endpoints configured but sends nothing."""
+    """Weight of one version; 0 keeps its endpoints configured but sends no request."""
 
     version: str
     weight: int
@@ -24,7 +24,7 @@ class RouteWeight:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What the gateways do for one model. Weights sum to 100; times in seconds."""
+    """Weights that sum to 100, waits and time-outs of one model; times in seconds."""
 
     revision: int
     weights: tuple[RouteWeight, ...]
@@ -34,20 +34,20 @@ class Route:
     burst_wait_seconds: int | None = None
     """Longest wait behind other requests in a burst; None: as long as a request may be held."""
     overload_wait_seconds: int | None = None
-    """The same once an overload has lasted longer than a burst; None: as in a burst."""
+    """Longest wait once an overload has lasted longer than a burst; None: as in a burst."""
     concurrency: int | None = None
-    """Requests that a replica answers at once, at most, where the user said it."""
+    """Most requests that a replica works on at once, if the spec sets it."""
     idempotent: bool = True
     max_replay_bytes: int = 4 * 1024 * 1024
     exposure: Exposure = "Cluster"
 
     @property
     def versions(self) -> tuple[str, ...]:
-        """Names of all versions in the route, those of weight 0 included."""
+        """Names of all versions in the route, including those of weight 0."""
         return tuple(share.version for share in self.weights)
 
     def weight_of(self, version: str) -> int:
-        """Percent of the traffic that goes to `version`; 0 when it is not in the route."""
+        """Return the percentage of the requests that `version` gets; 0 if the route lacks it."""
         return next((share.weight for share in self.weights if share.version == version), 0)
 
     @property
@@ -62,7 +62,7 @@ class Route:
         return self.burst_seconds if known is None else known
 
     def to_status(self) -> dict[str, Any]:
-        """The object stored under `MLModel.status.route`, without `confirmed`."""
+        """Return the object stored under `MLModel.status.route`, without `confirmed`."""
         return {
             "revision": self.revision,
             "weights": [
@@ -81,12 +81,14 @@ class Route:
             "burstWaitSeconds": self.burst_seconds,
             "maxWaitSeconds": self.overload_seconds,
         }
-        said = {} if self.concurrency is None else {"concurrencyPerReplica": self.concurrency}
-        return bounds | said
+        concurrency = (
+            {} if self.concurrency is None else {"concurrencyPerReplica": self.concurrency}
+        )
+        return bounds | concurrency
 
     @classmethod
     def from_status(cls, status: Mapping[str, Any]) -> "Route":
-        """Read back what `to_status` wrote; raises KeyError when a needed field is absent."""
+        """Parse the result of `to_status`; raises KeyError when a needed field is absent."""
         hold = status.get("hold", {})
         overload = status.get("overload") or {}
         return cls(
@@ -114,5 +116,5 @@ class Route:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def same_content(self, other: "Route | None") -> bool:
-        """Whether `other` asks the gateways for the same, whatever its revision."""
+        """Return whether `other` asks the same of the gateways, whatever its revision."""
         return other is not None and self.content_hash == other.content_hash

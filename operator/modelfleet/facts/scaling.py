@@ -1,4 +1,4 @@
-"""Words of the autoscaler: demand, ask, grant. Values only."""
+"""Values of the autoscaler, from traffic through demand and ask to the grant."""
 
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ CONCURRENCY_LEVELS = (
     *(1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64),
     *(96, 128, 192, 256, 384, 512, 768, 1024),
 )
-"""Requests at once in a replica, about a factor of 1.4 apart."""
+"""Levels of concurrency of a replica, each about 1.4 times the one below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,28 +33,30 @@ class Bucket:
     slow: int = 0
     """Completions slower than the objective."""
     refused: int = 0
-    """Arrivals that were refused: they would have waited too long."""
+    """Arrivals that were refused because they would have waited too long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What the policy makes of a model's own history, newest step.
+    """Replicas that the policy derives from a model's own arrivals, newest bin.
 
-    At least `up` replicas must be on the way now; those above `hold` are not needed any more.
+    At least `up` replicas must be starting or ready now. Replicas above `hold` are not needed any
+    more.
     """
 
     up: int
     hold: int
     why: str
     keep_alive_seconds: float | None = None
-    """How long a replica stays after the last request, learned from gaps; None: not yet."""
+    """Seconds for which a replica stays after the last request, learned from gaps; None: not yet.
+    """
     is_woken: bool = False
-    """Earlier days had requests about a start-up time from now."""
+    """Whether earlier days had requests about a start-up time from now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Recent buckets of a model, oldest first, with what else a signal may need.
+    """Recent buckets of a model, oldest first, with the other inputs of a signal.
 
     `observed_seconds` is how long this leader has watched all gateways without a gap.
     """
@@ -70,17 +72,17 @@ class Window:
     is_complete: bool = True
     """Whether every gateway reports."""
     forecast: Forecast | None = None
-    """None until the policy has seen the model's first answers."""
+    """None until the policy has counted the model's first answers."""
     readings: tuple[Reading, ...] = ()
-    """What is known of the model's signals, in the order of the spec."""
+    """Readings of the model's signals, in the order of the spec."""
     is_taking_over: bool = False
-    """Whether this leader has only just begun, and found replicas that served before."""
+    """Whether this leader is in its takeover and found replicas that served before."""
     remembered_seconds: float | None = None
-    """Mean time of an answer before this leader, as the gateways remember it; None: they do not."""
+    """Mean time of an answer before this leader, from the gateways' memory; None without one."""
 
     @property
     def missing(self) -> str | None:
-        """Why nothing may be taken away: a fact is not known now. None while all are."""
+        """Why no replica may be taken away: a fact is not known now; None while all are known."""
         if not self.is_complete:
             return "a gateway does not report; the last number is kept"
         unknown = [r.spec.name for r in self.readings if not r.is_current]
@@ -90,14 +92,14 @@ class Window:
 
     @property
     def quiet_seconds(self) -> float:
-        """Time since the last request, as far as this leader has watched."""
+        """Seconds since the last request, as far as this leader has watched."""
         busy = [b.at for b in self.buckets if b.arrivals or b.in_flight or b.held]
         return self.now - busy[-1] if busy else self.observed_seconds
 
 
 @dataclass(frozen=True, slots=True)
 class ScalingParams:
-    """Bounds and hints of one model, from its spec and the settings."""
+    """Bounds and settings of one model, from its spec and the operator's settings."""
 
     min_replicas: int
     max_replicas: int
@@ -109,21 +111,21 @@ class ScalingParams:
     aim: float = 0.05
     """Share of the requests that may be slower than the objective."""
     wait_objective_seconds: float | None = None
-    """How long a request may wait for a free slot, where that was said."""
+    """Longest wait of a request for a free slot, if one is set."""
     learns_slots: bool = False
     """Whether slow answers may correct `slots`."""
     is_hint: bool = False
-    """Whether `slots` were said by the user: then they are an upper bound."""
+    """Whether the spec sets `slots`: then they are an upper bound."""
     signals: tuple[SignalSpec, ...] = ()
     """Numbers in Prometheus to follow beside the traffic."""
     bounds_why: tuple[str | None, str | None] = (None, None)
-    """What sets the minimum and the maximum, where that is a schedule."""
+    """The schedules that set the minimum and the maximum; None where the spec's own bounds do."""
 
     def wait_seconds(self, service_seconds: float) -> float:
-        """How long a request may wait for a slot.
+        """Return the seconds that a request may wait for a slot.
 
-        What the latency objective leaves beside the request's own time, at least a quarter of it;
-        1 s without objective. Worked example: 200 ms promised, 120 ms of work: 80 ms.
+        This is the objective minus the request's own time, and at least a quarter of the objective;
+        1 s without an objective. Worked example: objective 200 ms, 120 ms of work: 80 ms.
         """
         if self.wait_objective_seconds is not None:
             return self.wait_objective_seconds
@@ -134,10 +136,10 @@ class ScalingParams:
 
 
 def keep_alive_seconds(window: Window, params: ScalingParams) -> float:
-    """How long one replica stays after the last request.
+    """Return the seconds for which one replica stays after the last request.
 
-    What was learned from gaps; who promises no latency gets zero after an hour at the latest.
-    Worked example: learned to stay 4 hours, no objective: 3,600 s.
+    The value is learned from gaps. Without an objective it is at most one hour. Worked example:
+    learned to stay 4 hours, no objective: 3,600 s.
     """
     learned = window.forecast.keep_alive_seconds if window.forecast else None
     if learned is None:
@@ -149,10 +151,10 @@ def keep_alive_seconds(window: Window, params: ScalingParams) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What one signal asks for: replicas (a real number) and the reason.
+    """Replicas (a real number) that one signal asks for, and the reason.
 
-    `keep`: replicas that it would not take away, where it knows that better than the newest
-    demands of the scale-down window.
+    `keep`: replicas that the signal would not take away. It replaces the highest demand of the
+    scale-down window where a signal has a better estimate.
     """
 
     replicas: float
@@ -162,7 +164,7 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Replicas that a model wants. `floor` is needed at least; `why[0]` bound the number."""
+    """Replicas that a model wants; at least `floor` are needed; `why[0]` is the deciding reason."""
 
     want: int
     floor: int
@@ -172,7 +174,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Replicas that the fleet gives a model, with the reasons, the binding one first."""
+    """Replicas that the operator gives a model, with the reasons, the deciding one first."""
 
     replicas: int
     why: tuple[str, ...] = field(default_factory=tuple)

@@ -1,4 +1,4 @@
-"""The runtime catalogue. To add one: a file here, a line in RUNTIMES, a test beside the others."""
+"""Catalogue of runtimes. A new one needs a file here, a line in RUNTIMES, and a test."""
 
 from modelfleet.catalog.runtimes.base import PodShape, Runtime
 from modelfleet.catalog.runtimes.custom import CustomRuntime
@@ -10,10 +10,10 @@ __all__ = ["RUNTIMES", "PodShape", "Runtime", "runtime_for_format", "runtime_nam
 
 
 def runtime_named(name: str) -> Runtime | None:
-    """The runtime of that name, or None."""
+    """Return the runtime of that name, or None."""
     return next((runtime for runtime in RUNTIMES if runtime.name == name), None)
 
 
 def runtime_for_format(artifact_format: str) -> Runtime | None:
-    """The first runtime that takes artifacts of that format, or None."""
+    """Return the first runtime for artifacts of that format, or None."""
     return next((runtime for runtime in RUNTIMES if artifact_format in runtime.formats), None)

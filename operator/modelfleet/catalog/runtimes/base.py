@@ -1,7 +1,7 @@
-"""What a runtime is: how a version of a model becomes a container.
+"""Protocol of a runtime: from a version of a model to a container.
 
-Implemented by the members of this catalogue, called by `model.wanted_version` when a version is
-made. Must never look at replicas, weights or anything else that is not frozen into the version.
+`build.pod` turns the container into the pod template when `model.wanted_version` creates a version.
+Must never use replicas, weights or any other value that is not frozen into the version.
 """
 
 from dataclasses import dataclass
@@ -14,10 +14,11 @@ ARTIFACT_FOLDER = "/model"
 
 @dataclass(frozen=True, slots=True)
 class PodShape:
-    """The model server's container, before resources and environment.
+    """Container of the model server, before resources and environment.
 
-    `artifact_file` is where the fetched artifact lies, None when the image carries the model.
-    `probe_model` is the name to ask by Open Inference Protocol, None when no probe can be made.
+    `artifact_file` is the path of the fetched artifact; None when the image contains the model.
+    `probe_model` is the model's name in the Open Inference Protocol; None when no probe can be
+    generated.
     """
 
     image: str
@@ -31,18 +32,18 @@ class PodShape:
 
 
 class Runtime(Protocol):
-    """One member of the catalogue."""
+    """Member of the catalogue."""
 
     @property
     def name(self) -> str:
-        """What a spec calls it."""
+        """Name of the runtime in a spec."""
         ...
 
     @property
     def formats(self) -> tuple[str, ...]:
-        """Artifact formats for which this runtime is chosen when the spec names none."""
+        """Artifact formats for which this runtime is chosen when the spec names no runtime."""
         ...
 
     def pod(self, model: str, spec: MLModelSpec, server_image: str) -> PodShape:
-        """Container for `model`; `server_image` is modelfleet's own server."""
+        """Return the container for `model`; `server_image` is modelfleet's own server."""
         ...

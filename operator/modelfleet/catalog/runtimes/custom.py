@@ -1,17 +1,17 @@
-"""Runtime `custom`: the user's own image, told how to be started and asked."""
+"""Runtime `custom`: the user's own image, with the user's own command, port and readiness path."""
 
 from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.catalog.runtimes.base import ARTIFACT_FOLDER, PodShape
 
 
 class CustomRuntime:
-    """Whatever the user's image runs; the artifact, if any, lies at `/model/artifact`."""
+    """The user's image; an artifact, if there is one, is at `/model/artifact`."""
 
     name = "custom"
     formats: tuple[str, ...] = ()
 
     def pod(self, model: str, spec: MLModelSpec, server_image: str) -> PodShape:  # noqa: ARG002 - the protocol's signature
-        """Container as the spec says; gRPC servers get no HTTP readiness path."""
+        """Return the container of the spec; a gRPC server has no HTTP readiness path."""
         runtime = spec.runtime
         protocol = runtime.protocol or "HTTP1"
         path = runtime.readiness_path or "/"

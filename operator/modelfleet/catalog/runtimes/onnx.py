@@ -7,13 +7,13 @@ PORT = 8080
 
 
 class OnnxRuntime:
-    """`modelfleet serve` on the fetched artifact."""
+    """The command `modelfleet serve` on the fetched artifact."""
 
     name = "onnx"
     formats = ("onnx",)
 
     def pod(self, model: str, spec: MLModelSpec, server_image: str) -> PodShape:
-        """Container that loads the artifact and answers under the model's own name."""
+        """Return a container that loads the artifact and serves it under the model's name."""
         file = f"{ARTIFACT_FOLDER}/model.onnx"
         own_args = ("serve", "--name", model, "--file", file, "--port", str(PORT))
         return PodShape(

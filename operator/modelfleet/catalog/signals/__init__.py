@@ -1,4 +1,4 @@
-"""The signal catalogue. To add one: a file here, a line in SIGNALS, a test beside the others."""
+"""Catalogue of signals. A new one needs a file here, a line in SIGNALS, and a test."""
 
 from modelfleet.catalog.signals.base import Signal, staffed
 from modelfleet.catalog.signals.concurrency import ConcurrencySignal

@@ -1,7 +1,7 @@
-"""What a signal is: one view of how many replicas the traffic needs.
+"""Protocol of a signal: one source of demand for replicas.
 
-Implemented by the members of this catalogue, called by `scaling.demand`. Must never bound its
-answer by minimum or maximum: that is the ask's business.
+`scaling.demand` collects the demands of all members. Must never bound a demand by minimum or
+maximum: the ask does that.
 """
 
 import math
@@ -13,27 +13,27 @@ from modelfleet.facts.scaling import Demand, ScalingParams, Window
 
 RECENT_SECONDS = 5.0
 ARRIVALS_SECONDS = 15.0
-"""What comes late because of a stall comes all at once: arrivals are read over a longer time."""
+"""A stall delays arrivals and then delivers them all at once, so arrivals need a longer window."""
 MIN_BUCKETS = 3
-"""Where replicas serve: a number of requests under way is of one moment, and one is no load."""
+"""Least buckets where replicas serve: one bucket is one moment, which is no load."""
 
 
 class Signal(Protocol):
-    """One member of the catalogue."""
+    """Member of the catalogue."""
 
     name: str
 
     def demand(self, window: Window, params: ScalingParams) -> Demand | None:
-        """Replicas needed in the eyes of this signal; None when it cannot tell."""
+        """Return the replicas that this signal asks for; None without a value."""
         ...
 
 
 def staffed(load: float, slots: int) -> float:
-    """Replicas of `slots` slots each for `load` busy slots on average, with a safety margin.
+    """Return the replicas of `slots` slots for `load` busy slots on average, with a safety margin.
 
-    Square-root staffing: slots needed = load + 1.5 * sqrt(load), which keeps the share of
-    delayed requests about constant from small to large loads (Halfin and Whitt 1981; the factor
-    of 1.5 is for less than 5 % delayed).
+    Square-root staffing: slots needed = load + 1.5 * sqrt(load). This keeps the share of delayed
+    requests about constant from small to large loads (Halfin and Whitt 1981; the factor of 1.5 is
+    for less than 5 % delayed).
 
     Worked example: 1 busy slot on average and 1 slot a replica: (1 + 1.5 * 1) / 1 = 2.5.
     """
@@ -41,10 +41,10 @@ def staffed(load: float, slots: int) -> float:
 
 
 def under_way(window: Window) -> float:
-    """Requests under way in the last seconds; 0 before they were watched for long enough.
+    """Return the requests under way in the last seconds; 0 before enough seconds were watched.
 
-    The median where replicas serve: a new leader looks first while its own start keeps the node
-    busy, and must not believe in the queue of that moment. Worked example: 16, 1, 1: one.
+    The median where replicas serve. A new leader's own start slows the node down, so the first
+    numbers are too high. Worked example: 16, 1, 1: one.
     """
     recent = [b for b in window.buckets if window.now - b.at < RECENT_SECONDS]
     if window.ready > 0:
@@ -53,30 +53,30 @@ def under_way(window: Window) -> float:
     return sum(b.in_flight * b.seconds for b in recent) / seconds if seconds > 0 else 0.0
 
 
-def capped_while_taking_over(found: Demand, window: Window, params: ScalingParams) -> Demand:
-    """What is asked for; no more than what comes needs, while a new leader takes over.
+def capped_while_taking_over(demand: Demand, window: Window, params: ScalingParams) -> Demand:
+    """Return the demand; during a takeover, no more than the arrivals need.
 
-    Its own start slows the answers down, and with them the requests pile up: neither is demand.
-    Arrivals are, at what an answer took before. Where the gateways remember nothing of that, the
-    replicas that are there are enough while what is under way can be answered in time.
+    The new leader's own start slows answers, so requests pile up: neither is demand. Arrivals are,
+    with the answer time before the takeover. Without that time in the gateways' memory, the present
+    replicas are enough while the requests under way can still be answered in time.
     """
-    have = window.ready + window.starting
-    if not window.is_taking_over or window.ready == 0 or found.replicas <= have:
-        return found
+    present = window.ready + window.starting
+    if not window.is_taking_over or window.ready == 0 or demand.replicas <= present:
+        return demand
     if window.remembered_seconds is not None:
-        most = max(float(have), _needed(window, window.remembered_seconds, params.slots))
-        why = "answers that are slow while this leader takes over are no demand"
+        enough = max(float(present), _needed(window, window.remembered_seconds, params.slots))
+        why = "slow answers during this leader's takeover are no demand"
     elif _is_late(window, params):
-        return found
+        return demand
     else:
-        most, why = float(have), "this leader has just begun, and nobody waits for long"
-    if found.replicas <= most:
-        return found
-    return replace(found, replicas=most, why=f"{found.why}; {why}")
+        enough, why = float(present), "this leader has just begun, and no request waits too long"
+    if demand.replicas <= enough:
+        return demand
+    return replace(demand, replicas=enough, why=f"{demand.why}; {why}")
 
 
 def _needed(window: Window, service_seconds: float, slots: int) -> float:
-    """Replicas for the arrivals of late; none before they were watched for some seconds.
+    """Return the replicas for the recent arrivals; 0 before they were watched for some seconds.
 
     Worked example: 400 requests/s of 8 ms with 4 slots: (3.2 + 1.5 * sqrt(3.2)) / 4 = 1.5.
     """
@@ -88,10 +88,10 @@ def _needed(window: Window, service_seconds: float, slots: int) -> float:
 
 
 def _is_late(window: Window, params: ScalingParams) -> bool:
-    """Whether more is under way than can be answered within the latency that is promised.
+    """Return whether more requests are under way than can be answered within the objective.
 
-    Worked example: 4 slots, 80 ms a request, 200 ms promised: 4 * 200 / 80 = 10 are in time; 3 do
-    not wait, however slow they are.
+    Worked example: 4 slots, 80 ms a request, objective 200 ms: 4 * 200 / 80 = 10 are in time. 3
+    requests do not wait, however slow they are.
     """
     busy, slots = under_way(window), window.ready * params.slots
     service = window.service_seconds

@@ -5,24 +5,24 @@ from modelfleet.facts.scaling import Demand, ScalingParams, Window
 
 
 class ConcurrencySignal:
-    """What is under way in the gateways. Needs no service time, so it answers first."""
+    """Requests under way in the gateways; without need of a service time it has a value first."""
 
     name = "concurrency"
 
     def demand(self, window: Window, params: ScalingParams) -> Demand | None:
-        """None when nothing is under way, when a forecast sees to it, or before it is known.
+        """Return None without requests under way, with a forecast, or before the number is known.
 
-        A backlog is finite work: what is parked counts as the replicas that would clear it
-        within one start-up time, not as a load that stays.
+        A backlog is finite work. Held requests count as the replicas that would answer them within
+        one start-up time, not as a lasting load.
 
         Worked example: 3 in flight on average with 2 slots a replica: 1.5 replicas; 40 held
         requests of 0.1 s with a start-up of 2 s add 40 * 0.1 / 2 / 2 = 1 replica.
         """
-        chosen = [b for b in window.buckets if window.now - b.at < RECENT_SECONDS]
-        if not chosen:
+        recent = [b for b in window.buckets if window.now - b.at < RECENT_SECONDS]
+        if not recent:
             return None
         busy = under_way(window)
-        held = chosen[-1].held
+        held = recent[-1].held
         if busy == 0 and held == 0:
             return None
         if window.forecast is not None and (window.ready > 0 or held == 0):

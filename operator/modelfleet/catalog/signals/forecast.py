@@ -1,7 +1,7 @@
-"""Signal `rate`: what the arrivals will need when a replica started now is ready.
+"""Signal `rate`: the load that the arrivals will make when a replica started now is ready.
 
-The policy's forecast, as soon as there is one; for the first seconds of a model arrivals times
-service time (Little's law), following their trend. Must never be read as the present load.
+This is the policy's forecast. In a model's first seconds there is none: then arrivals times service
+time (Little's law), with their trend. Must never be read as the present load.
 """
 
 from modelfleet.catalog.signals.base import RECENT_SECONDS, capped_while_taking_over, staffed
@@ -12,29 +12,29 @@ MAX_AHEAD_SECONDS = 120.0
 
 
 class RateSignal:
-    """What the arrivals of the last seconds, going on with their trend, will keep busy."""
+    """Future load: the forecast, or the arrivals of the last seconds continued by their trend."""
 
     name = "rate"
 
     def demand(self, window: Window, params: ScalingParams) -> Demand | None:
-        """None without forecast and arrivals, or before a service time is known.
+        """Return None without forecast and arrivals, or before a service time is known.
 
-        Worked example: 20 requests/s, steady, 50 ms each: 1 busy slot; with 1 slot a replica
-        1 + 1.5 = 2.5 replicas.
+        Worked example: 20 requests/s, steady, 50 ms each: 1 busy slot; with 1 slot a replica 1 +
+        1.5 = 2.5 replicas.
         """
-        found = self._demand(window, params)
-        return None if found is None else capped_while_taking_over(found, window, params)
+        demand = self._demand(window, params)
+        return None if demand is None else capped_while_taking_over(demand, window, params)
 
     @staticmethod
     def _demand(window: Window, params: ScalingParams) -> Demand | None:
-        known = window.forecast
-        if known is not None:
+        forecast = window.forecast
+        if forecast is not None:
             is_asleep = (
                 params.min_replicas == 0
                 and window.quiet_seconds >= keep_alive_seconds(window, params)
-                and not known.is_woken
+                and not forecast.is_woken
             )
-            return None if is_asleep else Demand(known.up, known.why, max(known.hold, 1))
+            return None if is_asleep else Demand(forecast.up, forecast.why, max(forecast.hold, 1))
         if window.service_seconds is None:
             return None
         recent = _rate(window, 0.0, RECENT_SECONDS)
@@ -43,7 +43,7 @@ class RateSignal:
         earlier = _rate(window, RECENT_SECONDS, TREND_SECONDS)
         ahead = min(window.startup_seconds, MAX_AHEAD_SECONDS)
         slope = 0.0 if earlier is None else (recent - earlier) / (TREND_SECONDS / 2)
-        # A rise is followed as far as a start-up takes, at most doubled; a fall is not believed.
+        # A rise continues for one start-up time, at most to the double; a fall is ignored.
         expected = min(recent + max(0.0, slope) * ahead, 2 * recent)
         load = expected * window.service_seconds
         why = (

@@ -1,7 +1,7 @@
-"""Signal `query`: numbers in Prometheus, as the user's own queries and canonical metrics say.
+"""Signal `query`: numbers in Prometheus, from the user's queries and from canonical metrics.
 
-The facts come from `prometheus.signal_reader`. A value that may not be known any more raises, never
-lowers: that is what `scaling.demand` holds the last number for.
+The readings come from `prometheus.signal_reader`. A value that is not current may raise the demand
+but never lower it: meanwhile `scaling.demand` keeps the last number.
 """
 
 from modelfleet.facts.readings import Reading
@@ -14,20 +14,20 @@ class QuerySignal:
     name = "query"
 
     def demand(self, window: Window, params: ScalingParams) -> Demand | None:  # noqa: ARG002 - the protocol's signature
-        """None while no reading asks for anything.
+        """Return the largest demand; None while no reading is above 0.
 
         Worked example: a queue of 30 where one replica carries 8: 30 / 8 = 3.75 replicas.
         """
-        found = [
+        demands = [
             Demand(reading.value / reading.spec.target, _why(reading))
             for reading in window.readings
             if reading.value is not None and reading.value > 0
         ]
-        return max(found, key=lambda demand: demand.replicas, default=None)
+        return max(demands, key=lambda demand: demand.replicas, default=None)
 
 
 def _why(reading: Reading) -> str:
     spec = reading.spec
-    what = f"{spec.metric} " if spec.metric else ""
+    metric = f"{spec.metric} " if spec.metric else ""
     value = f"{reading.value:.4g}"
-    return f"signal '{spec.name}': {what}{value}, one replica carries {spec.target:.4g}"
+    return f"signal '{spec.name}': {metric}{value}, one replica carries {spec.target:.4g}"

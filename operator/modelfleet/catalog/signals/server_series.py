@@ -1,10 +1,10 @@
-"""Canonical metrics: one name for what each model server calls differently.
+"""Canonical metrics: one name for one number, over the series of several model servers.
 
-Read by `prometheus.signal_reader`, which asks for each of them once for the whole fleet. To add a
-runtime: its series in each list. `WINDOW` stands for the range of a rate.
+`prometheus.signal_reader` reads each of them once for all models. A new server needs its series in
+each list. `WINDOW` stands for the range of a rate.
 
 Sources: vLLM's metrics page (`vllm:` series), Triton's (`nv_inference_` series), MLServer's (queue
-sizes are histograms of what was seen at each dispatch), and `server.request_metrics` for our own.
+sizes are histograms of the size at each dispatch), and `server.request_metrics` for our own.
 """
 
 from collections.abc import Mapping
@@ -21,8 +21,8 @@ def _rate(*names: str) -> tuple[str, ...]:
     return tuple(f"{_PER_POD} (rate({name}{WINDOW}))" for name in names)
 
 
-def _seen_mean(*names: str) -> tuple[str, ...]:
-    """Mean of what a histogram saw; 0 where it saw nothing of late."""
+def _histogram_mean(*names: str) -> tuple[str, ...]:
+    """Return the mean of a histogram's recent values; 0 where it has no recent value."""
     return tuple(
         f"{_PER_POD} (rate({name}_sum{WINDOW})) / ({_PER_POD} (rate({name}_count{WINDOW})) > 0)"
         f" or 0 * {_PER_POD} ({name}_count)"
@@ -31,10 +31,10 @@ def _seen_mean(*names: str) -> tuple[str, ...]:
 
 
 SERIES: Mapping[str, tuple[str, ...]] = {
-    # By Little's law the rate of the time spent waiting is the mean number of those who wait.
+    # By Little's law the rate of the time spent waiting is the mean number of waiting requests.
     "QueueDepth": (
         *_gauge("vllm:num_requests_waiting", "nv_inference_pending_request_count"),
-        *_seen_mean("parallel_request_queue", "batch_request_queue"),
+        *_histogram_mean("parallel_request_queue", "batch_request_queue"),
         *_rate("modelfleet_server_wait_duration_seconds_sum"),
     ),
     "Tokens": (" + ".join(_rate("vllm:prompt_tokens_total", "vllm:generation_tokens_total")),),
@@ -56,16 +56,16 @@ SERIES: Mapping[str, tuple[str, ...]] = {
         "modelfleet_server_inference_duration_seconds_count",
     ),
 }
-"""Name to what gives it by namespace and pod, an alternative for each kind of server."""
+"""Canonical name to queries by namespace and pod, one alternative for each kind of server."""
 
 SCRAPED = "max by (namespace, pod) (up)"
-"""1 for each pod that Prometheus reads, 0 for one that it cannot."""
+"""1 for each pod that Prometheus scrapes, 0 for one whose scrapes fail."""
 
 
 def query_of(metric: str, window_seconds: int) -> str:
-    """One query for the whole fleet; a pod counts by the first alternative that it has.
+    """Return one query for all models; a pod counts by the first alternative that has its series.
 
     Worked example: a vLLM and a Triton model: two series, each with the number of its server.
     """
-    parts = (f"({one})" for one in SERIES[metric])
+    parts = (f"({alternative})" for alternative in SERIES[metric])
     return " or ".join(parts).replace(WINDOW, f"[{window_seconds}s]")

@@ -1,4 +1,4 @@
-"""The strategy catalogue. To add one: a file here, a line in STRATEGIES, a test beside it."""
+"""Catalogue of strategies. A new one needs a file here, a line in STRATEGIES, and a test."""
 
 from modelfleet.catalog.strategies.base import RolloutFacts, Step, Strategy
 from modelfleet.catalog.strategies.rolling import RollingStrategy
@@ -9,5 +9,5 @@ __all__ = ["STRATEGIES", "RolloutFacts", "Step", "Strategy", "strategy_named"]
 
 
 def strategy_named(name: str) -> Strategy:
-    """The strategy of that name; the schema admits no other."""
+    """Return the strategy of that name; the schema admits no other name."""
     return next(strategy for strategy in STRATEGIES if strategy.name == name)

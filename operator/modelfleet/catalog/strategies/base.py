@@ -1,8 +1,8 @@
-"""What a rollout strategy is: from what is in effect to the next weights.
+"""Protocol of a rollout strategy: from the replicas in effect to the next weights.
 
-Implemented by the members of this catalogue, called by `model.decide`. Must never start or stop a
-pod: it says what each version must be able to carry (`floors`), `model.replica_targets` does the
-rest.
+`model.decide` asks the member that the spec names; `model.replica_targets` then applies the step's
+`floors`. Must never start or stop a pod: a strategy only states how many replicas each version must
+have.
 """
 
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ StepName = Literal["Preparing", "Shifting", "Promoting", "Draining", "Retaining"
 
 @dataclass(frozen=True, slots=True)
 class RolloutFacts:
-    """A rollout as it stands. `in_effect` counts the replicas that every gateway can use.
+    """State of a rollout; `in_effect` counts the replicas that every gateway can use.
 
-    `needed` is how many replicas carry all of the observed load. `is_confirmed`: every gateway
-    has the present route in effect. `weights` are those of the present route. `is_known`: every
-    gateway has told what it has; if not, `in_effect` says nothing and weights must not move.
+    `needed` is the number of replicas for the whole load. `is_confirmed`: every gateway has
+    acknowledged the present route. `weights` are those of the present route. `is_known`: every
+    gateway has reported; if not, `in_effect` is incomplete and weights must not move.
     """
 
     stable: str | None
@@ -32,7 +32,7 @@ class RolloutFacts:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The next step: weights by version (sum 100), least replicas by version, and why."""
+    """Next step: weights by version (sum 100), least replicas by version (`floors`), and why."""
 
     name: StepName
     weights: Mapping[str, int]
@@ -42,10 +42,10 @@ class Step:
 
 
 class Strategy(Protocol):
-    """One member of the catalogue."""
+    """Member of the catalogue."""
 
     name: str
 
     def step(self, facts: RolloutFacts) -> Step:
-        """What to do next; the same facts give the same step."""
+        """Return the next step; equal facts give an equal step."""
         ...

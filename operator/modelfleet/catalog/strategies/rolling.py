@@ -1,29 +1,29 @@
-"""Strategy `Rolling`: the weight of the new version follows its ready capacity.
+"""Strategy `Rolling`: the weight of the candidate follows its replicas in effect.
 
-Preparing  no replica of the candidate is in effect: all traffic stays
-Shifting   some are: it gets their share of what the load needs
-Promoting  all are: 100 %, then wait until every gateway confirms
+Preparing no replica of the candidate is in effect: all traffic stays Shifting some are in effect:
+the candidate gets their share of the needed replicas Promoting all are in effect: 100 %, then a
+wait until every gateway confirms
 """
 
 from modelfleet.catalog.strategies.base import RolloutFacts, Step
 
 
 class RollingStrategy:
-    """Capacity first, then weight; promotion only after confirmation."""
+    """Replicas first, then weight; promotion only after confirmation."""
 
     name = "Rolling"
 
     def step(self, facts: RolloutFacts) -> Step:
-        """Next weights.
+        """Return the next weights.
 
-        Worked example: 4 replicas needed, 1 of the candidate in effect: 25 % for it.
+        Worked example: 4 replicas needed, 1 of the candidate in effect: 25 % for the candidate.
         """
         floors = {facts.candidate: facts.needed}
         if facts.stable is None:
             return self._first(facts, floors)
         floors[facts.stable] = facts.needed
         if not facts.is_known:
-            return self._held(facts, floors)
+            return self._unchanged(facts, floors)
         carried = facts.in_effect.get(facts.candidate, 0)
         if carried == 0:
             weights = {facts.stable: 100, facts.candidate: 0}
@@ -36,8 +36,8 @@ class RollingStrategy:
             return Step("Shifting", weights, is_complete=False, why=why, floors=floors)
         return self._promoting(facts, floors)
 
-    def _held(self, facts: RolloutFacts, floors: dict[str, int]) -> Step:
-        """A gateway is silent: it may serve by any weights that it ever had, so none moves."""
+    def _unchanged(self, facts: RolloutFacts, floors: dict[str, int]) -> Step:
+        """Keep all weights: a silent gateway may still use any weights that it ever had."""
         involved = {facts.stable, facts.candidate}
         present = {name: w for name, w in facts.weights.items() if name in involved}
         if sum(present.values()) != 100 or facts.candidate not in present:  # noqa: PLR2004 - percent
@@ -55,11 +55,12 @@ class RollingStrategy:
         return Step("Promoting", weights, is_complete=False, why=why, floors=floors)
 
     def _first(self, facts: RolloutFacts, floors: dict[str, int]) -> Step:
-        """Nothing serves yet: the route names the candidate at once, so that requests are held."""
+        """Route to the candidate at once while no version serves, so that requests are held."""
         weights = {facts.candidate: 100}
         others = {n: w for n, w in facts.weights.items() if n != facts.candidate and w > 0}
         if others and facts.in_effect.get(facts.candidate, 0) == 0:
-            # Something serves that is no version any more (somebody deleted it): it goes on.
+            # A user deleted the MLModelVersion that serves: its weights stay until a replica of
+            # the candidate is in effect.
             weights = {**facts.weights, facts.candidate: facts.weights.get(facts.candidate, 0)}
         is_ready = facts.in_effect.get(facts.candidate, 0) > 0 and facts.is_confirmed
         why = (
