@@ -1,7 +1,7 @@
-"""allocate(asks, budgets, held) -> grants: the fleet's share for each model.
+"""Grants for all models together, from their asks.
 
-Called by `scaling.tick`. Total order by key, so the order of input never matters. With no budget
-every ask is granted; budgets come with ModelFleet, through this same function.
+`scaling.tick` gives the asks of the whole fleet, also of models that did not move. The key orders
+the models, so the order of input never matters. Without a budget every ask is granted.
 """
 
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ from modelfleet.facts.scaling import Ask, Grant
 
 
 def allocate(
-    asks: Mapping[Key, Ask], budget: int | None, held: Mapping[Key, int]
+    asks: Mapping[Key, Ask], budget: int | None, granted: Mapping[Key, int]
 ) -> Mapping[Key, Grant]:
-    """Grants for all asks. `budget` in replicas, None for no bound; `held` are present grants.
+    """Return grants for all asks. `budget` in replicas, None for no bound; `granted` are now.
 
     Floors first, then one replica at a time to the model with the least grant for its want.
     Worked example: budget 3, asks a: 3 (floor 1), b: 3 (floor 0): a 2, b 1.
@@ -28,7 +28,7 @@ def allocate(
             break
         least = min(
             open_keys,
-            key=lambda key: (grants[key] / asks[key].want, -held.get(key, 0), key),
+            key=lambda key: (grants[key] / asks[key].want, -granted.get(key, 0), key),
         )
         grants[least] += 1
         left -= 1
@@ -37,5 +37,5 @@ def allocate(
 
 def _granted(ask: Ask, count: int) -> Grant:
     if count < ask.want:
-        return Grant(count, (f"the fleet's budget gives {count} of {ask.want}", *ask.why))
+        return Grant(count, (f"the budget gives {count} of {ask.want}", *ask.why))
     return Grant(count, ask.why)

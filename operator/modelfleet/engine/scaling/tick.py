@@ -95,7 +95,6 @@ class Ticker:
         self._judge_completeness(now)
         stepped = self._forecast(active, now)
         asks: dict[Key, Ask] = {}
-        granted: dict[Key, int] = {}
         for key, entry in self._ledger.items():
             if key in active or (entry.answer.overload or 0.0) > overload.NONE:
                 self._judge_overload(key, entry, now)
@@ -106,9 +105,8 @@ class Ticker:
                 or _is_moving(entry, entry.last_turn)
             ):
                 continue
-            granted[key] = granted_now(entry, entry.last_turn)
             asks[key] = self._ask(key, entry, entry.last_turn, now)
-        self._grant(asks, granted)
+        self._grant(asks)
 
     def _forecast(self, active: set[Key], now: float) -> set[Key]:
         """Let the policy close its bins; return the models with a new forecast."""
@@ -143,13 +141,24 @@ class Ticker:
             return
         held = self._gateways.held(str(key)) or 1
         entry.scaling.buckets.append(Bucket(now, 0.01, 0, 0, 0.0, 0, held))
-        granted = granted_now(entry, entry.last_turn)
-        self._grant({key: self._ask(key, entry, entry.last_turn, now)}, {key: granted})
+        self._grant({key: self._ask(key, entry, entry.last_turn, now)})
 
-    def _grant(self, asks: dict[Key, Ask], granted: dict[Key, int]) -> None:
-        for key, grant in allocate(asks, None, granted).items():
-            entry = self._ledger.entry(key)
-            entry.answer.ask, entry.answer.grant = asks[key], grant
+    def _grant(self, asks: Mapping[Key, Ask]) -> None:
+        """Allocate over all models that ever asked, and wake those whose grant changed.
+
+        A model that does not ask anew stands in the table with its last ask: what one model gets
+        more, another may have to give.
+        """
+        table, granted = dict(asks), {}
+        for key, entry in self._ledger.items():
+            if entry.last_turn is not None and (key in asks or entry.answer.ask is not None):
+                granted[key] = granted_now(entry, entry.last_turn)
+                table.setdefault(key, entry.answer.ask or asks[key])
+        for key, grant in allocate(table, None, granted).items():
+            answer = self._ledger.entry(key).answer
+            if key not in asks and answer.grant == grant:
+                continue
+            answer.ask, answer.grant = table[key], grant
             if grant.replicas != granted[key]:
                 self._wake(key)
 

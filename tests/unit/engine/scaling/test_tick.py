@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from modelfleet.core.fleet.allocate import allocate
 from modelfleet.core.scaling.learned_concurrency import Evidence
 from modelfleet.core.scaling.service_time import ServiceTime
 from modelfleet.engine.handover import LastTurn
-from modelfleet.engine.scaling import takeover
+from modelfleet.engine.scaling import takeover, tick
 from modelfleet.facts.identity import Key
+from modelfleet.facts.scaling import Ask, Grant
 from modelfleet.facts.traffic import AnswerTimes
 from tests.doubles.scaled_model import KEY, PARAMS, Fleet
 
@@ -287,3 +289,26 @@ def test_another_objective_or_version_is_judged_by_its_own_answers(changed):
     assert entry.answer.lone_latency_seconds is None
     assert KEY in fleet.woken
     assert entry.scaling.evidence.boundary(PARAMS.aim, fleet.now)[1] == -1
+
+
+def test_allocation_sees_the_whole_fleet_and_wakes_only_what_changes(monkeypatch):
+    fleet = Fleet()
+    other = Key("team-b", "quiet")
+    fleet.ledger.entry(other).last_turn = LastTurn(PARAMS, 2, 2, 0, 4.0)
+    fleet.ledger.entry(other).answer.ask = Ask(2, 1, 10, ("as before",))
+    fleet.ledger.entry(other).answer.grant = Grant(2, ("as before",))
+    seen, budget = [], [None]
+
+    def with_a_budget(asks, _, granted):
+        seen.append(set(asks))
+        return allocate(asks, budget[0], granted)
+
+    monkeypatch.setattr(tick, "allocate", with_a_budget)
+    fleet.run(5, rate=60)
+    assert seen[-1] == {KEY, other}
+    assert other not in fleet.woken
+    budget[0] = 3
+    fleet.run(5, rate=60)
+    assert fleet.ledger.entry(other).answer.grant.replicas == 1
+    assert "the budget gives 1 of 2" in fleet.ledger.entry(other).answer.grant.why
+    assert other in fleet.woken
