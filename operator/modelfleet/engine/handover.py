@@ -3,8 +3,9 @@
 Turn and scaling pass exchange them through the `ledger` and share nothing else.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from modelfleet.facts.evidence import Evidences
 from modelfleet.facts.readings import Reading
 from modelfleet.facts.scaling import Ask, Grant, ScalingParams
 
@@ -28,6 +29,8 @@ class LastTurn:
     """Names of the pods that are ready and in service."""
     stable: str = ""
     """Name of the stable version."""
+    candidate: str = ""
+    """Name of the version that a rollout brings in; empty without one."""
 
 
 @dataclass(slots=True)
@@ -40,6 +43,8 @@ class ScalingAnswer:
     """The newest values of the model's signals."""
     lone_latency_seconds: float | None = None
     """Latency of a single request on an idle replica, where even that breaks the objective."""
+    evidence: Evidences = field(default_factory=dict)
+    """Requests by version since the candidate appeared; empty without a rollout."""
     overload: float | None = None
     """Arriving requests divided by the requests that the replicas can answer, at least 1. None:
     unknown yet."""

@@ -35,6 +35,8 @@ class ScalingMemory:
     earlier leader counts for the present version and objective."""
     slots: int | None = None
     """Learned concurrency of a replica within the objective; None before it was learned."""
+    rollout_of: tuple[str, str] = ("", "")
+    """Stable version and candidate that the evidence of the answer is for."""
     is_as_before: bool = False
     """Whether answers have become as quick again as before this leader."""
     whole_since: float | None = None

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.api.mlmodelstatus import MLModelStatus
 from modelfleet.api.mlmodelversion import MLModelVersionSpec
+from modelfleet.facts.evidence import Evidences
 from modelfleet.facts.identity import Key
 from modelfleet.facts.readings import Reading
 from modelfleet.facts.scaling import Ask, Grant
@@ -206,6 +207,8 @@ class ModelFacts:
     lone_latency_seconds: float | None = None
     """Latency of a single request on an idle replica, if even that breaks the objective."""
 
+    evidence: Evidences = field(default_factory=dict)
+    """Requests by version since the candidate appeared; empty without a rollout."""
     overload: float | None = None
     """Arrivals in multiples of what the replicas can answer, rounded; None before the first result.
     """

@@ -123,7 +123,7 @@ class HistoryBackfill:
             )
 
         block = await asyncio.to_thread(row)
-        age_bins = int(block.present.age[0])
+        age_bins = int(block.live.age[0])
         # Meanwhile the model may be deleted, or replaced by another one of its name.
         newest = self._forecaster.unknown_model(key)
         is_filled = (

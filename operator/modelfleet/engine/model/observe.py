@@ -110,6 +110,7 @@ class Observer:
             readings=entry.answer.readings,
             lone_latency_seconds=entry.answer.lone_latency_seconds,
             overload=entry.answer.overload,
+            evidence=entry.answer.evidence,
             cause_seconds=entry.turn.cause_seconds(monotonic),
             replicas_manager=model["metadata"].get("replicasManager"),
             metrics_fresh=self._fresh(gateways),

@@ -158,6 +158,7 @@ class ModelTurns:
             grant=None,
             readings=(),
             lone_latency_seconds=None,
+            evidence={},
             taken=frozenset(),
             refused={},
         )
@@ -217,6 +218,7 @@ class ModelTurns:
                 if pod.is_ready and pod.is_in_service
             ),
             stable=plan.status.stable or "",
+            candidate=plan.status.candidate or "",
         )
         entry.hand_over(last_turn)
 

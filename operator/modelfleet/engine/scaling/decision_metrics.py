@@ -65,10 +65,10 @@ class DecisionMetrics:
             series = self._series[key] = _series_of(key)
         for term, gauge in zip(TERMS, series.terms, strict=True):
             gauge.set(float(getattr(output, term)[row]))
-        dial = int(output.candidate[row])
+        dial = int(output.dial[row])
         series.aim.set(float(policy.choice.aim[row]))
-        series.risk.set(float(policy.bank.risk[dial]))
-        service = policy.services[row]
+        series.risk.set(float(policy.dials.risk[dial]))
+        service = policy.figures[row]
         if service is not None:
             series.service_seconds.set(service.service_seconds)
             series.slots.set(service.slots)

@@ -115,7 +115,7 @@ class Forecaster:
                 row.uid,
                 needs_prior=row.needs_prior,
                 needs_history=False,
-                service=self.policy.services[row.number],
+                service=self.policy.figures[row.number],
             )
             for row in rows
         }
@@ -151,8 +151,8 @@ class Forecaster:
         if row is None or summary is None:
             return None
         single = taken(self.policy, [row.number])
-        single._figures()
-        return summary, single.present.features(single._idle)[0][0]
+        single._derive_columns()
+        return summary, single.live.features(single._idle)[0][0]
 
     def use_backfill(self, key: Key, block: Policy) -> bool:
         """Give a model the row that `rows.backfill` has made; False for a row of the future.
@@ -171,9 +171,9 @@ class Forecaster:
             getattr(block.choice, table)[:, 0] = getattr(self.policy.choice, table)[:, row.number]
         place(self.policy, [row.number], block)
         if row.service is None:
-            row.service = block.services[0]
+            row.service = block.figures[0]
         else:
-            self.policy.describe(row.number, row.service)
+            self.policy.set_figures(row.number, row.service)
         row = self._rows[key] = replace(row, needs_prior=False, needs_history=False)
         self._plan_weighing(key, row)
         return True
@@ -302,7 +302,7 @@ class Forecaster:
         if row.service is None:
             self._adopt(key, row, replicas_now.service)
         elif _moved(row.service, replicas_now.service):
-            self.policy.describe(row.number, replicas_now.service)
+            self.policy.set_figures(row.number, replicas_now.service)
         else:
             return
         row.service = replicas_now.service
@@ -315,7 +315,7 @@ class Forecaster:
         # An earlier leader learned this from the same model: a better prior than public traces.
         row.needs_prior = False
         self.policy.adopt(row.number, service, summary.coefficients)
-        dial = summary.candidate(self.policy.bank)
+        dial = summary.dial(self.policy.dials)
         self.policy.choice.recalled[row.number] = -1 if dial is None else dial
 
     def _step_bin(self, bins: int, *, is_complete: bool) -> None:
@@ -379,7 +379,7 @@ class Forecaster:
             return
         if job.is_prior:
             row.needs_prior = False
-            self.policy.believe(row.number, coefficients)
+            self.policy.set_prior(row.number, coefficients)
         else:
             self.policy.learn(row.number, coefficients)
 

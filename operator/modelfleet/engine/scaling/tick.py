@@ -24,15 +24,14 @@ from modelfleet.core.scaling.learned_concurrency import (
 from modelfleet.engine.handover import LastTurn
 from modelfleet.engine.ledger import Entry, Ledger
 from modelfleet.engine.ports import Readings, Samples
-from modelfleet.engine.scaling import takeover
+from modelfleet.engine.scaling import evidence, takeover
 from modelfleet.engine.scaling.decision_metrics import ReplicasNow
 from modelfleet.engine.scaling.forecaster import Forecaster
+from modelfleet.engine.scaling.samples import bucket_of
 from modelfleet.facts.identity import Key
 from modelfleet.facts.readings import Reading
 from modelfleet.facts.scaling import Ask, Bucket, ScalingParams, Window
 from modelfleet.facts.traffic import (
-    LATENCY_BASE_MILLISECONDS,
-    LATENCY_GROWTH,
     GatewaySample,
     ModelSample,
 )
@@ -175,10 +174,11 @@ class Ticker:
                 self._flight[sample.gateway][name] = flight
         for key, parts in sums.items():
             entry = self._ledger.entry(key)
-            bucket = _bucket(parts, now, entry.last_turn)
+            bucket = bucket_of(parts, now, entry.last_turn)
             entry.scaling.buckets.append(bucket)
             if entry.last_turn is not None:
                 self._learn(key, entry, entry.last_turn, bucket)
+                _collect(entry, entry.last_turn, [traffic for _, _, traffic in parts])
             # More replicas do not shorten a latency that a lone request has, too: not counted.
             mends = entry.answer.lone_latency_seconds is None and not self._is_taking_over(
                 entry, now
@@ -357,50 +357,10 @@ def _is_moving(entry: Entry, seen: LastTurn) -> bool:
     )
 
 
-def _bucket(
-    parts: list[tuple[str, float, ModelSample]], now: float, seen: LastTurn | None
-) -> Bucket:
-    """Make one bucket from all gateways' samples since the last tick.
-
-    Several samples of one gateway follow each other, so their lengths are added. Gateways run side
-    by side, so the bucket is as long as the longest of them.
-    """
-    seconds: dict[str, float] = defaultdict(float)
-    flight: dict[str, int] = {}
-    held: dict[str, int] = {}
-    arrivals = completions = slow = refused = 0
-    service = 0.0
-    limit = seen.params.latency_objective_seconds if seen else None
-    for gateway, length, traffic in parts:
-        seconds[gateway] += length
-        flight[gateway] = sum(v.in_flight for v in traffic.versions.values())
-        held[gateway] = traffic.held
-        for version in traffic.versions.values():
-            arrivals += version.arrivals
-            done = sum(version.latency.values())
-            completions += done
-            service += version.service_seconds
-            slow += _slower(version.latency, limit)
-            refused += version.refused
-    return Bucket(
-        at=now,
-        seconds=max(seconds.values()),
-        arrivals=arrivals,
-        completions=completions,
-        service_seconds=service,
-        in_flight=sum(flight.values()),
-        held=sum(held.values()),
-        slow=slow,
-        refused=refused,
-    )
-
-
-def _slower(latency: Mapping[int, int], limit: float | None) -> int:
-    """Count answers in histogram buckets that lie wholly above `limit` seconds."""
-    if limit is None:
-        return 0
-    return sum(
-        count
-        for index, count in latency.items()
-        if LATENCY_BASE_MILLISECONDS * LATENCY_GROWTH ** (index - 1) >= limit * 1000
+def _collect(entry: Entry, seen: LastTurn, samples: list[ModelSample]) -> None:
+    """Keep the requests of each version apart while a rollout goes on."""
+    if not seen.candidate and not entry.answer.evidence:
+        return
+    entry.answer.evidence, entry.scaling.rollout_of = evidence.after(
+        entry.answer.evidence, entry.scaling.rollout_of, seen, samples
     )
