@@ -96,3 +96,12 @@ LabelKey = Annotated[str, Field(min_length=1, max_length=316)]
 LabelValue = Annotated[str, Field(max_length=63)]
 ConfigKey = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
 Timestamp = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"})]
+
+
+def named_in(catalogue: str) -> dict[str, Any]:
+    """Mark of a field whose values are the names in a catalogue: the CRD lists them as its enum."""
+    return {CATALOGUE_MARK: catalogue}
+
+
+CATALOGUE_MARK = "x-modelfleet-catalogue"
+CatalogueName = Annotated[str, Field(min_length=1, max_length=32)]

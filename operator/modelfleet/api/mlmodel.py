@@ -11,6 +11,7 @@ from pydantic import Field
 from modelfleet.api.base import (
     ATOMIC,
     ApiObject,
+    CatalogueName,
     ConfigKey,
     DnsLabel,
     DnsName,
@@ -18,6 +19,7 @@ from modelfleet.api.base import (
     LabelValue,
     Quantity,
     map_list,
+    named_in,
     validations,
 )
 from modelfleet.api.mlmodelstatus import MLModelStatus
@@ -33,12 +35,7 @@ class ModelSource(ApiObject):
             Field(
                 min_length=1,
                 max_length=2048,
-                json_schema_extra=validations(
-                    (
-                        "self.startsWith('https://') || self.startsWith('http://')",
-                        "model.uri must start with https:// or http://",
-                    )
-                ),
+                json_schema_extra=named_in("schemes"),
             ),
         ]
         | None
@@ -48,7 +45,7 @@ class ModelSource(ApiObject):
     """Your own name for this state of the model; shown in the columns, otherwise unused."""
     digest: Annotated[str, Field(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
     """Required SHA-256 of the artifact; if absent, it is determined once for each version."""
-    format: Literal["onnx"] | None = None
+    format: Annotated[CatalogueName, Field(json_schema_extra=named_in("formats"))] | None = None
     """Format of the artifact; if absent, it follows from the ending of `uri`."""
 
 
@@ -211,7 +208,7 @@ class TrafficSpec(ApiObject):
 class Rollout(ApiObject):
     """How the candidate replaces the stable version."""
 
-    strategy: Literal["Rolling"] = "Rolling"
+    strategy: Annotated[CatalogueName, Field(json_schema_extra=named_in("strategies"))] = "Rolling"
     """Rolling: the candidate's weight follows the share of its replicas that are in effect."""
     keep_warm_seconds: Annotated[int, Field(ge=0, le=604_800)] | None = None
     """Time for which the former version keeps its replicas (300; 0 with accelerators)."""

@@ -87,14 +87,25 @@ class ScalingStatus(ApiObject):
 class RolloutStatus(ApiObject):
     """The rollout under way."""
 
-    strategy: Literal["Rolling"]
+    strategy: Annotated[str, Field(min_length=1, max_length=32)]
     """Strategy in use."""
-    step: Literal["Preparing", "Shifting", "Promoting", "Draining", "Retaining", "Superseding"]
+    step: Annotated[str, Field(min_length=1, max_length=32, pattern="^[A-Za-z]+$")]
     """Present step of the strategy."""
     why: Annotated[str, Field(max_length=512)]
     """What the step waits for."""
     start_time: Timestamp
     """Time at which the rollout began."""
+    state: (
+        Annotated[
+            dict[
+                Annotated[str, Field(max_length=63)],
+                Annotated[str, Field(max_length=256)],
+            ],
+            Field(max_length=16),
+        ]
+        | None
+    ) = None
+    """State that the strategy needs at its next step; absent where it needs none."""
 
 
 class VersionSummary(ApiObject):

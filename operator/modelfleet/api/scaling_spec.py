@@ -8,7 +8,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from modelfleet.api.base import ApiObject, Cron, DnsLabel, Target, map_list, validations
+from modelfleet.api.base import (
+    ApiObject,
+    CatalogueName,
+    Cron,
+    DnsLabel,
+    Target,
+    map_list,
+    named_in,
+    validations,
+)
 
 
 class Hold(ApiObject):
@@ -34,7 +43,7 @@ class ScalingSignal(ApiObject):
     """Name of the signal, used in messages."""
     query: Annotated[str, Field(min_length=1, max_length=2048)] | None = None
     """PromQL that gives one number; join several series, for example by `sum()`."""
-    metric: Literal["QueueDepth", "Tokens", "Concurrency", "Requests"] | None = None
+    metric: Annotated[CatalogueName, Field(json_schema_extra=named_in("metrics"))] | None = None
     """From the model's own servers: waiting requests, tokens/s, requests under way, requests/s."""
     target: Target
     """Value for which one replica is enough, above 0, such as `4` or `500m`."""

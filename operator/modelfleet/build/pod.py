@@ -11,6 +11,7 @@ from modelfleet.api import names
 from modelfleet.api.mlmodel import EnvVariable, MLModelSpec
 from modelfleet.build.metadata import labels
 from modelfleet.catalog.runtimes.base import ARTIFACT_FOLDER, PodShape
+from modelfleet.catalog.schemes import FetchShape, scheme_of
 from modelfleet.facts.model import Defaults
 
 _USER = 65532
@@ -45,8 +46,9 @@ def pod_template(
         "containers": [_server(version, spec, shape, config, defaults)],
     }
     if shape.artifact_file and spec.model.uri and digest:
-        pod["initContainers"] = [_fetch(spec.model.uri, digest, shape, defaults)]
-        pod["volumes"] = [{"name": "model", "emptyDir": {}}]
+        fetching = _fetching(spec)
+        pod["initContainers"] = [_fetch(spec.model.uri, digest, shape, fetching, defaults)]
+        pod["volumes"] = [{"name": "model", "emptyDir": {}}, *fetching.volumes]
     if spec.placement.node_selector:
         pod["nodeSelector"] = dict(spec.placement.node_selector)
     if spec.placement.tolerations:
@@ -111,23 +113,47 @@ def fetch_arguments(uri: str, *more: str) -> list[str]:
     return ["fetch", "--uri", uri, *more]
 
 
-def _fetch(uri: str, digest: str, shape: PodShape, defaults: Defaults) -> dict[str, Any]:
-    return {
+def _fetching(spec: MLModelSpec) -> FetchShape:
+    scheme = scheme_of(spec.model.uri or "")
+    return FetchShape() if scheme is None else scheme.pod(spec)
+
+
+def _fetch(
+    uri: str, digest: str, shape: PodShape, fetching: FetchShape, defaults: Defaults
+) -> dict[str, Any]:
+    container = {
         "name": "fetch",
         "image": defaults.server_image,
         "imagePullPolicy": defaults.image_pull_policy,
         "args": fetch_arguments(uri, "--digest", digest, "--target", str(shape.artifact_file)),
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
         "securityContext": _restricted(),
-        "volumeMounts": [{"name": "model", "mountPath": ARTIFACT_FOLDER}],
+        "volumeMounts": [{"name": "model", "mountPath": ARTIFACT_FOLDER}, *fetching.mounts],
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
+    return _with_env(container, fetching)
 
 
-def resolve_pod_spec(uri: str, digest: str | None, defaults: Defaults) -> dict[str, Any]:
+def _with_env(container: dict[str, Any], fetching: FetchShape) -> dict[str, Any]:
+    return {**container, "env": list(fetching.env)} if fetching.env else container
+
+
+def resolve_pod_spec(spec: MLModelSpec, digest: str | None, defaults: Defaults) -> dict[str, Any]:
     """Spec of the one-shot pod that reports an artifact's digest in its termination message."""
+    fetching = _fetching(spec)
     more = ("--resolve",) if digest is None else ("--resolve", "--digest", digest)
-    return {
+    container: dict[str, Any] = {
+        "name": "resolve",
+        "image": defaults.server_image,
+        "imagePullPolicy": defaults.image_pull_policy,
+        "args": fetch_arguments(spec.model.uri or "", *more),
+        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
+        "securityContext": _restricted(),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+    if fetching.mounts:
+        container["volumeMounts"] = list(fetching.mounts)
+    pod: dict[str, Any] = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "restartPolicy": "OnFailure",
@@ -138,21 +164,11 @@ def resolve_pod_spec(uri: str, digest: str | None, defaults: Defaults) -> dict[s
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "terminationGracePeriodSeconds": 1,
-        "containers": [
-            {
-                "name": "resolve",
-                "image": defaults.server_image,
-                "imagePullPolicy": defaults.image_pull_policy,
-                "args": fetch_arguments(uri, *more),
-                "resources": {
-                    "requests": {"cpu": "50m", "memory": "64Mi"},
-                    "limits": {"memory": "256Mi"},
-                },
-                "securityContext": _restricted(),
-                "terminationMessagePolicy": "FallbackToLogsOnError",
-            }
-        ],
+        "containers": [_with_env(container, fetching)],
     }
+    if fetching.volumes:
+        pod["volumes"] = list(fetching.volumes)
+    return pod
 
 
 def _restricted() -> dict[str, Any]:

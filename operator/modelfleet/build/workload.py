@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelfleet.api import names
+from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.api.mlmodelversion import MLModelVersionSpec
 from modelfleet.build.metadata import labels, owned_by_model
 from modelfleet.build.pod import resolve_pod_spec
@@ -73,7 +74,7 @@ def model_service(key: Key, uid: str, defaults: Defaults) -> dict[str, Any]:
 
 
 def resolve_pod(
-    key: Key, uid: str, source: str, *, uri: str, digest: str | None, defaults: Defaults
+    key: Key, uid: str, source: str, *, spec: MLModelSpec, digest: str | None, defaults: Defaults
 ) -> dict[str, Any]:
     """One-shot pod that reports the digest of the artifact of a source."""
     metadata = owned_by_model(key, uid, f"{key.name}-resolve-{source.rsplit('-', 1)[-1][:8]}")
@@ -83,5 +84,5 @@ def resolve_pod(
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": metadata,
-        "spec": resolve_pod_spec(uri, digest, defaults),
+        "spec": resolve_pod_spec(spec, digest, defaults),
     }

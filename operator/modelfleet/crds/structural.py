@@ -11,6 +11,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from modelfleet.api import mlmodel, mlmodelversion, names
+from modelfleet.api.base import CATALOGUE_MARK
+from modelfleet.crds.catalogues import PARTS
 
 _DROPPED = ("title", "discriminator", "additionalProperties", "$defs")
 
@@ -36,6 +38,14 @@ def _walk(
         msg = f"{path}: tuples and unions have no structural schema; use optional members and CEL"
         raise UnsupportedSchemaError(msg)
     result = {key: value for key, value in node.items() if key not in _DROPPED}
+    catalogue = result.pop(CATALOGUE_MARK, None)
+    if catalogue is not None:
+        part = PARTS[catalogue]()
+        result |= part
+        if "enum" in part:
+            # The enum is the narrower bound.
+            result.pop("minLength", None)
+            result.pop("maxLength", None)
     _convert_bounds(result)
     if "const" in result:
         result["enum"] = [result.pop("const")]

@@ -1,7 +1,7 @@
 """Evidence of a rollout: requests of each version, counted apart since the candidate appeared.
 
-`scaling.evidence` sums the gateways' samples; strategies judge by the result. Counts of two versions
-are never mixed: an average over both hides a bad candidate.
+`scaling.evidence` sums the gateways' samples; strategies judge by the result. Counts of two
+versions are never mixed, because an average over both hides a bad candidate.
 """
 
 from collections import Counter

@@ -7,9 +7,11 @@ have.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from datetime import datetime
+from typing import Protocol
 
-StepName = Literal["Preparing", "Shifting", "Promoting", "Draining", "Retaining", "Superseding"]
+from modelfleet.api.mlmodel import Rollout
+from modelfleet.facts.evidence import Evidences
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,8 @@ class RolloutFacts:
 
     `needed` is the number of replicas for the whole load. `is_confirmed`: every gateway has
     acknowledged the present route. `weights` are those of the present route. `is_known`: every
-    gateway has reported; if not, `in_effect` is incomplete and weights must not move.
+    gateway has reported; if not, `in_effect` is incomplete and weights must not move. `now` is in
+    UTC.
     """
 
     stable: str | None
@@ -27,18 +30,32 @@ class RolloutFacts:
     needed: int
     weights: Mapping[str, int]
     is_confirmed: bool
+    now: datetime
+    params: Rollout
+    """The rollout section of the spec."""
     is_known: bool = True
+    state: Mapping[str, str] = field(default_factory=dict)
+    """State that the last step of this rollout left in the status; empty at its begin."""
+    evidence: Evidences = field(default_factory=dict)
+    """Requests by version since the candidate appeared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Next step: weights by version (sum 100), least replicas by version (`floors`), and why."""
+    """Next step: weights by version (sum 100), least replicas by version (`floors`), and why.
 
-    name: StepName
+    `name` is a word of letters, such as `Shifting`.
+    """
+
+    name: str
     weights: Mapping[str, int]
     is_complete: bool
     why: str
     floors: Mapping[str, int] = field(default_factory=dict)
+    state: Mapping[str, str] = field(default_factory=dict)
+    """State to find again at the next step, also after a restart; it stands in the status."""
+    look_again_seconds: float | None = None
+    """Time after which the step may be another although nothing changed."""
 
 
 class Strategy(Protocol):

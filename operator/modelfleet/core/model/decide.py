@@ -23,7 +23,7 @@ from modelfleet.core.model import (
 )
 from modelfleet.core.model.decision import Decision
 from modelfleet.core.model.roles import Roles, roles_of
-from modelfleet.core.model.validation import check_schedules
+from modelfleet.core.model.validation import check_names, check_schedules
 from modelfleet.core.model.wanted_version import WantedVersion, wanted_version_of
 from modelfleet.core.scaling.schedules import bounds
 from modelfleet.errors import Refused
@@ -44,6 +44,7 @@ def decide(facts: ModelFacts) -> Plan:
         text = facts.spec_error or "the spec cannot be read"
         return Plan(status=status.refused(facts, Reason.INVALID_SPEC, text), why=text)
     try:
+        check_names(facts.spec)
         check_schedules(facts.spec)
         wanted = wanted_version_of(facts, facts.spec)
     except Refused as refusal:
@@ -139,12 +140,24 @@ def _step(
         needed=max(1, grant),
         weights={s.version: s.weight for s in present.weights} if present else {},
         is_confirmed=confirmed if facts.gateways.is_used else True,
+        now=facts.now,
+        params=spec.rollout,
         is_known=not facts.gateways.silent and not facts.gateways.rejections,
+        state=_state(facts, roles.candidate),
+        evidence=facts.evidence,
     )
     if not facts.gateways.is_used:
         # Without a gateway no weights exist, so the rollout waits for ready replicas only.
         rollout = replace(rollout, weights={roles.candidate.name: 100})
-    return strategies.strategy_named(spec.rollout.strategy).step(rollout)
+    strategy = strategies.strategy_named(spec.rollout.strategy)
+    return None if strategy is None else strategy.step(rollout)
+
+
+def _state(facts: ModelFacts, candidate: VersionFacts) -> Mapping[str, str]:
+    """Return the state of this rollout's last step; another candidate begins without one."""
+    rollout = facts.status.rollout
+    is_same = rollout is not None and facts.status.candidate == candidate.name
+    return (rollout.state or {}) if rollout is not None and is_same else {}
 
 
 def _promoted(roles: Roles, candidate: VersionFacts) -> Roles:
@@ -282,6 +295,8 @@ def _look_again(
         delays.append(_until(facts, decision.retained_until))
     if decision.allowed.edge_seconds is not None:
         delays.append(decision.allowed.edge_seconds)
+    if decision.step is not None and decision.step.look_again_seconds is not None:
+        delays.append(decision.step.look_again_seconds)
     starting = [
         v
         for v in (decision.roles.stable, decision.roles.candidate)

@@ -333,6 +333,7 @@ def _rollout(facts: ModelFacts, spec: MLModelSpec, decision: Decision) -> Rollou
         step=decision.step.name,
         why=f"{decision.step.why}{_above(spec, decision)}"[:512],
         start_time=before.start_time if before else facts.now.isoformat(),
+        state=dict(decision.step.state) or None,
     )
 
 

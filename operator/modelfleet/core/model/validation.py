@@ -5,7 +5,7 @@ Raises `Refused` with the field and what to do. Must never look at the cluster.
 
 from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.api.reasons import Reason
-from modelfleet.catalog import runtimes
+from modelfleet.catalog import runtimes, schemes, strategies
 from modelfleet.core.scaling import schedules
 from modelfleet.errors import Refused
 
@@ -30,6 +30,17 @@ def runtime_of(spec: MLModelSpec) -> runtimes.Runtime:
             f" such as .onnx (runtimes: {known})",
         )
     return implied
+
+
+def check_names(spec: MLModelSpec) -> None:
+    """Raise Refused for a name in no catalogue: the API server may know another release's."""
+    if strategies.strategy_named(spec.rollout.strategy) is None:
+        known = ", ".join(strategy.name for strategy in strategies.STRATEGIES)
+        text = f"rollout.strategy '{spec.rollout.strategy}' must be one of: {known}"
+        raise Refused(Reason.INVALID_SPEC, text)
+    if spec.model.uri is not None and schemes.scheme_of(spec.model.uri) is None:
+        known = " or ".join(f"{name}://" for name in schemes.scheme_names())
+        raise Refused(Reason.INVALID_SPEC, f"model.uri must start with {known}")
 
 
 def check_schedules(spec: MLModelSpec) -> None:

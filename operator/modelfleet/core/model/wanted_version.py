@@ -121,7 +121,7 @@ def _resolve(facts: ModelFacts, spec: MLModelSpec, source: str) -> Create:
             facts.key,
             facts.uid,
             source,
-            uri=spec.model.uri or "",
+            spec=spec,
             digest=spec.model.digest,
             defaults=facts.defaults,
         )
