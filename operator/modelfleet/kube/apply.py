@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from modelfleet.api import names
-from modelfleet.api.mlmodelstatus import MLModelStatus
+from modelfleet.api.base import ApiObject
 from modelfleet.build.metadata import is_owned
 from modelfleet.errors import Gone, NameTaken, Transient
 from modelfleet.facts.identity import Key
@@ -22,7 +22,7 @@ from modelfleet.facts.plan import (
     VersionLearned,
 )
 from modelfleet.kube.client import APPLY_PATCH, KubeClient, TakenError
-from modelfleet.kube.resource import BY_KIND, DEPLOYMENTS, MODELS, PODS, VERSIONS
+from modelfleet.kube.resource import BY_KIND, DEPLOYMENTS, MODELS, PODS, VERSIONS, ResourceKind
 from modelfleet.kube.store import Store
 
 
@@ -138,22 +138,22 @@ class Applier:
         self._keep(VERSIONS.kind, await self._client.patch(path, body, kind=VERSIONS.kind))
 
     async def publish_status(
-        self, model: Mapping[str, Any], status: MLModelStatus
+        self, item: Mapping[str, Any], status: ApiObject, resource: ResourceKind = MODELS
     ) -> tuple[str, ...]:
-        """Write the status if it differs from the object's; returns the fields that moved."""
+        """Write the status if it differs from the object's; return the fields that changed."""
         wanted = status.model_dump(by_alias=True, exclude_none=True, mode="json")
-        change = merge_patch(model.get("status") or {}, wanted)
+        change = merge_patch(item.get("status") or {}, wanted)
         if not change:
             return ()
         self._check()
-        meta = model["metadata"]
-        made = await self._client.patch(
-            MODELS.path(meta["namespace"], meta["name"], "status"),
+        meta = item["metadata"]
+        written = await self._client.patch(
+            resource.path(meta["namespace"], meta["name"], "status"),
             {"metadata": {"resourceVersion": meta["resourceVersion"]}, "status": change},
-            kind=MODELS.kind,
+            kind=resource.kind,
         )
-        self._keep(MODELS.kind, made)
-        return moved_fields(model.get("status") or {}, change)
+        self._keep(resource.kind, written)
+        return moved_fields(item.get("status") or {}, change)
 
     def _keep(self, kind: str, item: dict[str, Any]) -> None:
         store = self._stores.get(kind)
