@@ -85,4 +85,4 @@ def delete_pod() -> None:
     stack.wait("another pod", lambda: _name() != before, 60)
     stack.kubectl("-n", stack.SYSTEM, "rollout", "status", "deployment/modelfleet-operator")
     # The Lease of the one that is gone has to run out first.
-    stack.wait("it to lead", lambda: logged("leading") and logged("gateway_heard"), 60, 1)
+    stack.wait("it to lead", lambda: logged("leading") and logged("gateway connected"), 60, 1)

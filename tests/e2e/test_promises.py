@@ -66,7 +66,7 @@ def test_nothing_is_lost_through_the_life_of_a_model(namespace, store, traffic, 
     roll_out(namespace, store, load, spec)
     restart_the_gateways(namespace)
     scale_down_to_zero(namespace, load, traffic)
-    wake_with_parked_requests_while_an_agent_dies(namespace, load, traffic)
+    wake_with_held_requests_while_an_agent_dies(namespace, load, traffic)
     report = load.end()
     total = report["total"]
     print(f"\n{total}")
@@ -160,7 +160,7 @@ def scale_down_to_zero(namespace: str, load: Load, traffic: Traffic) -> None:
     )
 
 
-def wake_with_parked_requests_while_an_agent_dies(
+def wake_with_held_requests_while_an_agent_dies(
     namespace: str, load: Load, traffic: Traffic
 ) -> None:
     load.say(once=200)
@@ -185,6 +185,6 @@ def wake_with_parked_requests_while_an_agent_dies(
         capture_output=True,
         check=False,
     )
-    stack.wait("all parked requests to be answered", lambda: len(load.answers) >= 200, 60)
+    stack.wait("all held requests to be answered", lambda: len(load.answers) >= 200, 60)
     load.rate(traffic.part(0.4), 30)
     time.sleep(31)

@@ -70,7 +70,7 @@ async def endpoints(rig: Rig) -> None:
 
 
 async def release(rig: Rig, number: int) -> None:
-    """From a ready endpoint to the answers of all who were parked."""
+    """From a ready endpoint to the answers of all held requests."""
     rig.route({1: 100})
     rig.endpoints(1)
     await rig.acknowledged()

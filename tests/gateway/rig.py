@@ -226,7 +226,7 @@ class Rig:
 
     def in_effect(self, model: str = MODEL, gateway: int = 0) -> tuple[int, dict[str, Any]]:
         """Acknowledged revision and endpoints by version; revision 0 when there is nothing."""
-        board = self.gateways[gateway].agent.board
+        board = self.gateways[gateway].agent.leader_feed
         found = board.acknowledgements.get(f"{NAMESPACE}/{model}")
         return (0, {}) if found is None else (found.revision, dict(found.endpoints))
 

@@ -47,9 +47,9 @@ async def swap_versions(rig: Rig, swaps: int = SWAPS) -> Load:
             rig.endpoints(number, 1, 2)
             rig.route({number: 100})
             for gateway in rig.gateways:
-                record = gateway.agent.fleet.records["team-a", "churn"]
+                record = gateway.agent.watched.records["team-a", "churn"]
                 record.lingering = dict.fromkeys(record.lingering, 0.0)
-                gateway.agent.fleet.expire()
+                gateway.agent.watched.expire()
             await rig.acknowledged()
             await asyncio.sleep(0.05)
     return seen

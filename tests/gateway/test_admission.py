@@ -30,7 +30,7 @@ async def test_a_wrong_answer_never_gets_traffic(rig: Rig, mode: str) -> None:
     await _started(rig)
     bad = await rig.replica(2, mode=mode)
     rig.endpoints(1, 1, 2)
-    board = rig.gateways[0].agent.board
+    board = rig.gateways[0].agent.leader_feed
     await until(lambda: board.probes)
     async with rig.load(4) as seen:
         await asyncio.sleep(0.3)
@@ -44,7 +44,7 @@ async def test_a_cause_that_heals_lets_in(rig: Rig) -> None:
     await _started(rig)
     bad = await rig.replica(2, mode="nan")
     rig.endpoints(1, 1, 2)
-    await until(lambda: rig.gateways[0].agent.board.probes)
+    await until(lambda: rig.gateways[0].agent.leader_feed.probes)
     bad.mode = "ok"
     assert await rig.fed(1, 1, 2) < 4
 

@@ -57,14 +57,14 @@ async def test_one_bad_model_is_quarantined_alone(rig: Rig) -> None:
     await rig.acknowledged("good")
     rig.route({1: 100}, request_timeout_seconds=5)
     await rig.acknowledged()
-    await until(lambda: gateway.agent.board.rejections.get("team-a/bad"))
+    await until(lambda: gateway.agent.leader_feed.rejections.get("team-a/bad"))
     assert rig.in_effect("bad") == (0, {})
     assert (await rig.ask("good.team-a")).code == HTTPStatus.OK
     assert (await rig.ask("bad.team-a")).code == HTTPStatus.NOT_FOUND
     assert bad.revision
     rig.route({1: 100}, model="bad")
     await rig.acknowledged("bad")
-    assert gateway.agent.board.rejections == {}
+    assert gateway.agent.leader_feed.rejections == {}
     assert (await rig.ask("bad.team-a")).code == HTTPStatus.OK
 
 
@@ -72,11 +72,11 @@ async def test_a_route_that_cannot_be_built_is_quarantined_too(rig: Rig) -> None
     await rig.served(1)
     gateway = await rig.gateway()
     rig.route({1: 100}, request_timeout_seconds=10**12)
-    assert "duration" in gateway.agent.board.rejections["team-a/churn"].lower()
+    assert "duration" in gateway.agent.leader_feed.rejections["team-a/churn"].lower()
     assert (await rig.ask()).code == HTTPStatus.OK
     rig.route({1: 100}, request_timeout_seconds=10)
     await rig.acknowledged()
-    assert gateway.agent.board.rejections == {}
+    assert gateway.agent.leader_feed.rejections == {}
 
 
 async def test_a_route_that_vanishes_keeps_the_last_good_one(rig: Rig) -> None:

@@ -1,4 +1,4 @@
-"""Requests of models without a replica: parked, bounded, released, replayed."""
+"""Requests of models without a replica: held, bounded, released, replayed."""
 
 import asyncio
 from http import HTTPStatus
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.asyncio
 
 
 def held(rig: Rig) -> int:
-    """Parked requests at all agents of the rig."""
+    """Held requests at all agents of the rig."""
     return sum(sum(g.agent.holder.held.values()) for g in rig.gateways)
 
 
@@ -20,13 +20,13 @@ async def test_held_from_zero_and_released(rig: Rig) -> None:
     await rig.gateway()
     asked = [asyncio.create_task(rig.ask()) for _ in range(200)]
     await until(lambda: held(rig) == 200)
-    assert rig.gateways[0].agent.board.held == {"team-a/churn": 200}
+    assert rig.gateways[0].agent.leader_feed.held == {"team-a/churn": 200}
     await rig.replica(1)
     rig.endpoints(1, 1)
     answers = await asyncio.gather(*asked)
     assert {answer.code for answer in answers} == {HTTPStatus.OK}
     assert held(rig) == 0
-    assert rig.gateways[0].agent.board.held == {}
+    assert rig.gateways[0].agent.leader_feed.held == {}
 
 
 async def test_bodies_of_two_mebibytes_are_replayed(rig: Rig) -> None:

@@ -104,7 +104,7 @@ async def test_a_new_leader_is_told_what_answers_took_before_it(rig: Rig) -> Non
         for _ in range(10):
             await rig.ask()
         await asyncio.sleep(1.2)
-    await until(lambda: not gateway.agent.board.has_reader)
+    await until(lambda: not gateway.agent.leader_feed.has_reader)
     for _ in range(10):
         await rig.ask()
     await asyncio.sleep(1.2)

@@ -153,8 +153,8 @@ async def test_without_the_bound_everybody_waits(rig: Rig, monkeypatch: pytest.M
     assert max(one.seconds for one in crowd.seen) > 4 * WAIT_SECONDS
 
 
-async def test_requests_that_were_parked_are_accepted_whatever_the_bound_is(rig: Rig) -> None:
-    """A model wakes with more parked than its bound would let in: they were accepted before."""
+async def test_requests_that_were_held_are_accepted_whatever_the_bound_is(rig: Rig) -> None:
+    """A model wakes with more held requests than its bound allows: they were accepted before."""
     await rig.replica(1, delay=0.02, slots=2)
     rig.version(1)
     rig.endpoints(1)

@@ -113,7 +113,7 @@ async def test_streams_live_through_weights_drains_and_removed_versions(rig: Rig
     rig.route({2: 100})
     rig.endpoints(1)
     await rig.acknowledged()
-    rig.gateways[0].agent.fleet.records["team-a", "churn"].lingering = {"churn-v1": 0.0}
+    rig.gateways[0].agent.watched.records["team-a", "churn"].lingering = {"churn-v1": 0.0}
     answers = await asyncio.gather(*asked)
     await runner.cleanup()
     assert {answer.code for answer in answers} == {HTTPStatus.OK}

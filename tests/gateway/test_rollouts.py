@@ -60,7 +60,7 @@ async def test_a_changed_cluster_is_fed_again_at_once(
     before = track.version_of("team-a/churn-v1/pods")
     async with rig.load(4) as seen:
         monkeypatch.setattr(builders, "UPSTREAM_IDLE", "1.4s")
-        configuration._projector.forget("team-a/churn")
+        configuration._cache.forget("team-a/churn")
         rig.route({1: 100}, request_timeout_seconds=7)
         assert await rig.acknowledged() < 1
         await asyncio.sleep(0.2)

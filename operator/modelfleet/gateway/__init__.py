@@ -1,5 +1,5 @@
-"""The agent of a gateway pod: gives Envoy its configuration, holds requests, observes traffic.
+"""The agent of a gateway pod: configures Envoy, holds requests, counts traffic, probes replicas.
 
-The pipeline of configuration is `watched`, then `admission`, then `xds`. Traffic is counted and
-held in `requests`, bounded in `bounds`, and reported to the operator through `modelfleet.link`.
+The pipeline of configuration is `watched`, then `admission`, then `xds`. `requests` counts and
+holds requests, and `bounds` limits them. `modelfleet.link` reports all of it to the operator.
 """

@@ -1,7 +1,7 @@
-"""The agent of one gateway pod, put together: discovery, access log, holder, link, health.
+"""The agent of one gateway pod: discovery, access log, holder, link and health as one value.
 
-Constructed by `main`, which feeds the watches into `put`, `delete` and `synced`, and runs it.
-Everything from outside is injectable by `Overrides`. Must never talk to the Kubernetes API itself.
+`compose.agent` constructs it and passes the watched objects to `put`, `delete` and `synced`. Tests
+replace everything from outside by `Overrides`. Must never call the Kubernetes API itself.
 """
 
 import asyncio
@@ -50,16 +50,16 @@ RECONCILE_SECONDS = 5.0
 DRAIN_LOOK_SECONDS = 0.2
 LISTEN_LOOK_SECONDS = 0.05
 QUIET_LOOKS = 2
-"""A request may arrive between two looks: one look without any is not the end."""
+"""Looks without any request before the drain ends: a request may arrive between two looks."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
-    """Where and for whom the agent runs. `gateway` is the pod's name; times in seconds.
+    """Addresses, ports and times of an agent. `gateway` is the pod's name; times in seconds.
 
-    `propagation_seconds`: how long after readiness ended new connections may still come.
-    `drain_seconds`: the longest that requests under way are waited for after that;
-    `idle_seconds`: the longest that idle connections are.
+    `propagation_seconds`: for how long after readiness ended new connections may still come.
+    `drain_seconds`: the longest wait after that for requests under way. `idle_seconds`: the longest
+    wait for idle connections.
     """
 
     gateway: str
@@ -81,7 +81,7 @@ class AgentConfig:
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What tests replace. `started` names this life of the agent in the link's first line."""
+    """Parts that tests replace. `started` names this start of the agent in the link's `Hello`."""
 
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
@@ -91,18 +91,18 @@ class Overrides:
 
 
 class Agent:
-    """One gateway's agent. Feed it from the start; it answers Envoy after `synced`."""
+    """One gateway's agent. It takes objects from the start, and answers Envoy after `synced`."""
 
-    def __init__(self, config: AgentConfig, parts: Overrides | None = None) -> None:
+    def __init__(self, config: AgentConfig, overrides: Overrides | None = None) -> None:
         """Nothing runs before `run`."""
         self.config = config
-        self._parts = parts or Overrides()
-        clock = self._parts.clock
-        self.board = LeaderFeed(config.gateway, self._parts.started)
-        self.fleet = WatchedModels(config.namespace, clock)
+        self._overrides = overrides or Overrides()
+        clock = self._overrides.clock
+        self.leader_feed = LeaderFeed(config.gateway, self._overrides.started)
+        self.watched = WatchedModels(config.namespace, clock)
         self.traffic = TrafficCounters(clock)
-        self.board.answered = self.traffic.answered
-        self.admission = Admission(self._parts.prober or _NoProber(), self.board)
+        self.leader_feed.answered = self.traffic.answered
+        self.admission = Admission(self._overrides.prober or _NoProber(), self.leader_feed)
         site = GatewaySite(
             config.gateway,
             config.domain,
@@ -110,19 +110,19 @@ class Agent:
             f"{config.loopback}:{config.holder_port}",
         )
         self.configuration = Controller(
-            site, config.holder_port, self.fleet, self.admission, self.board
+            site, config.holder_port, self.watched, self.admission, self.leader_feed
         )
         self.holder = Holder(
             self.configuration,
             self.traffic,
-            HolderClocks(clock, self._parts.wall),
-            self.board.hold,
+            HolderClocks(clock, self._overrides.wall),
+            self.leader_feed.set_held,
             config.hold_max_bytes,
         )
         self.limits, self.shares = RequestLimits(clock), Shares(clock)
         self._log = AccessLog(self.traffic)
         self._discovery = Discovery(
-            self.configuration.wanted, self.configuration, self._parts.new_order
+            self.configuration.wanted, self.configuration, self._overrides.new_order
         )
         self.admin = EnvoyAdmin(str(config.run_dir / envoy_names.ADMIN_SOCKET))
         self._is_synced = False
@@ -135,46 +135,49 @@ class Agent:
         self.configuration.on_gone = self._forget_traffic
         self.configuration.on_versions = self._forget_traffic
 
-    # -- the feed ---------------------------------------------------------------------------
+    # -- watched objects --------------------------------------------------------------------
 
     def put(self, kind: str, obj: Mapping[str, Any]) -> None:
-        """An MLModel, MLModelVersion or EndpointSlice as it is now."""
-        self.fleet.put(kind, obj)
+        """Take an MLModel, MLModelVersion or EndpointSlice as it is now."""
+        self.watched.put(kind, obj)
 
     def delete(self, kind: str, obj: Mapping[str, Any]) -> None:
-        """The object is gone."""
-        self.fleet.delete(kind, obj)
+        """Take the deletion of an object."""
+        self.watched.delete(kind, obj)
 
     def synced(self) -> None:
-        """All watches have delivered what existed: from now on Envoy is answered (rule 11)."""
+        """Begin to answer Envoy: all watches have delivered the objects that existed.
+
+        Envoy gets nothing before that, because an incomplete answer would delete clusters.
+        """
         if self._is_synced:
             return
         self._is_synced = True
-        for version in self.fleet.versions:
+        for version in self.watched.versions:
             self._refresh_version(version)
         self.admission.begin()
-        self.fleet.on_version = self._refresh_version
-        self.fleet.on_model = self.configuration.refresh
-        self.fleet.on_peers = self.configuration.refresh_holders
+        self.watched.on_version = self._refresh_version
+        self.watched.on_model = self.configuration.refresh
+        self.watched.on_peers = self.configuration.refresh_holders
         self.admission.on_change = self._refresh_model_of
         self.configuration.refresh_holders()
-        for name in list(self.fleet.records):
+        for name in list(self.watched.records):
             self.configuration.refresh(name)
         self.holder.begin()
         self._discovery.open()
 
     def _refresh_version(self, name: Name) -> None:
-        found = self.fleet.version(name)
-        if found is None:
+        model_and_view = self.watched.version(name)
+        if model_and_view is None:
             self.admission.forget(name)
             return
-        model, seen = found
-        self.admission.update(name, model, seen.probe, self.fleet.ready(name))
+        model, view = model_and_view
+        self.admission.update(name, model, view.probe, self.watched.ready(name))
 
     def _refresh_model_of(self, name: Name) -> None:
-        found = self.fleet.version(name)
-        if found is not None:
-            self.configuration.refresh((name[0], found[0]))
+        model_and_view = self.watched.version(name)
+        if model_and_view is not None:
+            self.configuration.refresh((name[0], model_and_view[0]))
 
     def _forget_traffic(self, key: str, versions: frozenset[str] = frozenset()) -> None:
         self.traffic.forget(key, versions)
@@ -183,10 +186,10 @@ class Agent:
             self.shares.forget(key)
         self._log.forget()
 
-    # -- life -------------------------------------------------------------------------------
+    # -- start and end ----------------------------------------------------------------------
 
     def why_not_ready(self) -> str:
-        """Empty when this gateway may get traffic."""
+        """Return why this gateway must not get traffic; empty when it may."""
         if self._is_stopping:
             return "stopping"
         if not self._is_synced:
@@ -198,20 +201,20 @@ class Agent:
         return ""
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Serve until `stop`, then drain and return; on cancellation leave at once."""
+        """Serve until `stop`, then drain and return; when cancelled, end at once."""
         async with contextlib.AsyncExitStack() as stack:
             session = await stack.enter_async_context(aiohttp.ClientSession())
-            if self._parts.prober is None:
+            if self._overrides.prober is None:
                 self.admission.use(HttpProber(session))
             stack.push_async_callback(self.admission.close)
             await self._serve_envoy(stack)
             await self._serve_http(stack)
             tasks = [
-                asyncio.create_task(work, name=name)
-                for name, work in (
+                asyncio.create_task(coroutine, name=name)
+                for name, coroutine in (
                     ("link", self._link().run()),
                     ("sample", self._sample()),
-                    ("bound", self._bound()),
+                    ("limits", self._limit_requests()),
                     ("reconcile", self._reconcile()),
                     ("listens", self._watch_listeners()),
                 )
@@ -227,7 +230,7 @@ class Agent:
 
     def _link(self) -> LinkServer:
         config = self.config
-        return LinkServer(self.board, config.link_dir, config.address, config.link_port)
+        return LinkServer(self.leader_feed, config.link_dir, config.address, config.link_port)
 
     async def _serve_envoy(self, stack: contextlib.AsyncExitStack) -> None:
         path = self.config.run_dir / envoy_names.DISCOVERY_SOCKET
@@ -240,13 +243,13 @@ class Agent:
         stack.push_async_callback(server.stop, 0)
 
     async def _serve_http(self, stack: contextlib.AsyncExitStack) -> None:
-        holding = web.Application(client_max_size=0)
-        holding.router.add_route("*", "/{path:.*}", self.holder.handle)
+        holder = web.Application(client_max_size=0)
+        holder.router.add_route("*", "/{path:.*}", self.holder.handle)
         registry = CollectorRegistry()
         registry.register(TrafficCollector(self.traffic, lambda: self.holder.held))
         health = health_application(self._waiting, registry=registry)
         ports = (
-            (holding, self.config.holder_port),
+            (holder, self.config.holder_port),
             (health, self.config.health_port),
         )
         for application, port in ports:
@@ -266,7 +269,7 @@ class Agent:
         return [why] if why else []
 
     async def _watch_listeners(self) -> None:
-        """Envoy opens its ports a moment after it acknowledged what they serve."""
+        """Watch Envoy's listeners: they open a moment after the acknowledgement."""
         while True:
             if not self.configuration.is_in_effect:
                 self._listens = False
@@ -275,26 +278,26 @@ class Agent:
             await asyncio.sleep(LISTEN_LOOK_SECONDS)
 
     async def _sample(self) -> None:
-        before = self._parts.clock()
+        before = self._overrides.clock()
         while True:
             await asyncio.sleep(SAMPLE_SECONDS)
-            now = self._parts.clock()
+            now = self._overrides.clock()
             sample = self.traffic.take(self.config.gateway, now - before, self.holder.held)
             before = now
-            self.board.sample(sample)
-            # Between two leaders the start of the next may slow answers down: no news of the model.
-            if self.board.has_reader:
-                self.traffic.remember(sample)
+            self.leader_feed.add_sample(sample)
+            # Between two leaders the start of the next one may slow answers: they do not count.
+            if self.leader_feed.has_reader:
+                self.traffic.add_answers(sample)
             if not self._sampled.full():
                 self._sampled.put_nowait(sample)
-            self.fleet.expire()
+            self.watched.expire()
 
-    async def _bound(self) -> None:
-        """Have Envoy bound what is under way; apart from the sampler, which must not wait."""
+    async def _limit_requests(self) -> None:
+        """Bound the requests under way in Envoy; apart from the sampler, which must not wait."""
         while True:
             sample = await self._sampled.get()
             changes = self.limits.after(sample, self.configuration.serving)
-            if changes and not await self.admin.bound(changes):
+            if changes and not await self.admin.set_runtime_keys(changes):
                 self.limits.restart()
             clients = self.traffic.watch_clients(self.shares.watched)
             for key in self.shares.after(sample, clients, self.limits.capacity):
@@ -303,43 +306,46 @@ class Agent:
     async def _reconcile(self) -> None:
         while True:
             await asyncio.sleep(RECONCILE_SECONDS)
-            found = await self.admin.in_flight()
-            if found is None:
+            in_flight = await self.admin.in_flight()
+            if in_flight is None:
                 continue
             self.traffic.reconcile(
                 {
-                    (str(Key(namespace, seen[0])), version, endpoint): number
-                    for (namespace, version, endpoint), number in found.items()
-                    if (seen := self.fleet.version((namespace, version))) is not None
+                    (str(Key(namespace, model_and_view[0])), version, endpoint): number
+                    for (namespace, version, endpoint), number in in_flight.items()
+                    if (model_and_view := self.watched.version((namespace, version))) is not None
                 }
             )
 
     async def _drain(self) -> None:
-        """Not ready first; serve on until clients have gone elsewhere and requests have ended."""
+        """Stop being ready, then serve on until clients have moved and requests have ended."""
         self._is_stopping = True
         log.info("draining", seconds=self.config.drain_seconds)
         await asyncio.sleep(self.config.propagation_seconds)
         await self.admin.begin_drain()
-        began = self._parts.clock()
-        quiet = 0
-        while quiet < QUIET_LOOKS and self._parts.clock() < began + self.config.drain_seconds:
-            # An idle connection may bring one more request (its answer then asks to close it),
-            # so it is waited for too, but not as long: it may be idle for ever.
-            is_patient = self._parts.clock() < began + self.config.idle_seconds
+        began = self._overrides.clock()
+        quiet_looks = 0
+        while (
+            quiet_looks < QUIET_LOOKS
+            and self._overrides.clock() < began + self.config.drain_seconds
+        ):
+            # An idle connection may bring one more request; its answer asks to close it.
+            # The drain waits for it too, but not as long: it may be idle for ever.
+            is_patient = self._overrides.clock() < began + self.config.idle_seconds
             is_busy = await self.admin.active() or (is_patient and await self.admin.connections())
-            quiet = 0 if is_busy else quiet + 1
+            quiet_looks = 0 if is_busy else quiet_looks + 1
             await asyncio.sleep(DRAIN_LOOK_SECONDS)
-        self.holder.leave()
-        # The bounces have to leave before the sockets close.
+        self.holder.stop()
+        # The answers to held requests must be sent before the sockets close.
         await asyncio.sleep(DRAIN_LOOK_SECONDS)
-        log.info("drained", is_quiet=quiet >= QUIET_LOOKS)
+        log.info("drained", is_quiet=quiet_looks >= QUIET_LOOKS)
 
 
 class _NoProber:
-    """Stands in until the agent runs; nothing is asked before `synced`."""
+    """Prober before the agent runs; no probe is made before `synced`."""
 
     async def ask(self, endpoint: str, spec: Any) -> Any:
-        msg = f"nobody can ask {endpoint} about {spec} yet"
+        msg = f"{endpoint} cannot be probed with {spec} before the agent runs"
         raise RuntimeError(msg)
 
 

@@ -1,7 +1,7 @@
 """The configuration that Envoy starts with: listeners, the agent's socket, the heap limit.
 
-Called by `modelfleet envoy-bootstrap` and by tests. Pure. Everything about models comes later
-by discovery; with the agent away at the start, Envoy waits and is not ready.
+`modelfleet envoy-bootstrap` writes it. Pure. Everything about models comes later by discovery, from
+`xds.stream`. While the agent does not answer at the start, Envoy waits and is not ready.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _ROUTER = "envoy.extensions.filters.http.router.v3.Router"
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """Where Envoy listens; `heap_bytes` bounds its memory (0: no bound)."""
+    """Addresses on which Envoy listens; `heap_bytes` bounds its memory (0: no bound)."""
 
     address: str = "0.0.0.0"  # noqa: S104 - a pod's listener serves its whole network
     cluster_port: int = names.PORT_CLUSTER
@@ -27,8 +27,8 @@ class Listening:
 
 
 def bootstrap(node_id: str, run_dir: str, listening: Listening | None = None) -> dict[str, Any]:
-    """Envoy's bootstrap as JSON; `node_id` is the gateway pod's name."""
-    at = listening or Listening()
+    """Return Envoy's bootstrap as JSON; `node_id` is the gateway pod's name."""
+    where = listening or Listening()
     content: dict[str, Any] = {
         "node": {"id": node_id, "cluster": names.GATEWAY_NAME},
         "admin": {
@@ -55,20 +55,20 @@ def bootstrap(node_id: str, run_dir: str, listening: Listening | None = None) ->
         "static_resources": {
             "clusters": [_agent(f"{run_dir}/{envoy_names.DISCOVERY_SOCKET}")],
             "listeners": [
-                _listener(envoy_names.ROUTES_CLUSTER, at.address, at.cluster_port),
-                _listener(envoy_names.ROUTES_EXTERNAL, at.address, at.external_port),
+                _listener(envoy_names.ROUTES_CLUSTER, where.address, where.cluster_port),
+                _listener(envoy_names.ROUTES_EXTERNAL, where.address, where.external_port),
             ],
         },
     }
-    # The agent bounds requests under way by runtime keys: no cluster is built anew for it.
+    # The agent bounds requests under way by runtime keys: no cluster has to be built again.
     content["layered_runtime"] = {"layers": [{"name": "agent", "admin_layer": {}}]}
-    if at.heap_bytes:
-        content["overload_manager"] = _overload(at.heap_bytes)
+    if where.heap_bytes:
+        content["overload_manager"] = _overload(where.heap_bytes)
     return content
 
 
 def _ads() -> dict[str, Any]:
-    # Envoy's 15 s would let it start with nothing when the agent is late.
+    # With Envoy's default of 15 s it would start without clusters when the agent is late.
     return {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
 
 
@@ -126,20 +126,20 @@ def _listener(routes: str, address: str, port: int) -> dict[str, Any]:
         "strip_any_host_port": True,
         "strip_trailing_host_dot": True,
         "use_remote_address": True,
-        # No client is trusted with Envoy's control headers (timeouts, retries).
+        # No client may set Envoy's control headers (timeouts, retries).
         "internal_address_config": {
             "cidr_ranges": [{"address_prefix": "255.255.255.255", "prefix_len": 32}]
         },
         "preserve_external_request_id": True,
         "server_header_transformation": "PASS_THROUGH",
-        # Bodies are bounded by each route's own idle time-out; headers are not, so here.
+        # The idle time-out of each route bounds bodies; it does not bound headers, this does.
         "stream_idle_timeout": "0s",
         "request_headers_timeout": "30s",
         "rds": {"route_config_name": routes, "config_source": _ads()},
         "local_reply_config": _refusal(),
         "access_log": [_access_log(envoy_names.HEADER_VERSION)],
         "http_filters": [
-            # Without a bucket of a virtual host it lets everything pass.
+            # Without a bucket of a virtual host this filter passes every request.
             {"name": envoy_names.SHARE_FILTER, "typed_config": _sharing()},
             {"name": "envoy.filters.http.router", "typed_config": router},
         ],
@@ -165,7 +165,7 @@ def _sharing() -> dict[str, Any]:
 
 
 def _refusal() -> dict[str, Any]:
-    """The answer to a request above the bound of what may be under way (UO) or a share (RL)."""
+    """Return the answer to a request above a bound on requests under way (UO) or share (RL)."""
     seconds = {"key": "retry-after", "value": str(envoy_names.RETRY_AFTER_SECONDS)}
     return {
         "mappers": [

@@ -1,6 +1,6 @@
-"""Envoy's admin interface over its Unix socket: the drain, and requests in flight at each host.
+"""Envoy's admin interface over its Unix socket: the drain, and requests under way at each replica.
 
-Called by `agent`. Must never raise because Envoy is away.
+`agent` calls it. Must never raise because Envoy does not answer.
 """
 
 import re
@@ -16,9 +16,9 @@ _DOWNSTREAM = re.compile(r"downstream_rq_active: (\d+)$", re.MULTILINE)
 _CONNECTIONS = re.compile(r"downstream_cx_active: (\d+)")
 PATIENCE_SECONDS = 5.0
 PAIRS = 50
-"""Runtime keys in one call: its address must not become too long."""
+"""Runtime keys in one call: the URL must not become too long."""
 
-Place = tuple[str, str, str]
+EndpointKey = tuple[str, str, str]
 """Namespace, version, `ip:port`."""
 
 
@@ -30,32 +30,32 @@ class EnvoyAdmin:
         self._socket = socket
 
     async def begin_drain(self) -> None:
-        """Fail health checks and ask clients to go elsewhere; requests are served on."""
+        """Fail health checks and ask clients to close connections; requests are still served."""
         await self._call("POST", "/healthcheck/fail")
         await self._call("POST", "/drain_listeners?graceful&skip_exit")
 
     async def listens(self) -> bool:
-        """Whether Envoy's listeners take connections on all workers."""
+        """Return whether Envoy's listeners accept connections on all workers."""
         text = await self._call("GET", "/stats?filter=^listener_manager.workers_started$")
         return text is not None and text.strip().endswith(": 1")
 
-    async def in_flight(self) -> Mapping[Place, int] | None:
-        """Requests in flight by host, only hosts that have some; None when Envoy is away."""
+    async def in_flight(self) -> Mapping[EndpointKey, int] | None:
+        """Return requests under way by replica, without zeros; None when Envoy does not answer."""
         text = await self._call("GET", "/clusters")
         return None if text is None else parse_in_flight(text)
 
     async def active(self) -> int | None:
-        """Requests that clients have under way; None when Envoy is away."""
+        """Return the requests that clients have under way; None when Envoy does not answer."""
         text = await self._call("GET", "/stats?filter=^http\\..*downstream_rq_active$")
         return None if text is None else parse_active(text)
 
     async def connections(self) -> int | None:
-        """Connections that clients hold, idle ones too; None when Envoy is away."""
+        """Return the open client connections, with idle ones; None when Envoy does not answer."""
         text = await self._call("GET", "/stats?filter=^http\\..*downstream_cx_active$")
         return None if text is None else parse_active(text, _CONNECTIONS)
 
-    async def bound(self, changes: Mapping[str, int | None]) -> bool:
-        """Set runtime keys, or take them away (None); False when Envoy is away."""
+    async def set_runtime_keys(self, changes: Mapping[str, int | None]) -> bool:
+        """Set runtime keys, or remove them (None); False when Envoy does not answer."""
         pairs = [f"{key}={'' if value is None else value}" for key, value in changes.items()]
         for begin in range(0, len(pairs), PAIRS):
             path = "/runtime_modify?" + "&".join(pairs[begin : begin + PAIRS])
@@ -74,12 +74,12 @@ class EnvoyAdmin:
             ):
                 return await response.text()
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            log.warning("envoy_admin", path=path, error=repr(error))
+            log.warning("envoy admin failed", path=path, error=repr(error))
             return None
 
 
-def parse_in_flight(text: str) -> dict[Place, int]:
-    """Reads the `rq_active` lines of `/clusters` for the clusters of replicas."""
+def parse_in_flight(text: str) -> dict[EndpointKey, int]:
+    """Return the numbers in the `rq_active` lines of `/clusters` for the clusters of replicas."""
     return {
         (namespace, version, endpoint): int(number)
         for namespace, version, endpoint, number in _ACTIVE.findall(text)
@@ -87,7 +87,7 @@ def parse_in_flight(text: str) -> dict[Place, int]:
 
 
 def parse_active(text: str, pattern: re.Pattern[str] = _DOWNSTREAM) -> int:
-    """Sum over the listeners; the admin interface itself is not one of them."""
+    """Return the sum over the listeners, without the admin interface."""
     return sum(
         int(number)
         for line in text.splitlines()

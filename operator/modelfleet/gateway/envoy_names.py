@@ -1,7 +1,7 @@
-"""The names inside a gateway pod: clusters, virtual hosts, hosts, private headers, sockets.
+"""Names inside a gateway pod: clusters, virtual hosts, hosts, private headers, sockets.
 
-Called by everything in `gateway`. Must stay pure, and never parse a name where a value can be
-carried instead: names are for Envoy's logs and for people.
+All of `gateway` uses them. Must stay pure. Names are for Envoy's logs and for people: code must
+pass values, and never parse a name.
 """
 
 from typing import Final
@@ -13,7 +13,8 @@ HEADER_BEGUN: Final = "x-modelfleet-begun"
 HEADER_GATEWAY: Final = "x-modelfleet-gateway"
 HEADER_ATTEMPT: Final = "x-envoy-attempt-count"
 HEADER_RETRY: Final = "x-modelfleet-retry"
-"""On an answer of the holder: Envoy sends the request again. Never seen by a client."""
+"""On an answer of the holder: Envoy sends the request again. It is removed before a client sees
+it."""
 
 RETRY_AFTER_SECONDS: Final = 5
 OVERLOADED: Final = (
@@ -28,7 +29,7 @@ ROUTES_CLUSTER: Final = "cluster"
 ROUTES_EXTERNAL: Final = "external"
 HOLDER_CLUSTER: Final = "holder"
 UNKNOWN: Final = "unknown"
-"""Name of the route that answers for hosts nobody has."""
+"""Name of the route that answers for hosts that no model has."""
 AGENT_CLUSTER: Final = "agent"
 
 DISCOVERY_SOCKET: Final = "ads.sock"
@@ -36,31 +37,31 @@ ADMIN_SOCKET: Final = "admin.sock"
 
 
 def version_cluster(namespace: str, version: str) -> str:
-    """The aggregate that routes send to; also what access logs name."""
+    """Return the aggregate that routes send to; access logs contain this name, too."""
     return f"{namespace}/{version}"
 
 
 def pods_cluster(namespace: str, version: str) -> str:
-    """The version's own replicas, a member of the aggregate."""
+    """Return the cluster of the version's own replicas, a member of the aggregate."""
     return f"{namespace}/{version}/pods"
 
 
 def virtual_host(routes: str, namespace: str, model: str) -> str:
-    """Envoy matches the part before the last slash with the route configuration's name."""
+    """Return the host's name; Envoy requires the route configuration's name before the slash."""
     return f"{routes}/{namespace}.{model}"
 
 
 def cluster_hosts(namespace: str, model: str, cluster_domain: str) -> tuple[str, ...]:
-    """Hosts by which clients in the cluster call a model."""
+    """Return the hosts by which clients in the cluster call a model."""
     base = f"{model}.{namespace}"
     return (base, f"{base}.svc", f"{base}.svc.{cluster_domain}")
 
 
 def dotted_host(namespace: str, model: str, domain: str) -> str:
-    """The host from outside that is always unambiguous."""
+    """Return the host for clients outside that is always unambiguous."""
     return f"{model}.{namespace}.{domain}"
 
 
 def dashed_host(namespace: str, model: str, domain: str) -> str:
-    """One label, for a single wildcard certificate; two models can ask for the same one."""
+    """Return the host with one label for one wildcard certificate; two models can claim it."""
     return f"{model}-{namespace}.{domain}"

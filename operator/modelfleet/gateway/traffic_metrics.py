@@ -1,6 +1,7 @@
-"""Metrics of one gateway's traffic, made when Prometheus asks.
+"""Metrics of one gateway's traffic, made when Prometheus reads them.
 
-Registered by `agent`. Series are bounded by the models that exist. Must never block.
+`agent` registers the collector. The number of series is bounded by the models that exist. Must
+never block.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,15 +17,15 @@ _MODEL = ["namespace", "model"]
 
 
 class TrafficCollector(Collector):
-    """The counts of `TrafficCounters` as Prometheus metrics, made when somebody asks."""
+    """The counts of `TrafficCounters` as Prometheus metrics, made at each read."""
 
     def __init__(self, traffic: TrafficCounters, held: Callable[[], Mapping[str, int]]) -> None:
-        """`held` gives parked requests by model."""
+        """`held` gives held requests by model."""
         self._traffic = traffic
         self._held = held
 
     def collect(self) -> Iterator[Metric]:
-        """All families."""
+        """Yield all families."""
         yield from self._of_versions()
         yield from self._of_models()
         entries = CounterMetricFamily(
@@ -32,7 +33,7 @@ class TrafficCollector(Collector):
         )
         entries.add_metric([], self._traffic.entries)
         unknown = CounterMetricFamily(
-            "modelfleet_gateway_unrouted_requests", "Requests that no model was found for."
+            "modelfleet_gateway_unrouted_requests", "Requests to a host that no model has."
         )
         unknown.add_metric([], self._traffic.unknown)
         yield entries
@@ -49,7 +50,7 @@ class TrafficCollector(Collector):
         )
         failed = CounterMetricFamily(
             "modelfleet_gateway_failed_attempts",
-            "Attempts at a replica that failed, also where a retry hid it.",
+            "Attempts at a replica that failed, with those that a retry repaired.",
             labels=_VERSION,
         )
         refused = CounterMetricFamily(
@@ -72,20 +73,20 @@ class TrafficCollector(Collector):
 
     def _of_models(self) -> Iterator[Metric]:
         held = GaugeMetricFamily(
-            "modelfleet_gateway_held_requests", "Requests parked at this agent.", labels=_MODEL
+            "modelfleet_gateway_held_requests", "Requests held at this agent.", labels=_MODEL
         )
         for model, number in sorted(self._held().items()):
             held.add_metric(Key.parse(model), number)
         deadly = CounterMetricFamily(
             "modelfleet_gateway_queries_of_death",
-            "Requests that two replicas broke off on.",
+            "Requests that two replicas cut off; no third replica gets them.",
             labels=_MODEL,
         )
         for model, number in sorted(self._traffic.deadly.items()):
             deadly.add_metric(Key.parse(model), number)
         refused = CounterMetricFamily(
             "modelfleet_gateway_hold_refusals",
-            "Requests that were not held (any longer), by reason.",
+            "Requests that the agent refused instead of holding them, by reason.",
             labels=[*_MODEL, "reason"],
         )
         for (model, reason), number in sorted(self._traffic.refused.items()):

@@ -1,8 +1,8 @@
-"""What this gateway has to tell the leader: the present state, and news to whoever listens.
+"""The feed of one gateway for the leader: the present state, then each change.
 
-Written by `controller`, `admission`, `holder` and the sampler; read by `link_server`. A new reader
-gets the whole state first. A reader that does not keep up is dropped: it will come again. Must
-never wait for a reader.
+`xds.controller`, `admission`, the holder and the sampler write it; `link.link_server` sends it. A
+new reader gets the whole state first. A reader that lags too far is dropped, and connects again.
+Must never wait for a reader.
 """
 
 import asyncio
@@ -31,12 +31,12 @@ class FeedReader:
     """One stream's queue of lines; None in it ends the stream."""
 
     def __init__(self, lines: int) -> None:
-        """`lines` is how far it may lag."""
+        """`lines` is the number of lines by which the reader may lag."""
         self.queue: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._lines = lines
         self.is_dropped = False
 
-    def give(self, line: bytes) -> None:
+    def put(self, line: bytes) -> None:
         """Queue a line, or drop the reader when it lags too far."""
         if self.is_dropped:
             return
@@ -48,10 +48,10 @@ class FeedReader:
 
 
 class LeaderFeed:
-    """State and news of one gateway."""
+    """State and changes of one gateway."""
 
     def __init__(self, gateway: str, started: str, lag_lines: int = QUEUE_LINES) -> None:
-        """`started` names this life of the agent."""
+        """`started` names this start of the agent."""
         self._hello = Hello(gateway, started)
         self._lag_lines = lag_lines
         self._readers: set[FeedReader] = set()
@@ -60,56 +60,56 @@ class LeaderFeed:
         self.probes: dict[tuple[str, str], ProbeResult] = {}
         self.held: dict[str, int] = {}
         self.answered: Mapping[str, AnswerTimes] = {}
-        """What answers took while an operator listened, by model; owned by the sampler."""
+        """Answer times while an operator was connected, by model; the sampler owns them."""
 
     def acknowledge(self, model: str, acknowledgement: RouteAcknowledgement) -> None:
-        """Envoy has this in effect; equal news are no news."""
+        """Record that Envoy has this in effect; an equal acknowledgement is not sent again."""
         if self.acknowledgements.get(model) != acknowledgement:
             self.acknowledgements[model] = acknowledgement
-            self._tell(Acknowledged(model, acknowledgement))
+            self._send(Acknowledged(model, acknowledgement))
 
     def reject(self, model: str, reason: str) -> None:
-        """Envoy refused a resource of the model."""
+        """Record that Envoy refused a resource of the model."""
         self.rejections[model] = reason
-        self._tell(Rejected(model, reason))
+        self._send(Rejected(model, reason))
 
     def accept(self, model: str) -> None:
-        """Nothing of the model is refused any more."""
+        """Record that no resource of the model is refused any more."""
         if self.rejections.pop(model, None) is not None:
-            self._tell(Rejected(model, ""))
+            self._send(Rejected(model, ""))
 
     def forget(self, model: str) -> None:
-        """The model is served no longer."""
+        """Drop a model that is not served any more."""
         self.acknowledgements.pop(model, None)
         self.rejections.pop(model, None)
-        self._tell(ModelForgotten(model))
+        self._send(ModelForgotten(model))
 
-    def probed(self, result: ProbeResult) -> None:
-        """An admission probe ended."""
+    def record_probe(self, result: ProbeResult) -> None:
+        """Record the result of an admission probe."""
         self.probes[result.model, result.endpoint] = result
-        self._tell(Probed(result))
+        self._send(Probed(result))
 
-    def unprobed(self, model: str, endpoint: str) -> None:
-        """The endpoint left."""
+    def withdraw_probe(self, model: str, endpoint: str) -> None:
+        """Drop the result of an endpoint that left."""
         if self.probes.pop((model, endpoint), None) is not None:
-            self._tell(ProbeWithdrawn(model, endpoint))
+            self._send(ProbeWithdrawn(model, endpoint))
 
-    def hold(self, model: str, requests: int) -> None:
-        """So many are parked now; leaving and reaching zero is told at once."""
+    def set_held(self, model: str, requests: int) -> None:
+        """Set the number of held requests; a change from or to zero is sent at once."""
         before = self.held.get(model, 0)
         if requests:
             self.held[model] = requests
         else:
             self.held.pop(model, None)
         if (before == 0) != (requests == 0):
-            self._tell(Held(model, requests))
+            self._send(Held(model, requests))
 
-    def sample(self, sample: GatewaySample) -> None:
-        """One second's traffic."""
-        self._tell(Sampled(sample))
+    def add_sample(self, sample: GatewaySample) -> None:
+        """Send the traffic of one second."""
+        self._send(Sampled(sample))
 
-    def join(self) -> FeedReader:
-        """A new reader, with the whole state already in its queue."""
+    def add_reader(self) -> FeedReader:
+        """Return a new reader, with the whole state already in its queue."""
         reader = FeedReader(self._lag_lines)
         for message in self._state():
             reader.queue.put_nowait(encode_message(message))
@@ -118,11 +118,11 @@ class LeaderFeed:
 
     @property
     def has_reader(self) -> bool:
-        """Whether an operator listens."""
+        """Whether an operator is connected."""
         return bool(self._readers)
 
-    def leave(self, reader: FeedReader) -> None:
-        """The stream ended."""
+    def remove_reader(self, reader: FeedReader) -> None:
+        """Drop a reader whose stream ended."""
         self._readers.discard(reader)
 
     def _state(self) -> Iterator[Message]:
@@ -139,9 +139,9 @@ class LeaderFeed:
             yield PastAnswers(model, answered)
         yield Synced()
 
-    def _tell(self, message: Message) -> None:
+    def _send(self, message: Message) -> None:
         if not self._readers:
             return
         line = encode_message(message)
         for reader in self._readers:
-            reader.give(line)
+            reader.put(line)

@@ -1,9 +1,8 @@
-"""The leader's side of the links: one stream to each gateway's agent, read into memory.
+"""Client of the links: one stream from each gateway's agent to the leader, read into memory.
 
-Run by `main`, asked by `engine` through its port `Gateways`. All answers are of memory and
-synchronous. A gateway that is silent makes sums unknown (None), never smaller. Must never block
-a turn, and never forget what a gateway acknowledged only because its stream broke: it may serve
-on by it.
+`compose` runs it; the engine reads it through its port `Gateways`. All reads are from memory and
+synchronous. A silent gateway makes sums unknown (None), never smaller. Must never block a turn.
+Must never drop an acknowledgement only because a stream broke: the gateway may serve on by it.
 """
 
 import asyncio
@@ -44,15 +43,17 @@ log = structlog.get_logger()
 SILENT_SECONDS = 3.0
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.2, 5.0
 SAMPLES_AFTER_LEAVING = 2
-"""The sample after an acknowledgement may have been cut before Envoy's last log entries came."""
+"""Samples to wait for after an endpoint left. The first one may have been cut before Envoy's last
+log entries came."""
 MAX_LINE_BYTES = 64 * 1024 * 1024
 MAX_SAMPLES = 60
-"""Waiting samples of all gateways; above that the oldest go: a standby takes none."""
+"""Waiting samples of all gateways. Above that the oldest are dropped, since a standby reads
+none."""
 
 
 @dataclass(slots=True)
 class _GatewayState:
-    """What one stream said. `draft` is filled until its state is complete."""
+    """State that one stream has sent. `draft` of `_Gateway` is filled until it is complete."""
 
     acknowledgements: dict[str, RouteAcknowledgement] = field(default_factory=dict)
     rejections: dict[str, str] = field(default_factory=dict)
@@ -60,22 +61,22 @@ class _GatewayState:
     held: dict[str, int] = field(default_factory=dict)
     answered: dict[str, AnswerTimes] = field(default_factory=dict)
     in_flight: dict[str, int] = field(default_factory=dict)
-    unsure: dict[str, int] = field(default_factory=dict)
-    """Endpoints that just left, and how many samples must come before their number is known."""
+    uncertain: dict[str, int] = field(default_factory=dict)
+    """Endpoints that just left, and how many samples must come before their number is certain."""
 
 
 @dataclass(slots=True)
 class _Gateway:
     address: str
-    told: _GatewayState | None = None
+    state: _GatewayState | None = None
     draft: _GatewayState | None = None
-    heard_at: float = float("-inf")
+    last_line_at: float = float("-inf")
     is_streaming: bool = False
     task: asyncio.Task[None] | None = None
 
 
 class GatewayLinks:
-    """Streams to all gateways, and what they told."""
+    """Streams of all gateways, and the state that they sent."""
 
     def __init__(
         self,
@@ -86,9 +87,9 @@ class GatewayLinks:
         port: int = names.PORT_LINK,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`on_change(key, why)` is called for each piece of news about a model.
+        """`on_change(key, why)` is called for each change of a model at a gateway.
 
-        Without a certificate the streams are plain HTTP, which only tests do.
+        Without a certificate the streams are plain HTTP, which only tests use.
         """
         self._ssl = None if certificate_pem is None else _pinned(certificate_pem)
         self._token = token
@@ -100,10 +101,10 @@ class GatewayLinks:
         self._changed = asyncio.Event()
         self.on_held: Callable[[str], None] = lambda _: None
 
-    # -- the feed ---------------------------------------------------------------------------
+    # -- streams ----------------------------------------------------------------------------
 
     def update(self, addresses: Mapping[str, str]) -> None:
-        """The gateways that exist now: pod name to IP address."""
+        """Set the gateways that exist now: pod name to IP address."""
         for name in [n for n, g in self._gateways.items() if addresses.get(n) != g.address]:
             self._drop(name)
         for name, address in addresses.items():
@@ -112,11 +113,11 @@ class GatewayLinks:
                 self._changed.set()
 
     def _drop(self, name: str) -> None:
-        gone = self._gateways.pop(name)
-        if gone.task is not None:
-            gone.task.cancel()
-        if gone.told is not None:
-            for key in {*gone.told.acknowledgements, *gone.told.held}:
+        gateway = self._gateways.pop(name)
+        if gateway.task is not None:
+            gateway.task.cancel()
+        if gateway.state is not None:
+            for key in {*gateway.state.acknowledgements, *gateway.state.held}:
                 self._on_change(key, "gateway gone")
 
     async def run(self) -> None:
@@ -149,12 +150,12 @@ class GatewayLinks:
                 await self._stream(session, name, gateway)
             except (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError) as error:
                 why = repr(error)
-            was_complete = gateway.told is not None and gateway.is_streaming
+            was_complete = gateway.state is not None and gateway.is_streaming
             gateway.is_streaming, gateway.draft = False, None
-            log.info("gateway_silent", gateway=name, why=why[:200])
+            log.info("gateway silent", gateway=name, why=why[:200])
             if was_complete:
                 wait = FIRST_WAIT_SECONDS
-            # Spread, or every restart of a leader would meet all agents at the same moment.
+            # Random waits: after a restart the leader must not call all agents at one moment.
             await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311 - not for secrets
             wait = min(2 * wait, LONGEST_WAIT_SECONDS)
 
@@ -170,14 +171,14 @@ class GatewayLinks:
             response.raise_for_status()
             gateway.draft = _GatewayState()
             async for line in response.content:
-                gateway.heard_at = self._clock()
+                gateway.last_line_at = self._clock()
                 message = decode_message(line)
                 if message is not None:
-                    self._take(name, gateway, message)
+                    self._handle(name, gateway, message)
 
-    # -- what they say ----------------------------------------------------------------------
+    # -- messages in ------------------------------------------------------------------------
 
-    def _take(self, name: str, gateway: _Gateway, message: Message) -> None:
+    def _handle(self, name: str, gateway: _Gateway, message: Message) -> None:
         match message:
             case Hello(gateway=claimed):
                 if claimed != name:
@@ -191,98 +192,98 @@ class GatewayLinks:
                 if gateway.draft is not None:
                     gateway.draft.answered[key] = answered
             case _:
-                told = gateway.draft or gateway.told
-                if told is not None:
-                    key, why = _note(told, message)
+                state = gateway.draft or gateway.state
+                if state is not None:
+                    key, why = _store(state, message)
                     if gateway.draft is None:
-                        self._news(key, why)
+                        self._notify(key, why)
 
     def _complete(self, name: str, gateway: _Gateway) -> None:
-        before, now = gateway.told, gateway.draft
-        if now is None:
+        before, state = gateway.state, gateway.draft
+        if state is None:
             return
-        gateway.told, gateway.draft, gateway.is_streaming = now, None, True
-        log.info("gateway_heard", gateway=name, models=len(now.acknowledgements))
-        known = set() if before is None else {*before.acknowledgements, *before.held}
-        for key in sorted({*known, *now.acknowledgements, *now.held, *now.rejections}):
-            self._news(key, "held" if key in now.held else "connected")
+        gateway.state, gateway.draft, gateway.is_streaming = state, None, True
+        log.info("gateway connected", gateway=name, models=len(state.acknowledgements))
+        keys_before = set() if before is None else {*before.acknowledgements, *before.held}
+        for key in sorted({*keys_before, *state.acknowledgements, *state.held, *state.rejections}):
+            self._notify(key, "held" if key in state.held else "connected")
 
     def _sampled(self, gateway: _Gateway, sample: GatewaySample) -> None:
-        told = gateway.told
-        if told is None:
+        state = gateway.state
+        if state is None:
             return
-        told.held = {key: model.held for key, model in sample.models.items() if model.held}
-        told.in_flight = {
+        state.held = {key: model.held for key, model in sample.models.items() if model.held}
+        state.in_flight = {
             endpoint: number
             for model in sample.models.values()
             for endpoint, number in model.pods_in_flight.items()
         }
-        told.unsure = {e: number - 1 for e, number in told.unsure.items() if number > 1}
+        state.uncertain = {e: number - 1 for e, number in state.uncertain.items() if number > 1}
         self._samples.append(sample)
         del self._samples[:-MAX_SAMPLES]
 
-    def _news(self, key: str, why: str) -> None:
+    def _notify(self, key: str, why: str) -> None:
         if why == "held":
             self.on_held(key)
         self._on_change(key, why)
 
-    # -- answers ----------------------------------------------------------------------------
+    # -- state out --------------------------------------------------------------------------
 
     def _is_live(self, gateway: _Gateway) -> bool:
-        return gateway.is_streaming and self._clock() - gateway.heard_at < SILENT_SECONDS
+        return gateway.is_streaming and self._clock() - gateway.last_line_at < SILENT_SECONDS
 
     def connected(self) -> Mapping[str, bool]:
-        """Gateways by name, and whether their stream is alive."""
+        """Return the gateways by name, and whether their stream is alive."""
         return {name: self._is_live(gateway) for name, gateway in sorted(self._gateways.items())}
 
-    def heard_seconds(self) -> Mapping[str, float]:
-        """Time since the last line of each gateway; infinite before the first."""
+    def silent_seconds(self) -> Mapping[str, float]:
+        """Return the seconds since the last line of each gateway; infinite before the first."""
         now = self._clock()
-        return {name: now - gateway.heard_at for name, gateway in sorted(self._gateways.items())}
+        return {name: now - g.last_line_at for name, g in sorted(self._gateways.items())}
 
     def acknowledgements(self, key: str) -> Mapping[str, RouteAcknowledgement | None]:
-        """What each gateway has in effect for a model; None where it told nothing."""
+        """Return what each gateway has in effect for a model; None where no report has come."""
         return {
-            name: None if gateway.told is None else gateway.told.acknowledgements.get(key)
+            name: None if gateway.state is None else gateway.state.acknowledgements.get(key)
             for name, gateway in sorted(self._gateways.items())
         }
 
     def held(self, key: str) -> int | None:
-        """Requests parked in all gateways; None when one is silent or there is none."""
-        return self._sum(lambda told: told.held.get(key, 0))
+        """Return held requests in all gateways; None when a gateway is silent or none exists."""
+        return self._sum(lambda state: state.held.get(key, 0))
 
     def in_flight(self, endpoint: str) -> int | None:
-        """Requests under way to `ip:port` in all gateways.
+        """Return requests under way to `ip:port` in all gateways.
 
-        None when one is silent, and for one or two samples after the endpoint left.
+        None when a gateway is silent, and for one or two samples after the endpoint left.
         """
         return self._sum(
-            lambda told: None if endpoint in told.unsure else told.in_flight.get(endpoint, 0)
+            lambda state: None if endpoint in state.uncertain else state.in_flight.get(endpoint, 0)
         )
 
     def _sum(self, of: Callable[[_GatewayState], int | None]) -> int | None:
         total = 0
         for gateway in self._gateways.values():
-            if gateway.told is None or not self._is_live(gateway):
+            if gateway.state is None or not self._is_live(gateway):
                 return None
-            part = of(gateway.told)
+            part = of(gateway.state)
             if part is None:
                 return None
             total += part
         return total if self._gateways else None
 
     def probe_results(self, key: str) -> list[ProbeResult]:
-        """Admission probes of a model's endpoints, by endpoint and gateway."""
+        """Return the admission probes of a model's endpoints, by endpoint and gateway."""
         return [
             result
             for _, gateway in sorted(self._gateways.items())
-            if gateway.told is not None
-            for (model, _), result in sorted(gateway.told.probes.items())
+            if gateway.state is not None
+            for (model, _), result in sorted(gateway.state.probes.items())
             if model == key
         ]
 
     def probe_failures(self, key: str) -> Mapping[str, str]:
-        """Endpoints kept out by some gateway, with what was wrong."""
+        """Return endpoints that some gateway keeps out, with the failure."""
         return {
             result.endpoint: result.reason
             for result in self.probe_results(key)
@@ -290,68 +291,68 @@ class GatewayLinks:
         }
 
     def rejections(self, key: str) -> Mapping[str, str]:
-        """Gateways whose Envoy refused the model, with the reason."""
+        """Return gateways whose Envoy refused the model, with the reason."""
         return {
-            name: gateway.told.rejections[key]
+            name: gateway.state.rejections[key]
             for name, gateway in sorted(self._gateways.items())
-            if gateway.told is not None and key in gateway.told.rejections
+            if gateway.state is not None and key in gateway.state.rejections
         }
 
     def answered(self, key: str) -> AnswerTimes:
-        """What answers of a model took before the streams began, over all gateways."""
+        """Return how long a model's answers took before the streams began, over all gateways."""
         total = AnswerTimes()
         for gateway in self._gateways.values():
-            if gateway.told is not None:
-                total = total.plus(gateway.told.answered.get(key, AnswerTimes()))
+            if gateway.state is not None:
+                total = total.plus(gateway.state.answered.get(key, AnswerTimes()))
         return total
 
     def take_samples(self) -> list[GatewaySample]:
-        """Samples since the last call, oldest first."""
-        taken, self._samples = self._samples, []
-        return taken
+        """Return the samples since the last call, oldest first."""
+        samples, self._samples = self._samples, []
+        return samples
 
 
-def _note(told: _GatewayState, message: Message) -> tuple[str, str]:
-    """Write one piece of news down; returns the model and what kind of news it was."""
+def _store(state: _GatewayState, message: Message) -> tuple[str, str]:
+    """Store one message about a model; return the model and the kind of change."""
     match message:
         case Acknowledged(model=key, acknowledgement=acknowledgement):
-            for endpoint in _left(told.acknowledgements.get(key), acknowledgement):
-                told.unsure[endpoint] = SAMPLES_AFTER_LEAVING
-            told.acknowledgements[key] = acknowledgement
+            for endpoint in _removed_endpoints(state.acknowledgements.get(key), acknowledgement):
+                state.uncertain[endpoint] = SAMPLES_AFTER_LEAVING
+            state.acknowledgements[key] = acknowledgement
             return key, "acknowledged"
         case Rejected(model=key, reason=reason):
             if reason:
-                told.rejections[key] = reason
+                state.rejections[key] = reason
             else:
-                told.rejections.pop(key, None)
+                state.rejections.pop(key, None)
             return key, "rejected"
         case ModelForgotten(model=key):
-            told.acknowledgements.pop(key, None)
-            told.rejections.pop(key, None)
+            state.acknowledgements.pop(key, None)
+            state.rejections.pop(key, None)
             return key, "gone"
         case Held(model=key, requests=requests):
-            told.held[key] = requests
+            state.held[key] = requests
             return key, "held"
         case Probed(result=result):
-            told.probes[result.model, result.endpoint] = result
+            state.probes[result.model, result.endpoint] = result
             return result.model, "probed"
         case ProbeWithdrawn(model=key, endpoint=endpoint):
-            told.probes.pop((key, endpoint), None)
+            state.probes.pop((key, endpoint), None)
             return key, "probed"
-    msg = f"no news about a model: {message!r}"
+    msg = f"no message about a model: {message!r}"
     raise ValueError(msg)
 
 
-def _left(before: RouteAcknowledgement | None, now: RouteAcknowledgement) -> set[str]:
+def _removed_endpoints(before: RouteAcknowledgement | None, now: RouteAcknowledgement) -> set[str]:
     if before is None:
         return set()
-    return {e for found in before.endpoints.values() for e in found} - {
-        e for found in now.endpoints.values() for e in found
+    return {e for addresses in before.endpoints.values() for e in addresses} - {
+        e for addresses in now.endpoints.values() for e in addresses
     }
 
 
 def _pinned(certificate_pem: str) -> ssl.SSLContext:
-    """Trusts exactly this certificate, under the name that is in it."""
+    """Return a context that trusts exactly this certificate, under the name that is in it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_verify_locations(cadata=certificate_pem)

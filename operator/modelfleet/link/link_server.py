@@ -1,6 +1,6 @@
-"""The stream to the leader: HTTPS with a certificate and a token from a mounted Secret.
+"""Server of the stream to the leader: HTTPS with a certificate and a token from a mounted Secret.
 
-Run by `agent`. Without the files the port stays closed, which is said once; they are looked at
+`agent` runs it. Without the files the port stays closed, which is logged once. The files are read
 again every few seconds. Must never serve without the token, and never log it.
 """
 
@@ -32,7 +32,7 @@ class Credentials:
 
 
 def read_credentials(directory: Path) -> Credentials | None:
-    """The three files; None while one is absent or empty."""
+    """Return the content of the three files; None while one is absent or empty."""
     try:
         parts = [(directory / name).read_bytes() for name in (CERTIFICATE, KEY, TOKEN)]
     except OSError:
@@ -45,16 +45,16 @@ def read_credentials(directory: Path) -> Credentials | None:
 class LinkServer:
     """Serves `GET /v1/stream`."""
 
-    def __init__(self, board: LeaderFeed, directory: Path, address: str, port: int) -> None:
-        """`directory` holds `tls.crt`, `tls.key` and `token`."""
-        self._board = board
+    def __init__(self, feed: LeaderFeed, directory: Path, address: str, port: int) -> None:
+        """`directory` contains `tls.crt`, `tls.key` and `token`."""
+        self._feed = feed
         self._directory = directory
         self._address = address
         self._port = port
         self._credentials: Credentials | None = None
         self._context: ssl.SSLContext | None = None
         self._runner: web.AppRunner | None = None
-        self._has_said_closed = False
+        self._has_logged_closed = False
 
     async def run(self) -> None:
         """Follow the files until cancelled."""
@@ -67,22 +67,22 @@ class LinkServer:
                 await self._runner.cleanup()
 
     async def _look(self) -> None:
-        found = await asyncio.to_thread(read_credentials, self._directory)
-        if found is None:
-            if self._credentials is None and not self._has_said_closed:
-                self._has_said_closed = True
-                log.info("link_closed", why="no certificate and token", at=str(self._directory))
+        credentials = await asyncio.to_thread(read_credentials, self._directory)
+        if credentials is None:
+            if self._credentials is None and not self._has_logged_closed:
+                self._has_logged_closed = True
+                log.info("link closed", why="no certificate and token", at=str(self._directory))
             return
-        if found == self._credentials:
+        if credentials == self._credentials:
             return
         try:
             await self._renew()
         except (ssl.SSLError, OSError) as error:
-            # Half-written files come right with the next look.
-            log.warning("link_files", error=repr(error))
+            # Half-written files: the next look reads them whole.
+            log.warning("link files unreadable", error=repr(error))
             return
-        self._credentials = found
-        log.info("link_open", port=self._port)
+        self._credentials = credentials
+        log.info("link open", port=self._port)
 
     async def _renew(self) -> None:
         files = (str(self._directory / CERTIFICATE), str(self._directory / KEY))
@@ -94,7 +94,7 @@ class LinkServer:
         await asyncio.to_thread(context.load_cert_chain, *files)
         application = web.Application()
         application.router.add_get("/v1/stream", self.stream)
-        # A leader that is gone is known at once, not at the next write.
+        # Cancellation ends the stream of a vanished leader at once, not at the next write.
         runner = web.AppRunner(
             application, access_log=None, shutdown_timeout=1.0, handler_cancellation=True
         )
@@ -103,24 +103,24 @@ class LinkServer:
         self._context, self._runner = context, runner
 
     def _is_allowed(self, request: web.Request) -> bool:
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         return self._credentials is not None and hmac.compare_digest(
-            given.encode(), self._credentials.token
+            token.encode(), self._credentials.token
         )
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
-        """The whole state, then news, until either side ends it."""
+        """Send the whole state, then each change, until either side ends the stream."""
         if not self._is_allowed(request):
             return web.json_response({"error": "token refused"}, status=401)
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
-        reader = self._board.join()
+        reader = self._feed.add_reader()
         try:
             await self._copy(reader, response)
         except (ConnectionError, TimeoutError) as error:
-            log.info("link_reader_left", error=repr(error))
+            log.info("link reader left", error=repr(error))
         finally:
-            self._board.leave(reader)
+            self._feed.remove_reader(reader)
         return response
 
     @staticmethod
@@ -132,5 +132,5 @@ class LinkServer:
             async with asyncio.timeout(WRITE_SECONDS):
                 await response.write(b"".join(lines))
             if reader.is_dropped:
-                log.warning("link_reader_dropped")
+                log.warning("link reader dropped")
                 return

@@ -1,9 +1,9 @@
-"""What an agent tells the leader: messages and their lines on the wire (JSON, one a line).
+"""Messages from an agent to the leader, and their lines on the wire (JSON, one a line).
 
-Encoded by `link.feed`, decoded by `link.link_client`. Their releases may differ by one: unknown
-kinds are skipped, unknown fields ignored, and every name on the wire is written out here, so that a
-renamed class or field changes nothing. Pure. Must never carry a clock reading that the other side
-would compare with its own.
+`link.feed` encodes them, `link.link_client` decodes them. The releases of the two ends may differ
+by one: unknown kinds are skipped, unknown fields ignored. Every name on the wire is written out
+here, so that a renamed class or field changes nothing. Pure. Must never carry a clock reading that
+the other side would compare with its own.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ from modelfleet.facts.traffic import (
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """First line of a stream; `started` tells one life of the agent from the next."""
+    """First line of a stream; `started` differs for each start of the agent."""
 
     gateway: str
     started: str
@@ -32,7 +32,7 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """What this gateway's Envoy has in effect for a model, from now on."""
+    """Route and endpoints of a model that this gateway's Envoy has in effect from now on."""
 
     model: str
     acknowledgement: RouteAcknowledgement
@@ -40,7 +40,7 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Envoy refused a model's resources; an empty reason takes it back."""
+    """Envoy refused a model's resources; an empty reason takes the refusal back."""
 
     model: str
     reason: str
@@ -48,21 +48,21 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class ModelForgotten:
-    """The model is served here no longer."""
+    """This gateway does not serve the model any more."""
 
     model: str
 
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """An admission probe ended."""
+    """An admission probe has ended."""
 
     result: ProbeResult
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeWithdrawn:
-    """An endpoint left: what its probe said means nothing any more."""
+    """An endpoint left; the result of its probe is void."""
 
     model: str
     endpoint: str
@@ -70,7 +70,7 @@ class ProbeWithdrawn:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Requests parked for a model now; sent at once when it leaves zero."""
+    """Number of held requests of a model; sent at once when it leaves zero."""
 
     model: str
     requests: int
@@ -78,7 +78,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class PastAnswers:
-    """What answers of a model took before this stream began: a new leader has seen none."""
+    """Answer times of a model from before this stream began: a new leader has none of its own."""
 
     model: str
     answered: AnswerTimes
@@ -86,7 +86,7 @@ class PastAnswers:
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """The state before this line was complete; what follows is live."""
+    """End of the state; the lines that follow are live."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,18 +111,18 @@ Message = (
 
 
 Content = dict[str, Any]
-"""Of one line, or of a part of it, under the names on the wire."""
+"""Content of one line, or of a part of it, under the names on the wire."""
 
 
 def encode_message(message: Message) -> bytes:
-    """One line, its newline included."""
+    """Return one line with its newline."""
     kind, write = _WRITERS[type(message)]
     content = {"kind": kind, **write(message)}
     return orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
 
 
 def decode_message(line: bytes) -> Message | None:
-    """The message of a line; None for a kind that this release does not know.
+    """Return the message of a line; None for a kind that this release does not have.
 
     Raises ValueError or KeyError when the line is not what `encode_message` makes.
     """
@@ -132,14 +132,14 @@ def decode_message(line: bytes) -> Message | None:
 
 
 def _acknowledged_line(message: Acknowledged) -> Content:
-    seen = message.acknowledgement
+    acknowledgement = message.acknowledgement
     return {
         "model": message.model,
         "acknowledgement": {
-            "uid": seen.uid,
-            "revision": seen.revision,
-            "content_hash": seen.content_hash,
-            "endpoints": seen.endpoints,
+            "uid": acknowledgement.uid,
+            "revision": acknowledgement.revision,
+            "content_hash": acknowledgement.content_hash,
+            "endpoints": acknowledgement.endpoints,
         },
     }
 
@@ -157,7 +157,7 @@ def _probed_line(message: Probed) -> Content:
     }
 
 
-def _remembered_line(message: PastAnswers) -> Content:
+def _past_answers_line(message: PastAnswers) -> Content:
     answered = message.answered
     return {
         "model": message.model,
@@ -178,82 +178,85 @@ def _sampled_line(message: Sampled) -> Content:
 
 def _model_content(model: ModelSample) -> Content:
     return {
-        "versions": {name: _version_content(seen) for name, seen in model.versions.items()},
+        "versions": {name: _version_content(version) for name, version in model.versions.items()},
         "held": model.held,
         "pods_in_flight": model.pods_in_flight,
     }
 
 
-def _version_content(seen: VersionSample) -> Content:
+def _version_content(version: VersionSample) -> Content:
     return {
-        "arrivals": seen.arrivals,
-        "completions": seen.completions,
-        "service_seconds": seen.service_seconds,
-        "hold_seconds": seen.hold_seconds,
-        "latency": seen.latency,
-        "in_flight": seen.in_flight,
-        "failed_attempts": seen.failed_attempts,
-        "refused": seen.refused,
+        "arrivals": version.arrivals,
+        "completions": version.completions,
+        "service_seconds": version.service_seconds,
+        "hold_seconds": version.hold_seconds,
+        "latency": version.latency,
+        "in_flight": version.in_flight,
+        "failed_attempts": version.failed_attempts,
+        "refused": version.refused,
     }
 
 
 def _acknowledged(content: Mapping[str, Any]) -> Acknowledged:
-    told = content["acknowledgement"]
+    fields = content["acknowledgement"]
     return Acknowledged(
         content["model"],
         RouteAcknowledgement(
-            uid=told["uid"],
-            revision=told["revision"],
-            content_hash=told["content_hash"],
-            endpoints={name: tuple(found) for name, found in told["endpoints"].items()},
+            uid=fields["uid"],
+            revision=fields["revision"],
+            content_hash=fields["content_hash"],
+            endpoints={name: tuple(addresses) for name, addresses in fields["endpoints"].items()},
         ),
     )
 
 
 def _probed(content: Mapping[str, Any]) -> Probed:
-    told = content["result"]
+    fields = content["result"]
     return Probed(
         ProbeResult(
-            model=told["model"],
-            version=told["version"],
-            endpoint=told["endpoint"],
-            passed=told["passed"],
-            reason=told.get("reason", ""),
+            model=fields["model"],
+            version=fields["version"],
+            endpoint=fields["endpoint"],
+            passed=fields["passed"],
+            reason=fields.get("reason", ""),
         )
     )
 
 
-def _remembered(content: Mapping[str, Any]) -> PastAnswers:
-    told = content["answered"]
-    return PastAnswers(content["model"], AnswerTimes(told["seconds"], told["answers"]))
+def _past_answers(content: Mapping[str, Any]) -> PastAnswers:
+    fields = content["answered"]
+    return PastAnswers(content["model"], AnswerTimes(fields["seconds"], fields["answers"]))
 
 
-def _version(told: Mapping[str, Any]) -> VersionSample:
+def _version(fields: Mapping[str, Any]) -> VersionSample:
     return VersionSample(
-        arrivals=told["arrivals"],
-        completions=told["completions"],
-        service_seconds=told["service_seconds"],
-        hold_seconds=told["hold_seconds"],
-        latency={int(bucket): number for bucket, number in told["latency"].items()},
-        in_flight=told["in_flight"],
-        failed_attempts=told["failed_attempts"],
-        refused=told.get("refused", 0),
+        arrivals=fields["arrivals"],
+        completions=fields["completions"],
+        service_seconds=fields["service_seconds"],
+        hold_seconds=fields["hold_seconds"],
+        latency={int(bucket): number for bucket, number in fields["latency"].items()},
+        in_flight=fields["in_flight"],
+        failed_attempts=fields["failed_attempts"],
+        refused=fields.get("refused", 0),
     )
 
 
 def _sampled(content: Mapping[str, Any]) -> Sampled:
-    told = content["sample"]
+    fields = content["sample"]
     return Sampled(
         GatewaySample(
-            gateway=told["gateway"],
-            seconds=told["seconds"],
+            gateway=fields["gateway"],
+            seconds=fields["seconds"],
             models={
                 key: ModelSample(
-                    versions={name: _version(seen) for name, seen in model["versions"].items()},
+                    versions={
+                        name: _version(version_fields)
+                        for name, version_fields in model["versions"].items()
+                    },
                     held=model["held"],
                     pods_in_flight=model["pods_in_flight"],
                 )
-                for key, model in told["models"].items()
+                for key, model in fields["models"].items()
             },
         )
     )
@@ -270,7 +273,7 @@ _WRITERS: Mapping[type, tuple[str, Callable[[Any], Content]]] = {
         lambda message: {"model": message.model, "endpoint": message.endpoint},
     ),
     Held: ("Held", lambda message: {"model": message.model, "requests": message.requests}),
-    PastAnswers: ("Remembered", _remembered_line),
+    PastAnswers: ("Remembered", _past_answers_line),
     Synced: ("Synced", lambda _: {}),
     Sampled: ("Sampled", _sampled_line),
 }
@@ -283,7 +286,7 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any]], Message]] = {
     "Probed": _probed,
     "Unprobed": lambda content: ProbeWithdrawn(content["model"], content["endpoint"]),
     "Held": lambda content: Held(content["model"], content["requests"]),
-    "Remembered": _remembered,
+    "Remembered": _past_answers,
     "Synced": lambda _: Synced(),
     "Sampled": _sampled,
 }

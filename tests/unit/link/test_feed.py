@@ -1,4 +1,4 @@
-"""The wire format, the board's state and news, and readers that lag."""
+"""The wire format, the feed's state and news, and readers that lag."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from modelfleet.facts.traffic import (
     RouteAcknowledgement,
     VersionSample,
 )
-from modelfleet.gateway.requests.holder import least_stay_seconds
+from modelfleet.gateway.requests.holder import min_hold_seconds
 from modelfleet.link.feed import FeedReader, LeaderFeed
 from modelfleet.link.messages import (
     Acknowledged,
@@ -72,14 +72,14 @@ def lines(reader: FeedReader) -> list[Message | None]:
 
 
 def test_a_reader_gets_the_state_and_then_news() -> None:
-    board = LeaderFeed("g", "1")
-    board.acknowledge("a/b", ACK)
-    board.hold("a/b", 2)
-    board.answered = {"a/b": AnswerTimes(12.5, 250.0)}
-    reader = board.join()
-    board.acknowledge("a/b", ACK)
-    board.hold("a/b", 3)
-    board.hold("a/b", 0)
+    feed = LeaderFeed("g", "1")
+    feed.acknowledge("a/b", ACK)
+    feed.set_held("a/b", 2)
+    feed.answered = {"a/b": AnswerTimes(12.5, 250.0)}
+    reader = feed.add_reader()
+    feed.acknowledge("a/b", ACK)
+    feed.set_held("a/b", 3)
+    feed.set_held("a/b", 0)
     assert lines(reader) == [
         Hello("g", "1"),
         Acknowledged("a/b", ACK),
@@ -91,10 +91,10 @@ def test_a_reader_gets_the_state_and_then_news() -> None:
 
 
 def test_a_reader_that_lags_is_dropped() -> None:
-    board = LeaderFeed("g", "1", lag_lines=3)
-    reader = board.join()
+    feed = LeaderFeed("g", "1", lag_lines=3)
+    reader = feed.add_reader()
     for number in range(5):
-        board.reject("a/b", str(number))
+        feed.reject("a/b", str(number))
     assert reader.is_dropped
     assert lines(reader)[-1] is None
 
@@ -103,4 +103,4 @@ def test_a_reader_that_lags_is_dropped() -> None:
     ("attempt", "seconds"), [(1, 0), (2, 0), (3, 0.5), (4, 1), (5, 2), (6, 4), (7, 4), (10, 4)]
 )
 def test_bounces_of_one_request_become_rarer(attempt: int, seconds: float) -> None:
-    assert least_stay_seconds(attempt) == seconds
+    assert min_hold_seconds(attempt) == seconds

@@ -1,1 +1,1 @@
-"""No replica gets traffic before its probe was answered correctly."""
+"""Admission: a replica gets requests only after it answered its admission probe."""

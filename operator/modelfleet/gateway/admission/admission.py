@@ -1,9 +1,9 @@
-"""Lets endpoints into traffic: one generated request to each that becomes ready (rule 4).
+"""Admission of endpoints: one generated request to each endpoint that becomes ready.
 
-Fed by `agent` with each version's ready endpoints, asked by `controller`. Only a wrong answer
-keeps an endpoint out, and it is asked again for as long as it stays ready; patience that runs
-out lets it in. What was ready before `begin` is let in at once. Must never take out an endpoint
-that is in.
+`agent` passes in each version's ready endpoints; `xds.controller` reads the admitted ones. Only a
+wrong answer keeps an endpoint out. Its probe is repeated for as long as the endpoint stays ready.
+An endpoint that answers too late several times is admitted. Endpoints that were ready before
+`begin` are admitted at once. Must never take out an endpoint that is admitted.
 """
 
 import asyncio
@@ -20,40 +20,40 @@ log = structlog.get_logger()
 
 Name = tuple[str, str]
 PATIENCE_TRIES = 3
-"""Answers that did not come, in a row, before an endpoint is let in all the same."""
+"""Probes in a row without an answer after which an endpoint is admitted all the same."""
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, LATE_WAIT_SECONDS = 2.0, 15.0, 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeOutcome:
-    """What a probe found. `Unfit`: the server cannot be asked so, which proves nothing."""
+    """Outcome of a probe. `Unfit`: this probe does not suit the server, which proves nothing."""
 
     kind: Literal["Right", "Wrong", "Late", "Unfit"]
     reason: str = ""
 
 
 class Prober(Protocol):
-    """Asks one endpoint once."""
+    """Probes one endpoint once."""
 
     async def ask(self, endpoint: str, spec: ProbeSpec) -> ProbeOutcome:
-        """Never raises."""
+        """Send one probe. Never raises."""
         ...
 
 
 class Reporter(Protocol):
-    """Who wants to know; see `board`."""
+    """Receiver of probe results; see `link.feed`."""
 
-    def probed(self, result: ProbeResult) -> None:
-        """A probe ended."""
+    def record_probe(self, result: ProbeResult) -> None:
+        """Record the result of a probe."""
         ...
 
-    def unprobed(self, model: str, endpoint: str) -> None:
-        """An endpoint left."""
+    def withdraw_probe(self, model: str, endpoint: str) -> None:
+        """Drop the result of an endpoint that left."""
         ...
 
 
 @dataclass(slots=True)
-class _Candidate:
+class _EndpointState:
     pod: str
     is_admitted: bool
     task: asyncio.Task[None] | None = None
@@ -63,12 +63,12 @@ class _Candidate:
 class _Version:
     model: str
     probe: ProbeSpec | None
-    endpoints: dict[str, _Candidate] = field(default_factory=dict)
+    endpoints: dict[str, _EndpointState] = field(default_factory=dict)
     admitted: tuple[str, ...] = ()
 
 
 class Admission:
-    """Endpoints of all versions and who of them is in."""
+    """Endpoints of all versions, and which of them are admitted."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Admission:
         reporter: Reporter,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`on_change(version)` is set by the owner."""
+        """The owner sets `on_change(version)`."""
         self._prober = prober
         self._reporter = reporter
         self._sleep = sleep
@@ -85,99 +85,99 @@ class Admission:
         self.on_change: Callable[[Name], None] = lambda _: None
 
     def use(self, prober: Prober) -> None:
-        """Ask by this one from now on."""
+        """Probe with this prober from now on."""
         self._prober = prober
 
     def begin(self) -> None:
-        """The caches are complete: whoever becomes ready from now on is asked."""
+        """Probe every endpoint that becomes ready from now on: the caches are complete."""
         self._is_watching = True
 
     def admitted(self, version: Name) -> tuple[str, ...]:
-        """Endpoints of a version that may get traffic, sorted."""
-        found = self._versions.get(version)
-        return found.admitted if found else ()
+        """Return the endpoints of a version that may get traffic, sorted."""
+        version_state = self._versions.get(version)
+        return version_state.admitted if version_state else ()
 
     def update(
         self, name: Name, model: str, probe: ProbeSpec | None, ready: dict[str, str]
     ) -> None:
-        """`ready` (`ip:port` to pod) are the version's ready endpoints now."""
+        """Take the ready endpoints of a version: `ready` is `ip:port` to pod."""
         version = self._versions.setdefault(name, _Version(model, probe))
         version.model, version.probe = model, probe
         for endpoint in [e for e, c in version.endpoints.items() if ready.get(e) != c.pod]:
-            self._leave(version, endpoint)
+            self._remove(version, endpoint)
         for endpoint, pod in ready.items():
             if endpoint not in version.endpoints:
-                self._arrive(name, version, endpoint, pod)
+                self._add(name, version, endpoint, pod)
         self._settle(version)
 
     def forget(self, name: Name) -> None:
-        """The version is gone."""
+        """Drop a version that was deleted."""
         version = self._versions.pop(name, None)
         if version is not None:
             for endpoint in list(version.endpoints):
-                self._leave(version, endpoint)
+                self._remove(version, endpoint)
 
     async def close(self) -> None:
-        """End all probes."""
+        """Cancel all probes."""
         tasks = [
-            candidate.task
+            state.task
             for version in self._versions.values()
-            for candidate in version.endpoints.values()
-            if candidate.task is not None
+            for state in version.endpoints.values()
+            if state.task is not None
         ]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _arrive(self, name: Name, version: _Version, endpoint: str, pod: str) -> None:
-        is_asked = self._is_watching and version.probe is not None
-        candidate = _Candidate(pod, is_admitted=not is_asked)
-        version.endpoints[endpoint] = candidate
-        if version.probe is not None and is_asked:
-            candidate.task = asyncio.create_task(
-                self._ask(name, version, endpoint, candidate), name=f"probe {endpoint}"
+    def _add(self, name: Name, version: _Version, endpoint: str, pod: str) -> None:
+        is_probed = self._is_watching and version.probe is not None
+        state = _EndpointState(pod, is_admitted=not is_probed)
+        version.endpoints[endpoint] = state
+        if version.probe is not None and is_probed:
+            state.task = asyncio.create_task(
+                self._ask(name, version, endpoint, state), name=f"probe {endpoint}"
             )
 
-    def _leave(self, version: _Version, endpoint: str) -> None:
-        candidate = version.endpoints.pop(endpoint)
-        if candidate.task is not None:
-            candidate.task.cancel()
-        self._reporter.unprobed(version.model, endpoint)
+    def _remove(self, version: _Version, endpoint: str) -> None:
+        state = version.endpoints.pop(endpoint)
+        if state.task is not None:
+            state.task.cancel()
+        self._reporter.withdraw_probe(version.model, endpoint)
 
     @staticmethod
     def _settle(version: _Version) -> None:
         version.admitted = tuple(
-            sorted(e for e, candidate in version.endpoints.items() if candidate.is_admitted)
+            sorted(e for e, state in version.endpoints.items() if state.is_admitted)
         )
 
     async def _ask(
-        self, name: Name, version: _Version, endpoint: str, candidate: _Candidate
+        self, name: Name, version: _Version, endpoint: str, state: _EndpointState
     ) -> None:
-        """Until it is in; cancelled when the endpoint leaves."""
-        late, wait = 0, FIRST_WAIT_SECONDS
+        """Probe until the endpoint is admitted; cancelled when the endpoint leaves."""
+        late_answers, wait = 0, FIRST_WAIT_SECONDS
         while version.probe is not None:
-            verdict = await self._prober.ask(endpoint, version.probe)
-            if verdict.kind == "Wrong":
-                self._report(name, version, endpoint, verdict, passed=False)
+            outcome = await self._prober.ask(endpoint, version.probe)
+            if outcome.kind == "Wrong":
+                self._report(name, version, endpoint, outcome, passed=False)
                 await self._sleep(wait)
-                late, wait = 0, min(2 * wait, LONGEST_WAIT_SECONDS)
+                late_answers, wait = 0, min(2 * wait, LONGEST_WAIT_SECONDS)
                 continue
-            late += verdict.kind == "Late"
-            if verdict.kind == "Late" and late < PATIENCE_TRIES:
+            late_answers += outcome.kind == "Late"
+            if outcome.kind == "Late" and late_answers < PATIENCE_TRIES:
                 await self._sleep(LATE_WAIT_SECONDS)
                 continue
             break
-        candidate.is_admitted = True
+        state.is_admitted = True
         self._settle(version)
-        self._report(name, version, endpoint, verdict, passed=True)
+        self._report(name, version, endpoint, outcome, passed=True)
         self.on_change(name)
 
     def _report(
-        self, name: Name, version: _Version, endpoint: str, verdict: ProbeOutcome, *, passed: bool
+        self, name: Name, version: _Version, endpoint: str, outcome: ProbeOutcome, *, passed: bool
     ) -> None:
         model = f"{name[0]}/{version.model}"
-        if not passed or verdict.reason:
+        if not passed or outcome.reason:
             log.warning(
-                "probe", model=model, endpoint=endpoint, passed=passed, reason=verdict.reason
+                "probe", model=model, endpoint=endpoint, passed=passed, reason=outcome.reason
             )
-        self._reporter.probed(ProbeResult(model, name[1], endpoint, passed, verdict.reason))
+        self._reporter.record_probe(ProbeResult(model, name[1], endpoint, passed, outcome.reason))

@@ -1,9 +1,8 @@
 """The generated admission probe over HTTP, by the Open Inference Protocol v2.
 
-Asks a server what it takes, sends zeros of that shape, and looks at what comes back.
-
-Called by `admission`. Must never raise for anything a server could do, and never call an answer
-wrong that only means "not like this".
+It reads the server's metadata, sends zeros of that shape, and checks the answer. `admission` calls
+it for each new endpoint. Must never raise for anything that a server does. Must never call an
+answer wrong that only refuses this kind of request.
 """
 
 import asyncio
@@ -32,7 +31,7 @@ class HttpProber:
         self._session = session
 
     async def ask(self, endpoint: str, spec: ProbeSpec) -> ProbeOutcome:
-        """One metadata request and one inference; `Late` when either does not come in time."""
+        """Send a metadata request and an inference; `Late` when either answer is late."""
         try:
             async with asyncio.timeout(spec.timeout_seconds):
                 return await self._ask(f"http://{endpoint}/v2/models/{spec.model}")
@@ -69,7 +68,7 @@ def _refusal(step: str, code: int) -> ProbeOutcome:
 
 
 def generate(metadata: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Zeros of every input's shape, unknown dimensions as 1; None when that is not possible."""
+    """Return zeros of every input's shape, unknown dimensions as 1; None when impossible."""
     inputs = []
     for tensor in metadata.get("inputs") or []:
         shape = [size if size > 0 else 1 for size in tensor["shape"]]
@@ -89,13 +88,13 @@ def generate(metadata: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def judge(answer: Mapping[str, Any]) -> ProbeOutcome:
-    """Right when every output has values and none of them is infinite or not a number."""
+    """Return `Right` when every output has values and each of them is a finite number."""
     outputs = answer.get("outputs")
     if not outputs:
         return ProbeOutcome("Wrong", "no outputs")
     for output in outputs:
         if "data" not in output and output.get("parameters"):
-            continue  # binary extension: bytes follow the JSON, nothing to look at
+            continue  # binary extension: bytes follow the JSON, nothing can be checked
         values = list(_flat(output.get("data", [])))
         if not values:
             return ProbeOutcome("Wrong", f"output {output.get('name')!r} is empty")
@@ -109,7 +108,7 @@ def judge(answer: Mapping[str, Any]) -> ProbeOutcome:
 
 
 def _flat(data: Any) -> Iterator[Any]:
-    """Values of nested lists in order; a single value counts as a list of one."""
+    """Yield the values of nested lists in order; a single value counts as a list of one."""
     for part in data if isinstance(data, list) else [data]:
         if isinstance(part, list):
             yield from _flat(part)

@@ -1,1 +1,1 @@
-"""How many requests may be under way: learned throughput, limits in Envoy, fair shares."""
+"""Bounds on the requests under way: learned throughput, limits in Envoy, fair shares."""

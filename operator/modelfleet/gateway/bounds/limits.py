@@ -1,9 +1,9 @@
-"""Bounds the requests under way, so that an overload is refused at once instead of waited out.
+"""Limits on the requests under way, so that an overload is refused at once instead of waited out.
 
-Run by `agent`'s sampler once a second. Envoy enforces the numbers as circuit breakers of the
-replicas' clusters and refuses what is above them; no request passes through Python for it. A
-runtime key changes a bound without a new cluster. Must never bound a version that nobody serves:
-its requests wait at the holder.
+The sampler of `agent` updates them once a second. Envoy enforces the numbers as circuit breakers of
+the replicas' clusters and refuses requests above them. No request passes through Python for it. A
+runtime key changes a bound without a new cluster. Must never bound a version without replicas: its
+requests wait at the holder.
 """
 
 from collections.abc import Callable
@@ -13,20 +13,20 @@ from modelfleet.facts.identity import Key
 from modelfleet.facts.route import Route
 from modelfleet.facts.traffic import GatewaySample, ModelSample, VersionSample
 from modelfleet.gateway import envoy_names
-from modelfleet.gateway.bounds.throughput import MOST, Replicas, Second, Throughput, Waits
+from modelfleet.gateway.bounds.throughput import MAX_REQUESTS, Replicas, Second, Throughput, Waits
 
 UNKNOWN_THROUGHPUT = 1000
-"""Requests under way per replica while nothing tells how fast it answers."""
-CHANGED = 0.05
-"""A bound is sent again when it moved by this share."""
+"""Requests under way per replica before its throughput was measured."""
+CHANGED_SHARE = 0.05
+"""A bound is sent again when it changed by this share."""
 ACCEPTED_SECONDS = 5.0
-"""For so long the bound has room for requests that were accepted elsewhere and come again: parked
-at the holder, or at a replica that has left."""
+"""For so many seconds the bound has room for accepted requests that come again. They come from the
+holder, or from a replica that has left."""
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """One version as this gateway serves it: replicas in effect, and those that start."""
+    """One version as this gateway serves it: replicas in effect, and starting replicas."""
 
     route: Route
     replicas: int
@@ -35,13 +35,13 @@ class Serving:
 
     @property
     def waits(self) -> Waits:
-        """What the route allows."""
+        """Waits that the route allows."""
         return Waits(float(self.route.burst_seconds), float(self.route.overload_seconds))
 
 
 @dataclass(slots=True)
 class _Peak:
-    """The highest value of the last `ACCEPTED_SECONDS`, or a little longer."""
+    """The highest value of the last `ACCEPTED_SECONDS`, or of a little longer."""
 
     value: int = 0
     at: float = float("-inf")
@@ -55,12 +55,12 @@ class _Peak:
 @dataclass(slots=True)
 class _AnswerRate:
     throughput: Throughput = field(default_factory=Throughput)
-    parked: _Peak = field(default_factory=_Peak)
+    held: _Peak = field(default_factory=_Peak)
     replicas: _Peak = field(default_factory=_Peak)
     sent: int | None = None
 
 
-Place = tuple[str, str]
+VersionKey = tuple[str, str]
 """Model (`namespace/name`) and version."""
 
 
@@ -70,90 +70,99 @@ class RequestLimits:
     def __init__(self, clock: Callable[[], float]) -> None:
         """`clock` gives monotonic seconds."""
         self._clock = clock
-        self._known: dict[Place, _AnswerRate] = {}
+        self._rates: dict[VersionKey, _AnswerRate] = {}
         self._stale: set[str] = set()
 
     def forget(self, model: str, versions: frozenset[str] = frozenset()) -> None:
         """Drop a model's versions other than `versions`."""
-        for place in [p for p in self._known if p[0] == model and p[1] not in versions]:
-            if self._known.pop(place).sent is not None:
-                self._stale.add(_key(place))
+        for version_key in [k for k in self._rates if k[0] == model and k[1] not in versions]:
+            if self._rates.pop(version_key).sent is not None:
+                self._stale.add(_key(version_key))
 
     def restart(self) -> None:
-        """Envoy may have begun anew: whatever it was sent before is sent again."""
-        for known in self._known.values():
-            known.sent = None
+        """Send all bounds again: Envoy may have started anew."""
+        for rate in self._rates.values():
+            rate.sent = None
 
     def capacity(self, model: str) -> tuple[float, bool] | None:
-        """What a model's replicas answer a second through this gateway, and whether requests wait.
+        """Return a model's answers per second through this gateway, and whether requests wait.
 
-        None while that was not seen.
+        None before that was measured.
         """
-        versions = [known for place, known in self._known.items() if place[0] == model]
+        versions = [rate for version_key, rate in self._rates.items() if version_key[0] == model]
         rates = [
-            one.throughput.rate * one.replicas.value
-            for one in versions
-            if one.throughput.rate is not None
+            version.throughput.rate * version.replicas.value
+            for version in versions
+            if version.throughput.rate is not None
         ]
-        return (sum(rates), any(one.throughput.is_queued for one in versions)) if rates else None
+        return (
+            (sum(rates), any(version.throughput.is_queued for version in versions))
+            if rates
+            else None
+        )
 
     def after(
         self, sample: GatewaySample, serving: Callable[[str, str], Serving | None]
     ) -> dict[str, int | None]:
-        """One more second: runtime keys whose value changes; None takes a key away.
+        """Add one second; return the runtime keys whose value changes; None removes a key.
 
-        `serving(model, version)` tells how a version is served, None when it is not.
+        `serving(model, version)` returns how a version is served, None when it is not.
         """
         now = self._clock()
         changes: dict[str, int | None] = dict.fromkeys(sorted(self._stale))
         self._stale.clear()
         seen = {
-            (key, version) for key, found in sample.models.items() for version in found.versions
+            (key, version) for key, traffic in sample.models.items() for version in traffic.versions
         }
-        for place in sorted(seen | self._known.keys()):
-            one = serving(*place)
-            if one is None:
+        for version_key in sorted(seen | self._rates.keys()):
+            served = serving(*version_key)
+            if served is None:
                 continue
-            model = sample.models.get(place[0])
-            known = self._known.setdefault(place, _AnswerRate())
-            known.throughput.after(_second(sample, model, place[1], one), one.waits, now)
-            number = self._number(known, one, 0 if model is None else model.held, now)
-            if _is_other(known.sent, number):
-                known.sent = number
-                changes[_key(place)] = number
+            model = sample.models.get(version_key[0])
+            rate = self._rates.setdefault(version_key, _AnswerRate())
+            rate.throughput.after(_second(sample, model, version_key[1], served), served.waits, now)
+            bound = self._bound(rate, served, 0 if model is None else model.held, now)
+            if _is_other(rate.sent, bound):
+                rate.sent = bound
+                changes[_key(version_key)] = bound
         return changes
 
     @staticmethod
-    def _number(known: _AnswerRate, one: Serving, held: int, now: float) -> int:
-        parked = known.parked.after(held, now)
-        replicas = known.replicas.after(one.replicas, now)
-        if one.replicas == 0:
-            return MOST
-        found = known.throughput.most(
-            one.waits,
+    def _bound(rate: _AnswerRate, served: Serving, held: int, now: float) -> int:
+        peak_held = rate.held.after(held, now)
+        replicas = rate.replicas.after(served.replicas, now)
+        if served.replicas == 0:
+            return MAX_REQUESTS
+        bound = rate.throughput.bound(
+            served.waits,
             now,
-            Replicas(replicas, one.starting, one.route.concurrency, one.gateways),
+            Replicas(replicas, served.starting, served.route.concurrency, served.gateways),
         )
-        if found is None:
-            found = max(UNKNOWN_THROUGHPUT * replicas, known.throughput.sure(one.waits, replicas))
-        return min(MOST, found + parked)
+        if bound is None:
+            bound = max(
+                UNKNOWN_THROUGHPUT * replicas,
+                rate.throughput.certain_requests(served.waits, replicas),
+            )
+        return min(MAX_REQUESTS, bound + peak_held)
 
 
-def _second(sample: GatewaySample, model: ModelSample | None, version: str, one: Serving) -> Second:
+def _second(
+    sample: GatewaySample, model: ModelSample | None, version: str, served: Serving
+) -> Second:
     seen = (model.versions.get(version) if model is not None else None) or VersionSample()
     return Second(
         seconds=sample.seconds,
         answers=sum(seen.latency.values()),
         service_seconds=seen.service_seconds,
         in_flight=seen.in_flight,
-        replicas=one.replicas,
+        replicas=served.replicas,
     )
 
 
-def _is_other(sent: int | None, number: int) -> bool:
-    return sent is None or abs(number - sent) > CHANGED * sent
+def _is_other(sent: int | None, bound: int) -> bool:
+    return sent is None or abs(bound - sent) > CHANGED_SHARE * sent
 
 
-def _key(place: Place) -> str:
-    namespace = Key.parse(place[0]).namespace
-    return f"circuit_breakers.{envoy_names.pods_cluster(namespace, place[1])}.default.max_requests"
+def _key(version_key: VersionKey) -> str:
+    cluster = envoy_names.pods_cluster(Key.parse(version_key[0]).namespace, version_key[1])
+    return f"circuit_breakers.{cluster}.default.max_requests"

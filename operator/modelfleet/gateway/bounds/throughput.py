@@ -1,7 +1,8 @@
-"""How fast the replicas of one version answer, and so how many requests may be under way.
+"""Throughput of the replicas of one version: how many requests may be under way.
 
-Owned by `limits`, fed once a second with what the gateway saw. Pure but for the `now` it is given.
-Must never call replicas overloaded without evidence: a request refused for nothing is lost.
+`bounds.limits` has one for each version and adds one second of the gateway's traffic at a time.
+Pure: `now` is an argument. Must never call replicas overloaded without evidence: a request that is
+refused without need is lost.
 """
 
 import math
@@ -9,32 +10,34 @@ from collections import deque
 from dataclasses import dataclass, field
 
 MIN_ANSWERS = 20
-"""Answers in the window from which the throughput is read; a slow model gets a longer window."""
+"""Least answers in the window for a throughput; a slow model gets a longer window."""
 MIN_SECONDS, MAX_SECONDS = 2.0, 120.0
 QUEUED = 2.0
-"""Answers that take so many times what a request alone takes have waited for others."""
+"""Answers that take so many times as long as a lone request have waited for other requests."""
 EVIDENT_SHARE = 0.25
-"""Waits of this share of the bound are evidence that the replicas answer as fast as they can."""
+"""Waits of this share of the allowed wait are evidence that the replicas work at their limit."""
 CHANCE = 0.5
 DUE_ANSWERS, STALL_SECONDS = 5.0, 3.0
-"""A stall is so long without an answer where so many were due; shorter ones are a part of life."""
-KNOWN_SECONDS = 600.0
-"""How long a throughput that was seen under a queue is believed."""
+"""A stall is so many seconds without an answer while so many answers were due. Shorter pauses are
+normal."""
+VALID_SECONDS = 600.0
+"""For so many seconds a throughput that was measured under a queue stays valid."""
 HALF_LIFE_SECONDS = 600.0
-"""In this time the least latency of late doubles: a model may become slower for good."""
+"""In so many seconds the stored least latency doubles: a model may become slower for good."""
 SHARE = 0.85
-"""Of the bound, so that what moves from second to second stays within it."""
+"""Share of the allowed wait that the bound uses, so that changes from second to second stay within
+it."""
 STARTING_SHARE = 0.5
-"""A replica that starts serves for the later part of the wait."""
-MOST = 1_000_000
+"""A starting replica serves only for the later part of the wait."""
+MAX_REQUESTS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Second:
-    """What the gateway saw of a version in about a second.
+    """Traffic of a version in about a second, as the gateway counted it.
 
-    `answers` came from replicas and took `service_seconds` in all; `in_flight` is the number of
-    requests under way at its end; `replicas` were ready.
+    `answers` came from replicas and took `service_seconds` in all. `in_flight` is the number of
+    requests under way at its end. `replicas` were ready.
     """
 
     seconds: float
@@ -54,9 +57,9 @@ class Waits:
 
 @dataclass(frozen=True, slots=True)
 class Replicas:
-    """Those that serve, and those that start, for all gateways.
+    """Ready and starting replicas, for all gateways.
 
-    `slots` is how many requests each works on at most, None where nobody said it.
+    `slots` is the number of requests that each replica works on at most; None: not given.
     """
 
     ready: int
@@ -67,36 +70,37 @@ class Replicas:
 
 @dataclass(slots=True)
 class Throughput:
-    """What is known of one version at this gateway."""
+    """Throughput and latencies of one version at this gateway."""
 
     recent: deque[Second] = field(default_factory=deque)
     alone_seconds: float | None = None
-    """Time of a request that does not wait: the least mean of late."""
+    """Time of a request that does not wait: the least mean of the last minutes."""
     least_seconds: float | None = None
-    """The least mean time of the answers of one second: of a model that starts into an overload
-    only the first ones did not wait."""
+    """The least mean time of the answers of one second. In a model that starts into an overload
+    only the first requests did not wait."""
     best_rate: float = 0.0
-    """The most answers per second and replica of late: a replica can do at least that."""
+    """The most answers per second and replica of the last minutes: a replica can do at least
+    that."""
     rate: float | None = None
-    """Answers per second and replica that were seen under a queue: the capacity of a replica."""
+    """Answers per second and replica, measured under a queue: the capacity of a replica."""
     rate_at: float = float("-inf")
-    easy: float = 0.0
-    """Requests under way per replica that made nobody wait."""
+    unqueued: float = 0.0
+    """Requests under way per replica with which no request waited."""
     short_at: float | None = None
-    """When the wait was last short."""
+    """Time at which the wait was last short."""
     is_queued: bool = False
     wait_seconds: float = 0.0
 
     def after(self, second: Second, waits: Waits, now: float) -> None:
-        """One more second."""
-        self._remember(second)
+        """Add one second."""
+        self._append(second)
         if second.answers:
             mean = second.service_seconds / second.answers
             self.least_seconds = min(_grown(self.least_seconds, second.seconds), mean)
-        answers = sum(one.answers for one in self.recent)
-        took = sum(one.service_seconds for one in self.recent)
+        answers = sum(part.answers for part in self.recent)
+        took = sum(part.service_seconds for part in self.recent)
         if answers >= MIN_ANSWERS:
-            self._judge(took / answers, second.seconds)
+            self._measure_wait(took / answers, second.seconds)
             self._learn(answers, second, waits, now)
         else:
             self.is_queued = False
@@ -104,12 +108,12 @@ class Throughput:
         if is_short or self.short_at is None:
             self.short_at = now
 
-    def _remember(self, second: Second) -> None:
+    def _append(self, second: Second) -> None:
         if second.answers:
             self._forget_stall()
         self.recent.append(second)
-        answers = sum(one.answers for one in self.recent)
-        seconds = sum(one.seconds for one in self.recent)
+        answers = sum(part.answers for part in self.recent)
+        seconds = sum(part.seconds for part in self.recent)
         while len(self.recent) > 1:
             first = self.recent[0]
             is_enough = (
@@ -121,62 +125,62 @@ class Throughput:
             answers -= first.answers
             seconds -= first.seconds
 
-    def _judge(self, mean: float, seconds: float) -> None:
+    def _measure_wait(self, mean: float, seconds: float) -> None:
         self.alone_seconds = min(_grown(self.alone_seconds, seconds), mean)
         self.wait_seconds = max(0.0, mean - self.alone_seconds)
         self.is_queued = mean > QUEUED * self.alone_seconds
 
     def _learn(self, answers: int, second: Second, waits: Waits, now: float) -> None:
-        replica_seconds = sum(one.replicas * one.seconds for one in self.recent)
+        replica_seconds = sum(part.replicas * part.seconds for part in self.recent)
         if replica_seconds <= 0:
             return
         rate = answers / replica_seconds
-        kept = 0.5 ** (second.seconds / HALF_LIFE_SECONDS)
-        self.best_rate = max(kept * self.best_rate, rate)
+        decay = 0.5 ** (second.seconds / HALF_LIFE_SECONDS)
+        self.best_rate = max(decay * self.best_rate, rate)
         if self.is_queued and self.wait_seconds > EVIDENT_SHARE * waits.lasting:
             self.rate, self.rate_at = rate, now
         elif self.rate is not None:
-            # Slower than before proves nothing while nobody waits: fewer may have come.
+            # Without waits a lower rate proves nothing: fewer requests may have come.
             self.rate = max(self.rate, rate)
         if second.replicas and not self.is_queued:
-            self.easy = max(self.easy, second.in_flight / second.replicas)
+            self.unqueued = max(self.unqueued, second.in_flight / second.replicas)
 
     def _forget_stall(self) -> None:
         """Drop the seconds in which the replicas stood still, now that they answer again.
 
-        A node that has no time for them says nothing of how fast they are. Worked example: at
+        A node that gives the replicas no time does not show how fast they are. Worked example: at
         10/s two seconds without an answer stay, and three do not.
         """
         silent: list[Second] = []
-        for one in reversed(self.recent):
-            if one.answers:
+        for part in reversed(self.recent):
+            if part.answers:
                 break
-            silent.append(one)
-        due = self.best_rate * sum(one.replicas * one.seconds for one in silent)
-        if sum(one.seconds for one in silent) >= STALL_SECONDS and due >= DUE_ANSWERS:
+            silent.append(part)
+        due = self.best_rate * sum(part.replicas * part.seconds for part in silent)
+        if sum(part.seconds for part in silent) >= STALL_SECONDS and due >= DUE_ANSWERS:
             for _ in silent:
                 self.recent.pop()
 
     def bound_seconds(self, waits: Waits, now: float) -> float:
-        """The longest wait that is allowed now."""
+        """Return the longest wait that is allowed now, in seconds."""
         queued_for = 0.0 if self.short_at is None else now - self.short_at
         return waits.burst if queued_for <= waits.burst else waits.lasting
 
-    def most(self, waits: Waits, now: float, replicas: Replicas) -> int | None:
-        """Requests that may be under way at once; None while nothing tells how many.
+    def bound(self, waits: Waits, now: float, replicas: Replicas) -> int | None:
+        """Return the number of requests that may be under way; None before a measurement.
 
-        Who comes as number n waits n / throughput (Little 1961), so n = throughput x allowed time,
-        and half of its root more, as few requests differ by chance from gateway to gateway.
-        Worked example: 50 answers/s and replica, 2 replicas, 5 s of wait and 0.1 s of work:
-        0.85 x 50 x 2 x 5.1 = 434, and 10.
+        Request number n waits n / throughput (Little 1961), so n = throughput x allowed time. Half
+        of its root is added, as small numbers differ by chance from gateway to gateway. Worked
+        example: 50 answers/s and replica, 2 replicas, 5 s of wait and 0.1 s of work: 0.85 x 50 x 2
+        x 5.1 = 434, and 10.
         """
         alone, slots = self.alone_seconds, replicas.slots
         if alone is None:
             return None
-        if self.rate is not None and now - self.rate_at <= KNOWN_SECONDS:
+        if self.rate is not None and now - self.rate_at <= VALID_SECONDS:
             rate, least = self.rate, 1.0
         elif slots is not None and self.least_seconds:
-            # What was said is of all gateways; through one alone may come enough to use it all.
+            # The slots are for all gateways; the load through one alone may use them all.
             guess = slots / self.least_seconds / replicas.gateways
             rate, least = max(guess, self.best_rate), float(slots)
         else:
@@ -184,13 +188,15 @@ class Throughput:
         serving = replicas.ready + STARTING_SHARE * replicas.starting
         number = SHARE * rate * serving * (self.bound_seconds(waits, now) + alone)
         number += CHANCE * math.sqrt(number)
-        return min(MOST, math.ceil(max(number, self.easy * serving, least * replicas.ready)))
+        return min(
+            MAX_REQUESTS, math.ceil(max(number, self.unqueued * serving, least * replicas.ready))
+        )
 
-    def sure(self, waits: Waits, replicas: int) -> int:
-        """Requests that are answered in a burst at the rate that was seen without a queue."""
+    def certain_requests(self, waits: Waits, replicas: int) -> int:
+        """Return the requests that a burst answers at the best rate without a queue."""
         return math.floor(self.best_rate * replicas * waits.burst)
 
 
-def _grown(known: float | None, seconds: float) -> float:
-    """A least time after `seconds`, infinite before the first."""
-    return math.inf if known is None else known * 2 ** (seconds / HALF_LIFE_SECONDS)
+def _grown(least: float | None, seconds: float) -> float:
+    """Return a least time after `seconds` more; infinite before the first measurement."""
+    return math.inf if least is None else least * 2 ** (seconds / HALF_LIFE_SECONDS)

@@ -1,1 +1,1 @@
-"""Requests as the agent meets them: counted from the access log, held while no replica is ready."""
+"""Requests at the agent: counted from the access log, held while no replica is ready."""

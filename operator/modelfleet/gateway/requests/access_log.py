@@ -1,8 +1,9 @@
-"""Receives Envoy's access log over gRPC and counts.
+"""Envoy's access log over gRPC: receives the entries and counts them.
 
-Served by `agent` on the same socket as discovery. Three entries a request: an attempt reached a
-host, an attempt ended, the request ended. The entry at the request's start is not used: Envoy
-writes it before it has chosen a version. Must stay cheap, and never keep an entry.
+`agent` serves it on the same socket as discovery; `requests.counters` stores the counts. A request
+has three entries: an attempt reached a host, an attempt ended, the request ended. The entry at the
+request's start is not used: Envoy writes it before it has chosen a version. Must stay cheap, and
+never store an entry.
 """
 
 from collections.abc import AsyncIterator
@@ -51,7 +52,7 @@ class AccessLog:
         )
 
     async def stream(self, messages: AsyncIterator[Any], _context: Any) -> Any:
-        """One worker of Envoy, until it goes away."""
+        """Read the messages of one worker of Envoy until its stream ends."""
         async for message in messages:
             self.read(message)
         return als_pb2.StreamAccessLogsResponse()
@@ -67,11 +68,11 @@ class AccessLog:
                 reader(entry, common)
 
     def forget(self) -> None:
-        """Counters were dropped: look them up anew."""
+        """Look all counters up again: some were dropped."""
         self._by_cluster.clear()
 
     def _counter(self, entry: Any, common: Any) -> tuple[Counter | None, bool]:
-        """The version's counter, and whether the holder was the upstream."""
+        """Return the version's counter, and whether the holder was the upstream."""
         cluster = common.upstream_cluster
         model = common.route_name
         if cluster == envoy_names.HOLDER_CLUSTER or not cluster:
@@ -79,12 +80,12 @@ class AccessLog:
             if not version:
                 return None, True
             return self._traffic.counter(model, version), True
-        found = self._by_cluster.get((model, cluster))
-        if found is None:
+        counter = self._by_cluster.get((model, cluster))
+        if counter is None:
             # `namespace/version` or `namespace/version/pods`
             version = cluster.split("/")[1] if "/" in cluster else cluster
-            found = self._by_cluster[model, cluster] = self._traffic.counter(model, version)
-        return found, False
+            counter = self._by_cluster[model, cluster] = self._traffic.counter(model, version)
+        return counter, False
 
     def _attempt_began(self, entry: Any, common: Any) -> None:
         counter, is_held = self._counter(entry, common)
@@ -126,9 +127,9 @@ class AccessLog:
             return
         if common.route_name in self._traffic.watched:
             client = common.downstream_remote_address.socket_address.address
-            self._traffic.asked(common.route_name, client)
+            self._traffic.count_client(common.route_name, client)
         if common.response_flags.rate_limited:
-            self._traffic.turned_away(common.route_name)
+            self._traffic.count_early_refusal(common.route_name)
             return
         counter, is_held = self._counter(entry, common)
         if counter is None:

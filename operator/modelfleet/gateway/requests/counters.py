@@ -1,8 +1,8 @@
-"""Counts of one gateway: per model and version, per pod, in buckets and as totals.
+"""Counters of one gateway: per model and version, per pod, in buckets and as totals.
 
-Written by `access_log` (attempts and completions) and `holder`; read by the sampler, by
-`/metrics` and by the holder's judgment of a request. Pure but for the clock it is given. Must
-stay cheap: it runs for every request.
+`requests.access_log` counts attempts and completions, `requests.holder` counts refusals. The
+sampler, the metrics and the holder read the counters. Pure: the clock is an argument. Must stay
+cheap: it runs for every request.
 """
 
 import math
@@ -23,26 +23,27 @@ from modelfleet.facts.traffic import (
 from modelfleet.gateway.bounds.fairness import MAX_CLIENTS
 
 _LOG_GROWTH = math.log(LATENCY_GROWTH)
-_REMEMBERED = 20_000
-_REMEMBERED_SECONDS = 120.0
+_MAX_RESETS = 20_000
+_RESETS_KEPT_SECONDS = 120.0
 ONE_DEATH_SECONDS = 0.25
-"""Resets of one request by one replica within this time are one death: while Envoy's threads learn
-of it, a retry may meet the same replica again. Who had to stay at the holder is back later."""
+"""Resets of one request by one replica within this time count as one death of the replica. Envoy's
+threads learn of the death one by one, so a retry may meet the same replica again. A request that
+had to be held comes back later than this."""
 
 
 def latency_bucket(seconds: float) -> int:
-    """Index of the histogram bucket: 0.1 ms gives 0, 0.11 ms gives 1, 1 s gives 54."""
+    """Return the index of the histogram bucket: 0.1 ms gives 0, 0.11 ms gives 1, 1 s gives 54."""
     milliseconds = seconds * 1000
     if milliseconds <= LATENCY_BASE_MILLISECONDS:
         return 0
-    # The subtraction keeps a value on a bucket's upper edge from rising into the next one.
+    # The subtraction keeps a value on a bucket's upper edge in that bucket.
     index = math.ceil(math.log(milliseconds / LATENCY_BASE_MILLISECONDS) / _LOG_GROWTH - 1e-9)
     return min(index, LATENCY_BUCKETS - 1)
 
 
 @dataclass(slots=True)
 class Totals:
-    """Since the agent began."""
+    """Counts since the agent started."""
 
     arrivals: int = 0
     refused: int = 0
@@ -68,7 +69,7 @@ class Counter:
     totals: Totals = field(default_factory=Totals)
 
     def complete(self, outcome: str, service_seconds: float | None, hold_seconds: float) -> None:
-        """A request ended; `service_seconds` is None when no replica answered it."""
+        """Count the end of a request; `service_seconds` is None when no replica answered it."""
         self.completions[outcome] = self.completions.get(outcome, 0) + 1
         self.hold_seconds += hold_seconds
         if service_seconds is not None:
@@ -77,12 +78,12 @@ class Counter:
             self.latency[bucket] = self.latency.get(bucket, 0) + 1
 
     def begin(self, endpoint: str) -> None:
-        """An attempt reached a replica."""
+        """Count an attempt that reached a replica."""
         self.in_flight[endpoint] = self.in_flight.get(endpoint, 0) + 1
         self.touched.add(endpoint)
 
     def end(self, endpoint: str) -> None:
-        """An attempt at a replica ended; one that began before this agent did is not counted."""
+        """Count the end of an attempt; one that began before this agent is ignored."""
         self.touched.add(endpoint)
         number = self.in_flight.get(endpoint, 0)
         if number > 1:
@@ -91,7 +92,7 @@ class Counter:
             self.in_flight.pop(endpoint, None)
 
     def take(self) -> VersionSample | None:
-        """The bucket that ends now; None when there is nothing in it."""
+        """Return the bucket that ends now; None when it is empty."""
         in_flight = sum(self.in_flight.values())
         if not (self.arrivals or self.completions or self.failed_attempts or in_flight):
             return None
@@ -112,7 +113,10 @@ class Counter:
         return sample
 
     def pods(self) -> dict[str, int]:
-        """In flight of the pods that have or had some in this bucket; starts the next bucket."""
+        """Return requests under way at the pods of this bucket, and start the next bucket.
+
+        With pods that had some in this bucket and have none now.
+        """
         seen = {endpoint: self.in_flight.get(endpoint, 0) for endpoint in self.touched}
         self.touched = set(self.in_flight)
         return seen
@@ -136,52 +140,52 @@ class TrafficCounters:
         self._clock = clock
         self._counters: dict[tuple[str, str], Counter] = {}
         self._resets: OrderedDict[str, tuple[int, str, float]] = OrderedDict()
-        """By request: by how many deaths it was cut off, by whom at last, and when."""
+        """By request: number of deaths that cut it off, the last endpoint, and the time."""
         self._bias: dict[tuple[str, str, str], int] = {}
         self.answered: dict[str, AnswerTimes] = {}
-        """What answers took of late, by model."""
+        """Recent answer times, by model."""
         self.entries = 0
         self.unknown = 0
         self.deadly: dict[str, int] = defaultdict(int)
         self.refused: dict[tuple[str, str], int] = defaultdict(int)
         self.watched: dict[str, Counts[str]] = {}
-        """By model whose clients are counted: requests of this second by client."""
+        """By model whose clients are counted: requests by client in this second."""
 
     def watch_clients(self, models: Collection[str]) -> dict[str, Mapping[str, int]]:
-        """Requests by client since the last call, of the models that were watched.
+        """Return requests by client since the last call, of the models that were watched.
 
         `models` are watched from now on.
         """
-        taken: dict[str, Mapping[str, int]] = {**self.watched}
+        counted: dict[str, Mapping[str, int]] = {**self.watched}
         self.watched = {model: Counts() for model in models}
-        return taken
+        return counted
 
-    def asked(self, model: str, client: str) -> None:
-        """A request of a client of a watched model ended."""
+    def count_client(self, model: str, client: str) -> None:
+        """Count a request of a client of a watched model."""
         counts = self.watched[model]
         if client in counts or len(counts) < MAX_CLIENTS:
             counts[client] += 1
 
-    def turned_away(self, model: str) -> None:
-        """A request was refused before a version was chosen for it."""
-        of_model = [found for name, found in self._counters.items() if name[0] == model]
+    def count_early_refusal(self, model: str) -> None:
+        """Count a request that was refused before a version was chosen for it."""
+        of_model = [counter for name, counter in self._counters.items() if name[0] == model]
         if not of_model:
             self.unknown += 1
             return
-        counter = max(of_model, key=lambda one: (one.arrivals, one.totals.arrivals))
+        counter = max(of_model, key=lambda counter: (counter.arrivals, counter.totals.arrivals))
         counter.arrivals += 1
         counter.refused += 1
         counter.complete("5xx", None, 0.0)
 
     def counter(self, model: str, version: str) -> Counter:
-        """The counter of a version, made when first needed."""
-        found = self._counters.get((model, version))
-        if found is None:
-            found = self._counters[model, version] = Counter()
-        return found
+        """Return the counter of a version, created at the first use."""
+        counter = self._counters.get((model, version))
+        if counter is None:
+            counter = self._counters[model, version] = Counter()
+        return counter
 
     def forget(self, model: str, versions: frozenset[str] = frozenset()) -> None:
-        """Drop counters of a model's versions other than `versions` that are at rest."""
+        """Drop idle counters of a model's versions other than `versions`."""
         for name in [n for n in self._counters if n[0] == model and n[1] not in versions]:
             if not self._counters[name].in_flight:
                 del self._counters[name]
@@ -192,42 +196,42 @@ class TrafficCounters:
                 del self.refused[refusal]
 
     def reset(self, stream: str, endpoint: str) -> None:
-        """A replica cut this request off; again in the same death counts once."""
+        """Record that a replica cut this request off; once for each death of a replica."""
         number, last, at = self._resets.pop(stream, (0, "", 0.0))
         now = self._clock()
         is_same = endpoint == last and now - at < ONE_DEATH_SECONDS
         self._resets[stream] = (number + (not is_same), endpoint, now)
         while self._resets:
             oldest = next(iter(self._resets))
-            if len(self._resets) <= _REMEMBERED and (
-                now - self._resets[oldest][2] < _REMEMBERED_SECONDS
+            if len(self._resets) <= _MAX_RESETS and (
+                now - self._resets[oldest][2] < _RESETS_KEPT_SECONDS
             ):
                 break
             del self._resets[oldest]
 
     def resets(self, stream: str) -> int:
-        """How many replicas have cut this request off."""
+        """Return how many replicas have cut this request off."""
         return self._resets.get(stream, (0, "", 0.0))[0]
 
     def take(self, gateway: str, seconds: float, held: Mapping[str, int]) -> GatewaySample:
-        """The bucket of `seconds` that ends now."""
+        """Return the bucket of `seconds` that ends now."""
         versions: dict[str, dict[str, VersionSample]] = defaultdict(dict)
         pods: dict[str, dict[str, int]] = defaultdict(dict)
         for (model, version), counter in self._counters.items():
-            seen = counter.pods()
+            pods_in_flight = counter.pods()
             sample = counter.take()
             if sample is not None:
                 versions[model][version] = sample
-            if seen:
-                pods[model].update(seen)
+            if pods_in_flight:
+                pods[model].update(pods_in_flight)
         models = {
             model: ModelSample(versions.get(model, {}), held.get(model, 0), pods.get(model, {}))
             for model in sorted({*versions, *pods, *held})
         }
         return GatewaySample(gateway, seconds, models)
 
-    def remember(self, sample: GatewaySample) -> None:
-        """Add the answers of a bucket to what answers took of late."""
+    def add_answers(self, sample: GatewaySample) -> None:
+        """Add the answers of a bucket to the recent answer times."""
         for model, traffic in sample.models.items():
             took = sum(version.service_seconds for version in traffic.versions.values())
             answers = sum(sum(version.latency.values()) for version in traffic.versions.values())
@@ -235,19 +239,19 @@ class TrafficCounters:
             self.answered[model] = before.after(sample.seconds, took, answers)
 
     def active(self) -> int:
-        """Attempts under way at all replicas."""
+        """Return the attempts under way at all replicas."""
         return sum(sum(c.in_flight.values()) for c in self._counters.values())
 
     def totals(self) -> Iterator[tuple[str, str, Totals, int]]:
-        """Model, version, totals and requests in flight, sorted; the open bucket included later."""
+        """Yield model, version, totals and requests under way, sorted, without the open bucket."""
         for (model, version), counter in sorted(self._counters.items()):
             yield model, version, counter.totals, sum(counter.in_flight.values())
 
     def reconcile(self, seen: Mapping[tuple[str, str, str], int]) -> None:
-        """Compare with Envoy's own gauge: (model, version, endpoint) to requests in flight.
+        """Correct the counts by Envoy's gauge: (model, version, endpoint) to requests under way.
 
-        Entries are late by up to 50 ms, so a difference counts as drift only when it was exactly
-        the same the last time.
+        Entries are late by up to 50 ms. A difference counts as drift only when it was exactly the
+        same the last time.
         """
         bias = {}
         ours = {
@@ -255,14 +259,14 @@ class TrafficCounters:
             for (model, version), counter in self._counters.items()
             for endpoint, number in counter.in_flight.items()
         }
-        for place in {*seen, *ours}:
-            difference = seen.get(place, 0) - ours.get(place, 0)
+        for replica in {*seen, *ours}:
+            difference = seen.get(replica, 0) - ours.get(replica, 0)
             if difference == 0:
                 continue
-            if self._bias.get(place) != difference:
-                bias[place] = difference
+            if self._bias.get(replica) != difference:
+                bias[replica] = difference
                 continue
-            model, version, endpoint = place
+            model, version, endpoint = replica
             self._correct(self.counter(model, version), endpoint, difference)
         self._bias = bias
 

@@ -1,9 +1,9 @@
-"""Parks requests of models that have no replica, and sends them back to Envoy when there is one.
+"""The holder: holds requests of models without a replica, and sends them back when there is one.
 
-An HTTP server that only Envoys call (own and the other gateways'). It never forwards: it answers
-503 with a private header, and Envoy sends the request again, to the replica (rule 9). It also
-judges requests that failed on two replicas (rule 7). Must never touch a body beyond reading past
-it, nor bounce a request again within half a second once it is past its second attempt.
+It is an HTTP server that only Envoys call, of this gateway and of the others. It never forwards a
+request. It answers 503 with a private header, and Envoy sends the request again, to the replica. It
+also answers requests that failed on two replicas. Must never touch a body beyond reading past it.
+Must never send a request back within half a second once it is past its second attempt.
 """
 
 import asyncio
@@ -19,41 +19,41 @@ from modelfleet.facts.route import Route
 from modelfleet.gateway import envoy_names
 from modelfleet.gateway.requests.counters import TrafficCounters
 
-FLOOR_SECONDS = 0.5
-LONGEST_FLOOR_SECONDS = 4.0
-PASSING_ATTEMPTS = 2
-"""Up to this attempt nobody has to stay: the first failure on a replica leads here as the second
-attempt, and most likely another replica can serve it at once."""
-EASY_ATTEMPTS = 3
-"""Up to this attempt the floor stays at its least."""
+MIN_HOLD_SECONDS = 0.5
+LONGEST_MIN_HOLD_SECONDS = 4.0
+ATTEMPTS_WITHOUT_HOLD = 2
+"""Up to this attempt a request need not be held. The first failure on a replica leads here as the
+second attempt, and most likely another replica can serve it at once."""
+ATTEMPTS_AT_MIN_HOLD = 3
+"""Up to this attempt the shortest hold keeps its least value."""
 SYNC_SECONDS = 10.0
-"""How long a request waits for an agent that has just started to know the models."""
+"""Longest wait of a request for an agent that has just started and has not yet read the models."""
 DEADLY_RESETS = 2
 TOO_LARGE = "the request is too large to wait"
 
 
 class Models(Protocol):
-    """What the holder has to know; see `configuration`."""
+    """Models as the holder needs them; see `xds.controller`."""
 
     def route(self, key: str) -> Route | None:
-        """The newest route of a model."""
+        """Return the newest route of a model."""
         ...
 
     def is_live(self, key: str, version: str) -> bool:
-        """Whether Envoy has a replica for a request of this version."""
+        """Return whether Envoy has a replica for a request of this version."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class HolderClocks:
-    """`monotonic` for waiting; `wall` only to read how old a request is (Envoy's stamp)."""
+    """`monotonic` for waiting; `wall` only to compute the age of a request (Envoy's time stamp)."""
 
     monotonic: Callable[[], float]
     wall: Callable[[], float]
 
 
 @dataclass(eq=False, slots=True)
-class Parked:
+class HeldRequest:
     """One request. `earliest` and `latest` in monotonic seconds."""
 
     key: str
@@ -65,20 +65,21 @@ class Parked:
     size_bytes: int = 0
 
 
-def least_stay_seconds(attempt: int) -> float:
-    """Least stay by attempt: none for two, then 0.5 s, doubling from the fourth on to 4 s.
+def min_hold_seconds(attempt: int) -> float:
+    """Return the shortest hold by attempt: none for two, then 0.5 s, doubling to 4 s.
 
-    Ten retries last 13 s when every other one meets a dead replica, and longer when all come here:
-    enough for a killed agent of the calling Envoy to return.
+    It doubles from the fourth attempt on. Ten retries last 13 s when every other one meets a dead
+    replica, and longer when all come here. That is enough for a killed agent of the calling Envoy
+    to return.
     """
-    if attempt <= PASSING_ATTEMPTS:
+    if attempt <= ATTEMPTS_WITHOUT_HOLD:
         return 0.0
-    doublings = max(0, attempt - EASY_ATTEMPTS)
-    return min(FLOOR_SECONDS * 2.0**doublings, LONGEST_FLOOR_SECONDS)
+    doublings = max(0, attempt - ATTEMPTS_AT_MIN_HOLD)
+    return min(MIN_HOLD_SECONDS * 2.0**doublings, LONGEST_MIN_HOLD_SECONDS)
 
 
 class Holder:
-    """Requests parked at this agent."""
+    """Requests held at this agent."""
 
     def __init__(
         self,
@@ -88,42 +89,42 @@ class Holder:
         on_held: Callable[[str, int], None],
         max_bytes: int,
     ) -> None:
-        """`max_bytes` bounds the bodies of all parked requests (they are in Envoy's memory)."""
+        """`max_bytes` bounds the bodies of all held requests (they are in Envoy's memory)."""
         self._models = models
         self._traffic = traffic
         self._clocks = clocks
         self._on_held = on_held
         self._max_bytes = max_bytes
-        self._parked: dict[str, set[Parked]] = defaultdict(set)
+        self._held_requests: dict[str, set[HeldRequest]] = defaultdict(set)
         self._bytes = 0
-        self._knows = asyncio.Event()
-        self._is_leaving = False
+        self._has_models = asyncio.Event()
+        self._is_stopping = False
 
     @property
     def held(self) -> Mapping[str, int]:
-        """Parked requests by model, only models that have some."""
-        return {key: len(parked) for key, parked in self._parked.items() if parked}
+        """Held requests by model, only models that have some."""
+        return {key: len(group) for key, group in self._held_requests.items() if group}
 
     def begin(self) -> None:
-        """The models are known: who came before is judged from now on."""
-        self._knows.set()
+        """Begin to answer: the models were read. Earlier requests wait for this call."""
+        self._has_models.set()
 
     def wake(self, key: str) -> None:
-        """The model may have a replica now, or has changed."""
-        for parked in self._parked.get(key, ()):
-            parked.wake.set()
+        """Look at the requests of a model again: it may have a replica now, or has changed."""
+        for held_request in self._held_requests.get(key, ()):
+            held_request.wake.set()
 
-    def leave(self) -> None:
-        """The agent stops: everybody is sent back, to be held by another gateway."""
-        self._is_leaving = True
-        for key in self._parked:
+    def stop(self) -> None:
+        """Send all requests back: the agent stops, and another gateway holds them."""
+        self._is_stopping = True
+        for key in self._held_requests:
             self.wake(key)
 
     async def handle(self, request: web.Request) -> web.Response:
-        """One request from an Envoy."""
+        """Answer one request from an Envoy."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SYNC_SECONDS):
-                await self._knows.wait()
+                await self._has_models.wait()
         headers = request.headers
         key, version = (
             headers.get(envoy_names.HEADER_MODEL, ""),
@@ -135,104 +136,115 @@ class Holder:
         length = request.content_length or 0
         if length > route.max_replay_bytes:
             return self._refuse(key, TOO_LARGE)
-        parked = self._ticket(request, key, version, route)
-        # Nobody is told of those who only pass, and the bounds of waiting are not theirs: a replica
-        # that dies sends all that it had through here.
-        passes = parked.earliest <= self._clocks.monotonic() and self._models.is_live(key, version)
+        held_request = self._held_request(request, key, version, route)
+        # A request that goes back at once is not reported, and the bounds do not apply to it:
+        # all requests of a replica that dies pass here.
+        passes = held_request.earliest <= self._clocks.monotonic() and self._models.is_live(
+            key, version
+        )
         if not passes:
             if self._is_full(route, key, length):
                 self._traffic.counter(key, version).refused += 1
                 return self._refuse(key, "too many requests wait for this model")
-            self._stay(parked)
+            self._hold(held_request)
         try:
-            return await self._read_and_wait(request, parked, route)
+            return await self._read_and_wait(request, held_request, route)
         finally:
-            self._end(parked)
+            self._release(held_request)
 
-    def _ticket(self, request: web.Request, key: str, version: str, route: Route) -> Parked:
+    def _held_request(
+        self, request: web.Request, key: str, version: str, route: Route
+    ) -> HeldRequest:
         now = self._clocks.monotonic()
         attempt = int(request.headers.get(envoy_names.HEADER_ATTEMPT, "1"))
         begun = float(request.headers.get(envoy_names.HEADER_BEGUN, "0"))
         age = min(max(0.0, self._clocks.wall() - begun), float(route.hold_max_seconds))
-        return Parked(
+        return HeldRequest(
             key,
             version,
-            earliest=now + least_stay_seconds(attempt),
+            earliest=now + min_hold_seconds(attempt),
             latest=now + route.hold_max_seconds - age,
         )
 
     def _is_full(self, route: Route, key: str, length: int) -> bool:
-        waiting = len(self._parked.get(key, ()))
+        waiting = len(self._held_requests.get(key, ()))
         return waiting >= route.hold_max_requests or self._bytes + length > self._max_bytes
 
-    def _stay(self, parked: Parked) -> None:
-        group = self._parked[parked.key]
-        if parked not in group:
-            group.add(parked)
-            self._on_held(parked.key, len(group))
+    def _hold(self, held_request: HeldRequest) -> None:
+        group = self._held_requests[held_request.key]
+        if held_request not in group:
+            group.add(held_request)
+            self._on_held(held_request.key, len(group))
 
-    def _end(self, parked: Parked) -> None:
-        group = self._parked.get(parked.key, set())
-        if parked in group:
-            group.discard(parked)
-            self._on_held(parked.key, len(group))
+    def _release(self, held_request: HeldRequest) -> None:
+        group = self._held_requests.get(held_request.key, set())
+        if held_request in group:
+            group.discard(held_request)
+            self._on_held(held_request.key, len(group))
         if not group:
-            self._parked.pop(parked.key, None)
+            self._held_requests.pop(held_request.key, None)
 
     async def _read_and_wait(
-        self, request: web.Request, parked: Parked, route: Route
+        self, request: web.Request, held_request: HeldRequest, route: Route
     ) -> web.Response:
-        """Wait, reading past the body meanwhile: Envoy replays what it has buffered."""
-        reader = asyncio.create_task(self._read_past(request, parked, route.max_replay_bytes))
+        """Wait, reading past the body meanwhile: Envoy replays the body from its buffer."""
+        reader = asyncio.create_task(self._read_past(request, held_request, route.max_replay_bytes))
         try:
-            return await self._wait(request, parked, route)
+            return await self._wait(request, held_request, route)
         finally:
             reader.cancel()
-            self._bytes -= parked.size_bytes
+            self._bytes -= held_request.size_bytes
 
-    async def _read_past(self, request: web.Request, parked: Parked, limit: int) -> None:
+    async def _read_past(self, request: web.Request, held_request: HeldRequest, limit: int) -> None:
         async for chunk in request.content.iter_any():
-            parked.size_bytes += len(chunk)
+            held_request.size_bytes += len(chunk)
             self._bytes += len(chunk)
-            if parked.size_bytes > limit:
+            if held_request.size_bytes > limit:
                 break
-        parked.is_read = True
-        parked.wake.set()
+        held_request.is_read = True
+        held_request.wake.set()
 
-    async def _wait(self, request: web.Request, parked: Parked, route: Route) -> web.Response:
-        # A stream's client may wait for an answer before it sends more: no end to wait for.
+    async def _wait(
+        self, request: web.Request, held_request: HeldRequest, route: Route
+    ) -> web.Response:
+        # A stream's client may wait for an answer before it sends more: its body has no end.
         is_stream = request.headers.get("content-type", "").startswith("application/grpc")
         while True:
             now = self._clocks.monotonic()
-            if parked.size_bytes > route.max_replay_bytes:
-                return self._refuse(parked.key, TOO_LARGE)
-            if parked.is_read or is_stream:
-                if self._is_leaving:
-                    return _bounce()
-                if now >= parked.earliest:
-                    verdict = self._verdict(request, parked)
-                    if verdict is not None:
-                        return verdict
-                    self._stay(parked)
-            if now >= parked.latest:
-                return self._refuse(parked.key, "no replica became ready in time")
-            until = parked.earliest if now < parked.earliest else parked.latest
-            parked.wake.clear()
+            if held_request.size_bytes > route.max_replay_bytes:
+                return self._refuse(held_request.key, TOO_LARGE)
+            if held_request.is_read or is_stream:
+                if self._is_stopping:
+                    return _send_back()
+                if now >= held_request.earliest:
+                    answer = self._final_answer(request, held_request)
+                    if answer is not None:
+                        return answer
+                    self._hold(held_request)
+            if now >= held_request.latest:
+                return self._refuse(held_request.key, "no replica became ready in time")
+            until = held_request.earliest if now < held_request.earliest else held_request.latest
+            held_request.wake.clear()
             try:
                 async with asyncio.timeout(max(0.0, until - now)):
-                    await parked.wake.wait()
+                    await held_request.wake.wait()
             except TimeoutError:
                 continue
 
-    def _verdict(self, request: web.Request, parked: Parked) -> web.Response | None:
-        """None: stay. A request that took two replicas down is not sent to a third (rule 7)."""
+    def _final_answer(self, request: web.Request, held_request: HeldRequest) -> web.Response | None:
+        """Return the answer; None: keep holding the request.
+
+        A request that cut off two replicas is not sent to a third.
+        """
         stream = request.headers.get(envoy_names.HEADER_STREAM, "")
         if self._traffic.resets(stream) >= DEADLY_RESETS:
-            self._traffic.deadly[parked.key] += 1
+            self._traffic.deadly[held_request.key] += 1
             return _answer(502, "two replicas broke off while they served this request")
-        if self._models.route(parked.key) is None:
-            return self._refuse(parked.key, "the model was deleted")
-        return _bounce() if self._models.is_live(parked.key, parked.version) else None
+        if self._models.route(held_request.key) is None:
+            return self._refuse(held_request.key, "the model was deleted")
+        return (
+            _send_back() if self._models.is_live(held_request.key, held_request.version) else None
+        )
 
     def _refuse(self, key: str, reason: str) -> web.Response:
         self._traffic.refused[key, reason] += 1
@@ -245,5 +257,5 @@ def _answer(code: int, reason: str) -> web.Response:
     return web.json_response({"error": reason}, status=code)
 
 
-def _bounce() -> web.Response:
+def _send_back() -> web.Response:
     return web.Response(status=503, headers={envoy_names.HEADER_RETRY: "1"})

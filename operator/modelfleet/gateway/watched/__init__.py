@@ -1,1 +1,1 @@
-"""First part of the pipeline: watched objects become one value a model."""
+"""First part of the pipeline: watched objects become one value for each model."""

@@ -1,8 +1,8 @@
-"""Everything the agent knows from its watches, in any order, with duplicates and deletions.
+"""Watched models of an agent: routes, versions and endpoints, from watches in any order.
 
-Fed by `agent` (from kube reflectors), asked by `controller`. Keeps the last good route of a
-model whose route vanished, and that of a deleted model until its endpoints are gone (rule 11).
-Must never do I/O, and never drop a version that may still have parked requests.
+`agent` passes the objects of its reflectors in; `xds.controller` reads the views. A model whose
+route vanished keeps its last good route. A deleted model keeps its route until its endpoints are
+gone. Must never do I/O, and never drop a version that may still have held requests.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,8 +23,8 @@ Name = tuple[str, str]
 class Record:
     """One model.
 
-    `lingering`: versions that left the route, and when they may be forgotten. `usable`: the last
-    route, with its model's uid, whose versions were all known.
+    `lingering`: versions that left the route, and when they may be dropped. `usable`: the last
+    route whose versions were all read, with its model's uid.
     """
 
     namespace: str
@@ -39,7 +39,7 @@ class Record:
 
 
 class WatchedModels:
-    """Models, versions and endpoints; calls `on_model` and `on_version` for what changed."""
+    """Models, versions and endpoints; calls `on_model` and `on_version` for each change."""
 
     def __init__(self, namespace: str, clock: Callable[[], float]) -> None:
         """`namespace` is the gateways' own; `clock` gives monotonic seconds."""
@@ -57,10 +57,10 @@ class WatchedModels:
         self.on_version: Callable[[Name], None] = lambda _: None
         self.on_peers: Callable[[], None] = lambda: None
 
-    # -- the feed ---------------------------------------------------------------------------
+    # -- objects in -------------------------------------------------------------------------
 
     def put(self, kind: str, obj: Json) -> None:
-        """An object as it is now: `MLModel`, `MLModelVersion` or `EndpointSlice`."""
+        """Take an object as it is now: `MLModel`, `MLModelVersion` or `EndpointSlice`."""
         meta = obj["metadata"]
         name = (meta["namespace"], meta["name"])
         if kind == names.MODEL_KIND:
@@ -71,7 +71,7 @@ class WatchedModels:
             self._put_slice(name, obj)
 
     def delete(self, kind: str, obj: Json) -> None:
-        """The object is gone."""
+        """Take the deletion of an object."""
         meta = obj["metadata"]
         name = (meta["namespace"], meta["name"])
         if kind == names.MODEL_KIND and name in self.records:
@@ -109,11 +109,11 @@ class WatchedModels:
                 record.lingering[version] = self._clock() + patience
 
     def _put_version(self, name: Name, obj: Json) -> None:
-        found = watched_objects.read_version(obj)
-        if found is None:
+        view = watched_objects.read_version(obj)
+        if view is None:
             return
         self._deleted_versions.discard(name)
-        self._versions[name] = found
+        self._versions[name] = view
         self._models[name] = obj["spec"]["model"]
         self.on_version(name)
         self.on_model((name[0], obj["spec"]["model"]))
@@ -123,37 +123,37 @@ class WatchedModels:
             self._peers[name] = watched_objects.pod_names(obj)
             self.on_peers()
             return
-        found = watched_objects.read_slice(obj)
-        if found is None:
+        new_slice = watched_objects.read_slice(obj)
+        if new_slice is None:
             self._drop_slice(name)
             return
-        known = self._slices.get(name)
-        if known == found:
+        old_slice = self._slices.get(name)
+        if old_slice == new_slice:
             return
-        self._take_slice(name)
-        self._slices[name] = found
-        self._of_version.setdefault((name[0], found.version), set()).add(name)
-        if known is not None and known.version != found.version:
-            self.on_version((name[0], known.version))
-        self.on_version((name[0], found.version))
-        self.on_model((name[0], found.model))
+        self._remove_slice(name)
+        self._slices[name] = new_slice
+        self._of_version.setdefault((name[0], new_slice.version), set()).add(name)
+        if old_slice is not None and old_slice.version != new_slice.version:
+            self.on_version((name[0], old_slice.version))
+        self.on_version((name[0], new_slice.version))
+        self.on_model((name[0], new_slice.model))
 
     def _drop_slice(self, name: Name) -> None:
         if self._peers.pop(name, None) is not None:
             self.on_peers()
-        found = self._take_slice(name)
-        if found is not None:
-            self.on_version((name[0], found.version))
-            self.on_model((name[0], found.model))
+        old_slice = self._remove_slice(name)
+        if old_slice is not None:
+            self.on_version((name[0], old_slice.version))
+            self.on_model((name[0], old_slice.model))
 
-    def _take_slice(self, name: Name) -> watched_objects.Slice | None:
-        found = self._slices.pop(name, None)
-        if found is not None:
-            version = (name[0], found.version)
+    def _remove_slice(self, name: Name) -> watched_objects.Slice | None:
+        old_slice = self._slices.pop(name, None)
+        if old_slice is not None:
+            version = (name[0], old_slice.version)
             self._of_version[version].discard(name)
             if not self._of_version[version]:
                 del self._of_version[version]
-        return found
+        return old_slice
 
     def _is_of_gateways(self, name: Name, obj: Json) -> bool:
         labels = obj["metadata"].get("labels") or {}
@@ -162,31 +162,31 @@ class WatchedModels:
             and labels.get(names.SERVICE_NAME_LABEL) == names.GATEWAY_NAME
         )
 
-    # -- answers ----------------------------------------------------------------------------
+    # -- views out --------------------------------------------------------------------------
 
     def ready(self, version: Name) -> dict[str, str]:
-        """`ip:port` to pod of a version's ready endpoints, over all of its slices."""
-        found: dict[str, str] = {}
+        """Return `ip:port` to pod of a version's ready endpoints, over all of its slices."""
+        endpoints: dict[str, str] = {}
         for name in sorted(self._of_version.get(version, ())):
-            found.update(self._slices[name].ready)
-        return found
+            endpoints.update(self._slices[name].ready)
+        return endpoints
 
     def starting(self, version: Name) -> int:
-        """Endpoints of a version that are not ready yet."""
+        """Return the number of a version's endpoints that are not ready yet."""
         return sum(self._slices[name].starting for name in self._of_version.get(version, ()))
 
     @property
     def versions(self) -> tuple[Name, ...]:
-        """All versions whose spec is known."""
+        """All versions whose spec was read."""
         return tuple(self._versions)
 
     def version(self, version: Name) -> tuple[str, VersionView] | None:
-        """Model name and spec of a version, if it is known."""
-        found = self._versions.get(version)
-        return None if found is None else (self._models[version], found)
+        """Return model name and spec of a version; None before its object was read."""
+        view = self._versions.get(version)
+        return None if view is None else (self._models[version], view)
 
     def peers(self, own: str) -> tuple[str, ...]:
-        """Addresses of the other gateways, sorted; `own` is the own pod's name."""
+        """Return the addresses of the other gateways, sorted; `own` is the own pod's name."""
         return tuple(
             sorted(
                 address
@@ -197,7 +197,7 @@ class WatchedModels:
         )
 
     def view(self, name: Name, admitted: Callable[[Name], tuple[str, ...]]) -> ModelView | None:
-        """What to serve for a model; None when there is nothing (yet, or any more)."""
+        """Return the view of a model to serve; None without a route that was usable once."""
         record = self.records.get(name)
         if record is None or record.route is None:
             return None
@@ -206,7 +206,7 @@ class WatchedModels:
             record.usable = (record.route_uid, record.route)
         if record.usable is None:
             return None
-        # A version that the watch brings later must not freeze the endpoints meanwhile.
+        # While a version is missing, the last usable route still gets fresh endpoints.
         uid, route = record.usable
         lingering = tuple(v for v in sorted(record.lingering) if v not in route.versions)
         versions = {
@@ -234,7 +234,7 @@ class WatchedModels:
         )
 
     def is_over(self, name: Name) -> bool:
-        """Whether a deleted model has no endpoint left, so that it may be forgotten."""
+        """Return whether a deleted model has no endpoint left, so that it may be dropped."""
         record = self.records.get(name)
         if record is None:
             return True
@@ -245,32 +245,32 @@ class WatchedModels:
         )
 
     def forget(self, name: Name) -> None:
-        """Drop a model that is over; its dashed host goes to the next that asks for it."""
+        """Drop a model that is over; its dashed host goes to the next model that asks for it."""
         if self.records.pop(name, None) is None:
             return
         dashed = f"{name[1]}-{name[0]}"
         if self._dashed.get(dashed) == name:
             del self._dashed[dashed]
-            heirs = [n for n in self.records if f"{n[1]}-{n[0]}" == dashed]
-            if heirs:
-                self._dashed[dashed] = min(heirs, key=lambda n: (self.records[n].created, n))
+            namesakes = [n for n in self.records if f"{n[1]}-{n[0]}" == dashed]
+            if namesakes:
+                self._dashed[dashed] = min(namesakes, key=lambda n: (self.records[n].created, n))
                 self.on_model(self._dashed[dashed])
 
     def expire(self) -> None:
-        """Forget versions that lingered long enough; called about once a second."""
+        """Drop versions whose time after leaving the route is over; for a call every second."""
         now = self._clock()
         for name, record in list(self.records.items()):
-            over = [version for version, until in record.lingering.items() if until <= now]
-            for version in over:
+            expired = [version for version, until in record.lingering.items() if until <= now]
+            for version in expired:
                 del record.lingering[version]
-            if over:
+            if expired:
                 self.on_model(name)
-        for gone in list(self._deleted_versions):
-            if not self._is_used(gone):
-                self._deleted_versions.discard(gone)
-                self._versions.pop(gone, None)
-                self._models.pop(gone, None)
-                self.on_version(gone)
+        for deleted in list(self._deleted_versions):
+            if not self._is_used(deleted):
+                self._deleted_versions.discard(deleted)
+                self._versions.pop(deleted, None)
+                self._models.pop(deleted, None)
+                self.on_version(deleted)
 
     def _is_used(self, version: Name) -> bool:
         record = self.records.get((version[0], self._models[version]))

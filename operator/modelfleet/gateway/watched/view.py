@@ -1,6 +1,6 @@
-"""What the gateway has to know about one model, as one value: the input of `builders`.
+"""Views: all that a gateway needs of one model, as one value, the input of `xds.builders`.
 
-Made by `models` from watched objects and by tests. Must never hold a Kubernetes object.
+`watched.models` makes them from watched objects. Must never hold a Kubernetes object.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ class ProbeSpec:
 
 @dataclass(frozen=True, slots=True)
 class VersionView:
-    """One version: how to talk to its replicas and which of them are admitted (`ip:port`)."""
+    """One version: the protocol of its replicas, and the admitted ones (`ip:port`)."""
 
     protocol: Protocol
     probe: ProbeSpec | None = None
@@ -31,7 +31,10 @@ class VersionView:
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> Self:
-        """Read an MLModelVersion's spec; raises KeyError when a needed field is absent."""
+        """Read an MLModelVersion's spec.
+
+        Raises KeyError when a needed field is absent.
+        """
         probe = spec.get("probe")
         return cls(
             protocol=spec["protocol"],
@@ -43,7 +46,7 @@ class VersionView:
 
 @dataclass(frozen=True, slots=True)
 class ModelView:
-    """One model. `lingering` versions left the route but may still have parked requests."""
+    """One model. `lingering` versions left the route but may still have held requests."""
 
     namespace: str
     name: str
@@ -53,7 +56,8 @@ class ModelView:
     lingering: tuple[str, ...] = ()
     has_dashed_host: bool = True
     share: float | None = None
-    """Requests per second that one client may take while the model is overloaded; None: any."""
+    """Requests per second that one client may send while the model is overloaded; None: any
+    number."""
 
     @property
     def key(self) -> str:
@@ -63,7 +67,7 @@ class ModelView:
 
 @dataclass(frozen=True, slots=True)
 class GatewaySite:
-    """What is equal for all models of one gateway pod. Holder addresses are `ip:port`."""
+    """Values that are equal for all models of one gateway pod. Holder addresses are `ip:port`."""
 
     gateway: str
     domain: str = "localhost"

@@ -1,7 +1,7 @@
-"""Reads Kubernetes objects as they come from a watch into the few values the agent needs.
+"""Kubernetes objects of a watch -> the few values that the agent needs.
 
-Called by `models` only. Pure. Objects are foreign input: what is missing or odd gives None or
-nothing, never an exception that would stop the watch.
+`watched.models` stores the values. Pure. Objects are foreign input. A missing or odd field gives
+None or an empty value, never an exception that would stop the watch.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ class Slice:
 
 
 def read_slice(obj: Json) -> Slice | None:
-    """A version's slice; None when it is not one."""
+    """Return the slice of a version; None for any other slice."""
     labels = obj["metadata"].get("labels") or {}
     version = labels.get(names.LABEL_VERSION)
     model = labels.get(names.LABEL_MODEL)
@@ -49,52 +49,52 @@ def _starting(obj: Json) -> int:
 
 
 def ready_endpoints(obj: Json) -> dict[str, str]:
-    """`ip:port` to pod (uid, else name), only endpoints that are ready and not terminating."""
+    """Return `ip:port` to pod (uid, else name) of endpoints that are ready and not terminating."""
     ports = obj.get("ports") or []
     if not ports or ports[0].get("port") is None:
         return {}
     port = ports[0]["port"]
-    found = {}
+    pods = {}
     for endpoint in obj.get("endpoints") or []:
         conditions = endpoint.get("conditions") or {}
-        # Kubernetes: an unset `ready` means ready.
+        # Kubernetes defines: an unset `ready` means ready.
         if conditions.get("ready") is False or conditions.get("terminating"):
             continue
         target = endpoint.get("targetRef") or {}
         pod = target.get("uid") or target.get("name") or ""
         for address in endpoint.get("addresses") or []:
             host = bracketed(address)
-            found[f"{host}:{port}"] = pod
-    return found
+            pods[f"{host}:{port}"] = pod
+    return pods
 
 
 def pod_names(obj: Json) -> dict[str, str]:
-    """Address to pod name of the endpoints that are ready."""
-    found = {}
+    """Return address to pod name of the ready endpoints."""
+    pods = {}
     for endpoint in obj.get("endpoints") or []:
         conditions = endpoint.get("conditions") or {}
         if conditions.get("ready") is False or conditions.get("terminating"):
             continue
         for address in endpoint.get("addresses") or []:
-            found[address] = (endpoint.get("targetRef") or {}).get("name", "")
-    return found
+            pods[address] = (endpoint.get("targetRef") or {}).get("name", "")
+    return pods
 
 
 def read_route(obj: Json) -> Route | None:
-    """The route of a model; None when there is none that could be served."""
+    """Return the route of a model; None when it cannot be served."""
     status = (obj.get("status") or {}).get("route")
     if not status:
         return None
     try:
         route = Route.from_status(status)
     except (KeyError, TypeError) as error:
-        log.warning("route_unreadable", model=obj["metadata"]["name"], error=repr(error))
+        log.warning("route unreadable", model=obj["metadata"]["name"], error=repr(error))
         return None
     return route if is_servable(route) else None
 
 
 def is_servable(route: Route) -> bool:
-    """Whether somebody gets the traffic, and every number is one that Envoy takes."""
+    """Return whether some version gets the traffic, and Envoy accepts every number."""
     weights = [share.weight for share in route.weights]
     return (
         sum(weights) > 0
@@ -109,9 +109,9 @@ def is_servable(route: Route) -> bool:
 
 
 def read_version(obj: Json) -> VersionView | None:
-    """How to talk to a version; None when its spec cannot be read."""
+    """Return the view of a version; None when its spec cannot be read."""
     try:
         return VersionView.from_spec(obj["spec"])
     except (KeyError, TypeError) as error:
-        log.warning("version_unreadable", version=obj["metadata"]["name"], error=repr(error))
+        log.warning("version unreadable", version=obj["metadata"]["name"], error=repr(error))
         return None

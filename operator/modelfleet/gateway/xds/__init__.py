@@ -1,1 +1,1 @@
-"""Second part of the pipeline: values become Envoy resources, pushed in an order that is safe."""
+"""Second part of the pipeline: views become Envoy resources, pushed in an order that is safe."""

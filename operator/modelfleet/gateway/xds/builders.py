@@ -1,7 +1,13 @@
-"""(model, site) -> Envoy resources. Pure: the whole data plane's behavior is written here.
+"""(view of a model, site) -> Envoy resources. Pure: the whole behavior of the data plane is here.
 
-Called by `resource_cache`, which caches. The rules it keeps are those of the design (numbers
-there): holds instead of 503 (1), retries and replay (7), ejection (8), holders (9), times (12).
+`xds.resource_cache` calls and caches it. The rules of the data plane:
+
+* A model without a replica holds requests and does not answer 503.
+* Envoy retries failed attempts and replays the body.
+* A replica is ejected only for failures of the gateway's own connections.
+* The holders of the other gateways take over when the own holder fails.
+* A request has its hold time and its request time-out together.
+
 Must never look at the clock or at what Envoy has.
 """
 
@@ -24,27 +30,32 @@ from modelfleet.gateway.xds.resources import (
 )
 
 UNBOUNDED: Final = 1_000_000
-"""Above any hold bound: Envoy's default of 3 parallel retries would shed a release."""
+"""Above any bound on holding: Envoy's default of 3 parallel retries would refuse requests that the
+holder sends back."""
 RETRIES: Final = 10
-"""Above 5, since each bounce of the holder is one, and every other one may meet a dead replica."""
+"""Above 5: each answer of the holder is one retry, and every other retry may meet a dead
+replica."""
 PRIORITY_UPDATE_FREQUENCY: Final = 1
-"""Failed attempts after which `previous_priorities` looks at the aggregate again. With 2 it used
-what it had seen an attempt before; replicas that left meanwhile made Envoy 1.40 crash (0008)."""
+"""Failed attempts after which `previous_priorities` looks at the aggregate again. With 2 Envoy used
+the state of one attempt before; replicas that left meanwhile made Envoy 1.40 crash
+(docs/decisions/0008)."""
 SELECTIONS: Final = 64
-"""Draws for a host not tried yet: of two, the broken one is idle and least-request prefers it (3 in
-4), so that 5 draws miss the good one in 24% and 64 draws in 1e-8."""
+"""Draws for a host not tried yet. Of two, the broken one is idle, and least-request prefers it (3
+in 4). 5 draws miss the good one in 24 %, 64 draws in 1e-8."""
 NEVER_SPILL: Final = 100_000
-"""Overprovisioning factor (percent): traffic stays on the living while one replica lives."""
+"""Overprovisioning factor (percent): traffic stays on living replicas while one replica lives."""
 UPSTREAM_IDLE: Final = "1.5s"
-"""Shorter than the keep-alive of common servers (gunicorn: 2 s), which then never close first."""
+"""Shorter than the keep-alive of common servers (gunicorn: 2 s), so the server never closes
+first."""
 OWN_WEIGHT, OTHER_WEIGHT = 10_000, 1
-"""By weight in one priority, not by two priorities: `previous_priorities` would send a request that
-failed at a replica and at the own holder to the other gateways for ever."""
+"""Weights in one priority, instead of two priorities. With two, `previous_priorities` would send a
+request that failed at a replica and at the own holder to the other gateways for ever."""
 MAX_FILLS_SECONDS: Final = 0.05
 """Envoy fills no bucket more often."""
 MIN_SHARE: Final = 0.01
 MAX_BUCKETS: Final = 10_000
-"""Clients of one model with a bucket of their own; the one that asked least lately loses it."""
+"""Clients of one model with a bucket of their own. The client that has been silent longest loses
+its bucket first."""
 _RETRY_ON = "connect-failure,refused-stream,reset-before-request,retriable-headers"
 _ADS: Final = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
 _TYPED = "@type"
@@ -57,7 +68,7 @@ def _breakers() -> dict[str, Any]:
 
 
 def _outliers(failures: int) -> dict[str, Any]:
-    """Failures of our own connections only: an application's 500 must not remove a replica."""
+    """Count failures of our own connections only: an application's 500 must not eject a replica."""
     return {
         "split_external_local_origin_errors": True,
         "consecutive_local_origin_failure": failures,
@@ -94,14 +105,14 @@ def _discovered(name: str, protocol: Protocol, idle: str, failures: int) -> dict
         "connect_timeout": "1s",
         "circuit_breakers": _breakers(),
         "outlier_detection": _outliers(failures),
-        # Envoy gathers ejections for a second by default: ten retries are over by then.
+        # By default Envoy collects ejections for a second: ten retries are over by then.
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}, "update_merge_window": "0s"},
         "typed_extension_protocol_options": _protocol(protocol, idle),
     }
 
 
 def build_pods_cluster(name: str, protocol: Protocol, owner: str = "") -> EnvoyResource:
-    """The replicas of one version. A node that died is noticed by TCP, not by a time-out."""
+    """Return the cluster of one version's replicas; TCP, not a time-out, detects a dead node."""
     content = _discovered(name, protocol, UPSTREAM_IDLE, 3)
     content["lb_policy"] = "LEAST_REQUEST"
     content["upstream_connection_options"] = {
@@ -111,7 +122,7 @@ def build_pods_cluster(name: str, protocol: Protocol, owner: str = "") -> EnvoyR
 
 
 def build_version_cluster(name: str, members: tuple[str, ...], owner: str = "") -> EnvoyResource:
-    """An aggregate: the first member that has a living host gets the request."""
+    """Return an aggregate: the first member that has a living host gets the request."""
     content = {
         "name": name,
         "connect_timeout": "1s",
@@ -129,7 +140,7 @@ def build_version_cluster(name: str, members: tuple[str, ...], owner: str = "") 
 
 
 def holder_cluster() -> EnvoyResource:
-    """All holders in one priority: own agent by weight, the others once it fails (rule 9)."""
+    """Return all holders in one priority: the own one by weight, the others once it fails."""
     content = _discovered(envoy_names.HOLDER_CLUSTER, "HTTP1", "60s", 1)
     content["lb_policy"] = "ROUND_ROBIN"
     return pack(CLUSTER, envoy_names.HOLDER_CLUSTER, content)
@@ -144,7 +155,7 @@ def _host(address: str) -> Any:
 
 
 def endpoints(name: str, addresses: tuple[str, ...], owner: str = "") -> EnvoyResource:
-    """What an EDS cluster consists of; built without JSON, since it changes most often."""
+    """Return the endpoints of a cluster; built without JSON, since they change most often."""
     message = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
     message.policy.overprovisioning_factor.value = NEVER_SPILL
     if addresses:
@@ -153,7 +164,7 @@ def endpoints(name: str, addresses: tuple[str, ...], owner: str = "") -> EnvoyRe
 
 
 def holder_endpoints(own: str, others: tuple[str, ...]) -> EnvoyResource:
-    """Own holder, and those of the other gateways for when it fails."""
+    """Return the own holder, and those of the other gateways for when it fails."""
     name = envoy_names.HOLDER_CLUSTER
     message = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
     message.policy.overprovisioning_factor.value = NEVER_SPILL
@@ -166,7 +177,10 @@ def holder_endpoints(own: str, others: tuple[str, ...]) -> EnvoyResource:
 
 
 def retry_policy(*, is_idempotent: bool) -> dict[str, Any]:
-    """Rule 7. A failure on a replica leads to the holder, which sends on or judges (`verdict`)."""
+    """Return the retries: a failure on a replica leads to the holder.
+
+    The holder sends the request back, or answers it.
+    """
     hosts = "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
     priority = "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig"
     return {
@@ -192,7 +206,7 @@ def retry_policy(*, is_idempotent: bool) -> dict[str, Any]:
 
 
 def _header(name: str, value: str) -> dict[str, Any]:
-    # Overwriting keeps a client from speaking to the holder in our name.
+    # Overwriting makes headers of a client worthless: only Envoy sets them.
     return {
         "header": {"key": name, "value": value},
         "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
@@ -220,7 +234,7 @@ def _action(view: ModelView, route: Route) -> dict[str, Any]:
 
 
 def build_virtual_host(view: ModelView, routes: str, site: GatewaySite) -> EnvoyResource:
-    """How one listener serves the model."""
+    """Return the virtual host of the model on one listener."""
     name = envoy_names.virtual_host(routes, view.namespace, view.name)
     content: Mapping[str, Any] = {
         "name": name,
@@ -251,9 +265,9 @@ def build_virtual_host(view: ModelView, routes: str, site: GatewaySite) -> Envoy
 
 
 def sharing(requests_per_second: float) -> dict[str, Any]:
-    """A token bucket for each client address; a client may use what it saved in a second.
+    """Return a token bucket for each client address; a client may use what it saved in a second.
 
-    Buckets take whole tokens, so a slow one is filled with one token at a longer interval.
+    Buckets take whole tokens, so a slow bucket gets one token at a longer interval.
     """
     tokens = max(1, round(requests_per_second))
     seconds = max(MAX_FILLS_SECONDS, tokens / max(requests_per_second, MIN_SHARE))
@@ -264,7 +278,7 @@ def sharing(requests_per_second: float) -> dict[str, Any]:
         "status": {"code": 503},
         "filter_enabled": always,
         "filter_enforced": always,
-        # Of all clients together nothing is asked here: their number under way is bounded.
+        # No limit on all clients together here: the bound on requests under way does that.
         "token_bucket": {
             "max_tokens": UNBOUNDED,
             "tokens_per_fill": UNBOUNDED,
@@ -273,7 +287,7 @@ def sharing(requests_per_second: float) -> dict[str, Any]:
         "rate_limits": [{"actions": [{"remote_address": {}}]}],
         "descriptors": [
             {
-                # An empty value stands for each address that comes.
+                # An empty value means: one bucket for each address.
                 "entries": [{"key": "remote_address"}],
                 "token_bucket": {
                     "max_tokens": tokens + 1,
@@ -287,7 +301,7 @@ def sharing(requests_per_second: float) -> dict[str, Any]:
 
 
 def hosts(view: ModelView, routes: str, site: GatewaySite) -> tuple[str, ...]:
-    """The hosts of a model on one listener."""
+    """Return the hosts of a model on one listener."""
     if routes == envoy_names.ROUTES_CLUSTER:
         return envoy_names.cluster_hosts(view.namespace, view.name, site.cluster_domain)
     dotted = envoy_names.dotted_host(view.namespace, view.name, site.domain)
@@ -297,11 +311,11 @@ def hosts(view: ModelView, routes: str, site: GatewaySite) -> tuple[str, ...]:
 
 
 def members(view: ModelView, version: str) -> tuple[str, ...]:
-    """Clusters behind a version, in order.
+    """Return the clusters behind a version, in order.
 
-    A version that gets new requests has its own replicas and the holder only: a dead candidate
-    must not hide behind the stable one. One that gets none any more serves who waits for it by
-    whatever serves the model now.
+    A version that gets new requests has only its own replicas and the holder: the stable version
+    must not hide a dead candidate. For a version of weight 0, the versions that serve now also
+    answer its held requests.
     """
     own = envoy_names.pods_cluster(view.namespace, version)
     if view.route.weight_of(version) > 0:
@@ -315,14 +329,14 @@ def members(view: ModelView, version: str) -> tuple[str, ...]:
 
 
 def route_configuration(routes: str) -> EnvoyResource:
-    """One listener's routes; its virtual hosts come one by one (VHDS)."""
+    """Return one listener's routes; its virtual hosts come one by one (VHDS)."""
     return pack(ROUTES, routes, {"name": routes, "vhds": {"config_source": _ADS}})
 
 
 def unknown_host(routes: str, site: GatewaySite) -> EnvoyResource:
-    """The answer for hosts that no model has.
+    """Return the answer for hosts that no model has.
 
-    It comes by VHDS too: Envoy does not open a listener before it got one virtual host so.
+    It comes by VHDS, too: Envoy opens a listener only after it got a virtual host that way.
     """
     if routes == envoy_names.ROUTES_CLUSTER:
         forms = list(envoy_names.cluster_hosts("<namespace>", "<model>", site.cluster_domain))
@@ -331,8 +345,8 @@ def unknown_host(routes: str, site: GatewaySite) -> EnvoyResource:
             envoy_names.dotted_host("<namespace>", "<model>", site.domain),
             envoy_names.dashed_host("<namespace>", "<model>", site.domain),
         ]
-    known = ", ".join(f'"{form}"' for form in forms)
-    text = f'{{"error": "no model is served under this host", "hosts": [{known}]}}\n'
+    known_hosts = ", ".join(f'"{form}"' for form in forms)
+    text = f'{{"error": "no model is served under this host", "hosts": [{known_hosts}]}}\n'
     name = f"{routes}/{envoy_names.UNKNOWN}"
     content = {
         "name": name,

@@ -1,7 +1,7 @@
-"""What Envoy should have: the store between the projection and the discovery streams.
+"""Desired Envoy resources: the store between the projections and the discovery streams.
 
-Filled by `controller`, read by `push_order`. Holds one resource for each kind and name; tells its
-followers which names changed. Must never know what any Envoy has.
+`xds.controller` writes it, `xds.push_order` reads it. It holds one resource for each kind and name,
+and calls its followers with each changed name. Must never depend on what any Envoy has.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,48 +15,48 @@ class DesiredResources:
     """Wanted resources by kind and name."""
 
     def __init__(self) -> None:
-        """Nothing is wanted."""
+        """Start empty."""
         self._by_kind: dict[str, dict[str, EnvoyResource]] = {kind: {} for kind in PUSH_TYPES}
         self._followers: list[Follower] = []
 
     def of_kind(self, kind: str) -> Mapping[str, EnvoyResource]:
-        """All wanted resources of a kind by name."""
+        """Return all wanted resources of a kind by name."""
         return self._by_kind[kind]
 
     def get(self, kind: str, name: str) -> EnvoyResource | None:
-        """One wanted resource."""
+        """Return one wanted resource."""
         return self._by_kind[kind].get(name)
 
     def put(self, resource: EnvoyResource) -> None:
         """Want this resource under its name."""
-        held = self._by_kind[resource.kind]
-        known = held.get(resource.name)
-        if known is resource or (known is not None and known.version == resource.version):
-            held[resource.name] = resource
+        resources = self._by_kind[resource.kind]
+        old = resources.get(resource.name)
+        if old is resource or (old is not None and old.version == resource.version):
+            resources[resource.name] = resource
             return
-        held[resource.name] = resource
-        self._tell(resource.kind, resource.name)
+        resources[resource.name] = resource
+        self._notify(resource.kind, resource.name)
 
     def drop(self, kind: str, name: str) -> None:
-        """Want the name no longer."""
+        """Want this name no longer."""
         if self._by_kind[kind].pop(name, None) is not None:
-            self._tell(kind, name)
+            self._notify(kind, name)
 
     def replace(self, old: Iterable[EnvoyResource], new: Iterable[EnvoyResource]) -> None:
-        """Want `new` where `old` was wanted; unchanged ones tell nobody."""
-        fresh = tuple(new)
-        kept = {(resource.kind, resource.name) for resource in fresh}
+        """Want `new` instead of `old`; unchanged resources call no follower."""
+        new_resources = tuple(new)
+        new_names = {(resource.kind, resource.name) for resource in new_resources}
         for resource in old:
-            if (resource.kind, resource.name) not in kept:
+            if (resource.kind, resource.name) not in new_names:
                 self.drop(resource.kind, resource.name)
-        for resource in fresh:
+        for resource in new_resources:
             self.put(resource)
 
     def follow(self, follower: Follower) -> Callable[[], None]:
-        """Call `follower(kind, name)` for each change; returns how to stop that."""
+        """Call `follower(kind, name)` for each change; return a function that ends it."""
         self._followers.append(follower)
         return lambda: self._followers.remove(follower)
 
-    def _tell(self, kind: str, name: str) -> None:
+    def _notify(self, kind: str, name: str) -> None:
         for follower in tuple(self._followers):
             follower(kind, name)

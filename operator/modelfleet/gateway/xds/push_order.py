@@ -1,9 +1,13 @@
-"""In which order one Envoy gets what: the rules that keep a change from losing a request.
+"""Push order of one Envoy: the rules that keep a change from losing a request.
 
-One for each discovery stream, driven by `stream`. Clusters and endpoints go first, a virtual
-host only when what it sends to is acknowledged; clusters leave only when no acknowledged virtual
-host needs them; a changed cluster gets its endpoints again; a refused resource is tried alone,
-then left out. Pure: no clock, no I/O, so that tests can play any interleaving.
+* Clusters and endpoints go first; a virtual host goes only when all that it sends to is
+  acknowledged.
+* Clusters leave only when no acknowledged virtual host needs them.
+* A changed cluster gets its endpoints again.
+* A refused resource is tried alone, then left out.
+
+`xds.stream` has one for each discovery stream. Pure: no clock, no I/O, so that tests can play any
+interleaving.
 """
 
 from collections.abc import Mapping
@@ -22,17 +26,17 @@ from modelfleet.gateway.xds.stream_state import Push, Track
 
 
 class PushOrder:
-    """What one Envoy has, and what it may get next."""
+    """Resources that one Envoy has, and those that it may get next."""
 
     def __init__(self, wanted: DesiredResources) -> None:
-        """Nothing has been sent yet."""
+        """Start with nothing sent."""
         self.wanted = wanted
         self.tracks: Mapping[str, Track] = {kind: Track(kind) for kind in PUSH_TYPES}
         self._nonces = count(1)
         self._close = wanted.follow(self._changed)
 
     def close(self) -> None:
-        """The stream ended."""
+        """End the stream."""
         self._close()
 
     def _changed(self, kind: str, name: str) -> None:
@@ -41,7 +45,7 @@ class PushOrder:
     def subscribe(
         self, kind: str, names: tuple[str, ...], had: Mapping[str, str], gone: tuple[str, ...]
     ) -> None:
-        """Envoy's side of a request: names it asks for, had before, does not want any more."""
+        """Take Envoy's part of a request: names that it asks for, had before, or gave up."""
         track = self.tracks[kind]
         if not track.is_subscribed:
             track.is_subscribed = True
@@ -54,19 +58,19 @@ class PushOrder:
             track.unsubscribe(gone)
 
     def next(self, kind: str) -> Push | None:
-        """What may be sent of this kind now; None while an answer is awaited or nothing may."""
+        """Return the next push of this kind; None while an answer is awaited or none is due."""
         track = self.tracks[kind]
         if not track.is_subscribed or track.under_way is not None:
             return None
-        push = self._alone(track) or self._together(track)
+        push = self._push_alone(track) or self._push_together(track)
         if push is not None:
             track.under_way = push
             track.has_answered = True
-            self._feed_changed(push)
+            self._resend_endpoints(push)
         return push
 
     def accepted(self, kind: str, nonce: str) -> Push | None:
-        """Envoy took the response of this nonce; None when that answer is an old one."""
+        """Take the acknowledgement of this nonce; None when it answers an older push."""
         track = self.tracks[kind]
         push = track.under_way
         if push is None or push.nonce != nonce:
@@ -76,7 +80,7 @@ class PushOrder:
         return push
 
     def refused(self, kind: str, nonce: str, reason: str) -> EnvoyResource | None:
-        """Envoy refused that response; returns the resource that is quarantined, if any."""
+        """Take the refusal of this nonce; return the resource that is quarantined, if any."""
         track = self.tracks[kind]
         push = track.under_way
         if push is None or push.nonce != nonce:
@@ -85,7 +89,7 @@ class PushOrder:
         return track.refuse(push, reason)
 
     def is_complete(self) -> bool:
-        """Whether Envoy has all that it may have, quarantined resources aside."""
+        """Return whether Envoy has all that it may have, without quarantined resources."""
         return all(
             track.is_subscribed and track.under_way is None and track.has_answered
             for track in self.tracks.values()
@@ -108,7 +112,7 @@ class PushOrder:
         return any(name in clusters.refused for name in resource.needs)
 
     def has(self, resource: EnvoyResource) -> bool:
-        """Whether Envoy acknowledged exactly this resource, and nothing else is under way."""
+        """Return whether Envoy acknowledged exactly this resource, and no push of it is awaited."""
         track = self.tracks[resource.kind]
         return track.version_of(resource.name) == resource.version and not track.is_moving(
             resource.name
@@ -117,7 +121,7 @@ class PushOrder:
     # -- the rules --------------------------------------------------------------------------
 
     def may_push(self, resource: EnvoyResource) -> bool:
-        """A virtual host waits for its clusters and their endpoints (rule 2)."""
+        """Return whether a resource may go: a virtual host waits for clusters and endpoints."""
         if resource.kind != VIRTUAL_HOST:
             return True
         return all(self._is_in_effect(CLUSTER, name) for name in resource.needs) and all(
@@ -125,7 +129,7 @@ class PushOrder:
         )
 
     def may_remove(self, kind: str, name: str) -> bool:
-        """A cluster stays while an acknowledged virtual host may send to it (rule 2, reversed)."""
+        """Return whether a name may go: a cluster stays while a virtual host may send to it."""
         if kind != CLUSTER:
             return True
         hosts = self.tracks[VIRTUAL_HOST]
@@ -139,7 +143,7 @@ class PushOrder:
 
     # -- what to send -----------------------------------------------------------------------
 
-    def _alone(self, track: Track) -> Push | None:
+    def _push_alone(self, track: Track) -> Push | None:
         while track.alone:
             name = track.alone.popleft()
             resource = self.wanted.get(track.kind, name)
@@ -151,7 +155,7 @@ class PushOrder:
                 return Push(track.kind, self._nonce(), (resource,))
         return None
 
-    def _together(self, track: Track) -> Push | None:
+    def _push_together(self, track: Track) -> Push | None:
         resources, removed, blocked = [], [], set()
         for name in sorted(track.dirty):
             resource = self.wanted.get(track.kind, name)
@@ -184,14 +188,17 @@ class PushOrder:
         return self._adopted(track, resource) != resource.version
 
     def _adopted(self, track: Track, resource: EnvoyResource) -> str | None:
-        """What Envoy has from before the stream becomes known once its version is recognized."""
+        """Return Envoy's version; one from before this stream counts if its version matches."""
         if track.inherited.get(resource.name) == resource.version:
             del track.inherited[resource.name]
             track.acked[resource.name] = resource
         return track.version_of(resource.name)
 
     def _must_wait_for_all(self, track: Track, blocked: set[str]) -> bool:
-        """The first answer of virtual hosts opens the listeners: it has to be the whole truth."""
+        """Return whether virtual hosts must wait.
+
+        The first answer of virtual hosts opens the listeners, so it must have all of them.
+        """
         if track.kind != VIRTUAL_HOST or track.has_answered:
             return False
         waiting = [self.wanted.get(VIRTUAL_HOST, name) for name in blocked]
@@ -199,16 +206,16 @@ class PushOrder:
             host is not None and not self._is_quarantined(VIRTUAL_HOST, host) for host in waiting
         )
 
-    def _feed_changed(self, push: Push) -> None:
-        """A changed cluster warms until its endpoints come again, whatever Envoy had of them."""
-        fed = self.tracks[ENDPOINTS]
+    def _resend_endpoints(self, push: Push) -> None:
+        """Send the endpoints of a changed cluster again: Envoy warms the cluster until then."""
+        endpoints = self.tracks[ENDPOINTS]
         if push.kind == ENDPOINTS:
-            fed.again.difference_update(resource.name for resource in push.resources)
+            endpoints.again.difference_update(resource.name for resource in push.resources)
         if push.kind == CLUSTER:
             for resource in push.resources:
-                if fed.has(resource.name):
-                    fed.again.add(resource.name)
-                    fed.dirty.add(resource.name)
+                if endpoints.has(resource.name):
+                    endpoints.again.add(resource.name)
+                    endpoints.dirty.add(resource.name)
 
     def _nonce(self) -> str:
         return str(next(self._nonces))

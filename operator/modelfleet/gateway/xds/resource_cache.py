@@ -1,6 +1,6 @@
-"""Builds only what changed: `builders` behind one cache for each model.
+"""Resource cache: one cache for each model before `xds.builders`, so that only changes are built.
 
-Called by `controller` whenever a model may have changed. Must never decide anything.
+`xds.controller` calls it whenever a model may have changed. Must never decide anything.
 """
 
 from collections.abc import Callable, Hashable
@@ -15,7 +15,7 @@ from modelfleet.gateway.xds.resources import EnvoyResource
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """One model as Envoy resources, and which of them carry its route and its endpoints."""
+    """One model as Envoy resources, and which of them are for its route and its endpoints."""
 
     key: str
     uid: str
@@ -30,55 +30,55 @@ class Projection:
         return (*self.clusters, *self.endpoints, *self.hosts)
 
 
-_Made = dict[Hashable, tuple[Hashable, EnvoyResource]]
-"""Part of a model to what it was made of, and the result."""
+_BuiltParts = dict[Hashable, tuple[Hashable, EnvoyResource]]
+"""Part of a model to the input that it was built from, and the result."""
 
 
 @dataclass(slots=True)
 class _OpenProjection:
-    """One projection under way: takes from the last one what was made of the same."""
+    """One projection under way: it reuses parts of the last one that have the same input."""
 
-    old: _Made
-    new: _Made = field(default_factory=dict)
+    old: _BuiltParts
+    new: _BuiltParts = field(default_factory=dict)
 
     def part(
-        self, name: Hashable, made_of: Hashable, build: Callable[[], EnvoyResource]
+        self, name: Hashable, source: Hashable, build: Callable[[], EnvoyResource]
     ) -> EnvoyResource:
-        """The part of that name, built only when what it is made of differs."""
-        found = self.old.get(name)
-        if found is None or found[0] != made_of:
-            found = (made_of, build())
-        self.new[name] = found
-        return found[1]
+        """Return the part of that name, built only when its input differs."""
+        built = self.old.get(name)
+        if built is None or built[0] != source:
+            built = (source, build())
+        self.new[name] = built
+        return built[1]
 
 
 @dataclass(slots=True)
 class ResourceCache:
-    """Projects models of one gateway, remembering each part with what it was made of."""
+    """Projects models of one gateway, and stores each part with its input."""
 
     site: GatewaySite
-    _made: dict[str, _Made] = field(default_factory=dict)
+    _built: dict[str, _BuiltParts] = field(default_factory=dict)
 
     def project(self, view: ModelView) -> Projection:
-        """All resources of a model; parts whose input did not change are the same objects."""
-        parts = _OpenProjection(self._made.get(view.key, {}))
+        """Return all resources of a model; parts with unchanged input are the same objects."""
+        parts = _OpenProjection(self._built.get(view.key, {}))
         clusters: list[EnvoyResource] = []
         endpoints: list[EnvoyResource] = []
         for version in (*view.route.versions, *view.lingering):
             if version not in view.versions:
-                continue  # of weight 0, and its object has not come (or is gone)
+                continue  # of weight 0, and its object was not read yet (or was deleted)
             clusters += self._clusters(view, version, parts)
             endpoints.append(self._endpoints(view, version, parts))
         listeners = [envoy_names.ROUTES_CLUSTER]
         if view.route.exposure == "External":
             listeners.append(envoy_names.ROUTES_EXTERNAL)
         hosts = tuple(self._host(view, routes, parts) for routes in listeners)
-        self._made[view.key] = parts.new
+        self._built[view.key] = parts.new
         return Projection(view.key, view.uid, view.route, tuple(clusters), tuple(endpoints), hosts)
 
     def forget(self, key: str) -> None:
-        """Drop what was remembered of a model."""
-        self._made.pop(key, None)
+        """Drop the parts of a model."""
+        self._built.pop(key, None)
 
     @staticmethod
     def _clusters(
@@ -100,9 +100,9 @@ class ResourceCache:
     @staticmethod
     def _endpoints(view: ModelView, version: str, parts: _OpenProjection) -> EnvoyResource:
         pods = envoy_names.pods_cluster(view.namespace, version)
-        found = view.versions[version].endpoints
+        addresses = view.versions[version].endpoints
         return parts.part(
-            ("endpoints", pods), found, lambda: builders.endpoints(pods, found, view.key)
+            ("endpoints", pods), addresses, lambda: builders.endpoints(pods, addresses, view.key)
         )
 
     def _host(self, view: ModelView, routes: str, parts: _OpenProjection) -> EnvoyResource:

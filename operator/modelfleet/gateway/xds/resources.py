@@ -1,7 +1,8 @@
 """Envoy resources as immutable values with a version that depends on their content only.
 
-Made by `builders`, stored by `push_order`, sent by `stream`. A restarted agent builds the same
-bytes, so Envoy is not sent again what it has. Must never know about models or Kubernetes.
+`xds.builders` makes them, `xds.push_order` stores them, `xds.stream` sends them. A restarted agent
+builds the same bytes, so Envoy does not get again what it has. Must never depend on models or
+Kubernetes.
 """
 
 import hashlib
@@ -31,7 +32,7 @@ ROUTES: Final = TYPE_PREFIX + "envoy.config.route.v3.RouteConfiguration"
 VIRTUAL_HOST: Final = TYPE_PREFIX + "envoy.config.route.v3.VirtualHost"
 
 PUSH_TYPES: Final = (CLUSTER, ENDPOINTS, ROUTES, VIRTUAL_HOST)
-"""Every type we serve, in the order in which they are looked at."""
+"""Every type that the agent serves, in the order in which they are looked at."""
 
 _CLASSES: Final[Mapping[str, Any]] = {
     CLUSTER: cluster_pb2.Cluster,
@@ -45,8 +46,8 @@ _CLASSES: Final[Mapping[str, Any]] = {
 class EnvoyResource:
     """One Envoy resource.
 
-    `needs`: clusters that a virtual host sends to, of which those in `fed` also need their
-    endpoints before it may be pushed. `addresses`: what an endpoint resource lists.
+    `needs`: clusters that a virtual host sends to. `fed`: those of them that also need their
+    endpoints before the host may be pushed. `addresses`: the addresses in an endpoint resource.
     """
 
     kind: str
@@ -65,9 +66,10 @@ class EnvoyResource:
 
 
 def pack(kind: str, name: str, content: Any, **about: Any) -> EnvoyResource:
-    """A resource from its JSON form (a mapping) or its message; `about`: fields of Resource.
+    """Return a resource from its JSON form (a mapping) or its message.
 
-    Raises `json_format.ParseError` when a field does not exist: a bug, found by any test.
+    `about` are fields of EnvoyResource. Raises `json_format.ParseError` when a field does not
+    exist: a bug, found by any test.
     """
     message = content
     if isinstance(content, Mapping):

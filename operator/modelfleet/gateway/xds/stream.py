@@ -1,8 +1,8 @@
 """Delta aggregated discovery for the Envoy of this pod, over a Unix socket.
 
-Served by `agent`. One `PushOrder` decides for each stream; this file only carries messages. It
-answers nothing before `open`: an empty answer would mean "delete everything" (rule 11). Must
-never build a resource.
+`agent` serves it. One `PushOrder` decides for each stream; this module only carries messages. It
+answers nothing before `open`: an empty answer would mean "delete everything". Must never build a
+resource.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 
 
 class Listener(Protocol):
-    """Who wants to know what Envoy took."""
+    """Receiver of Envoy's answers."""
 
     def accepted(self, order: PushOrder, push: Push) -> None:
         """Envoy acknowledged a whole response."""
@@ -35,7 +35,7 @@ class Listener(Protocol):
         ...
 
     def connected(self, order: PushOrder | None) -> None:
-        """A new stream is the one that counts; None when it ended."""
+        """This stream counts from now on; None when it ended."""
         ...
 
 
@@ -50,16 +50,16 @@ class StreamSession:
         self._close = order.wanted.follow(lambda _kind, _name: self._wake.set())
 
     def close(self) -> None:
-        """The stream ended."""
+        """End the stream."""
         self._close()
         self.order.close()
 
     def wake(self) -> None:
-        """Something may be due."""
+        """Look whether a push is due."""
         self._wake.set()
 
     def receive(self, request: Any) -> None:
-        """An acknowledgement, a refusal, a subscription, or several of them in one."""
+        """Take an acknowledgement, a refusal, a subscription, or several of them in one."""
         kind = request.type_url
         if kind not in self.order.tracks:
             return
@@ -80,12 +80,14 @@ class StreamSession:
 
     def _refused(self, kind: str, nonce: str, reason: str) -> None:
         resource = self.order.refused(kind, nonce, reason)
-        log.warning("envoy_refused", kind=kind, reason=reason, alone=resource and resource.name)
+        log.warning(
+            "envoy refused resources", kind=kind, reason=reason, alone=resource and resource.name
+        )
         if resource is not None:
             self._listener.refused(self.order, resource, reason)
 
     async def pushes(self) -> AsyncIterator[Push]:
-        """What to send, whenever something is due."""
+        """Yield each push that is due."""
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -104,7 +106,7 @@ class Discovery:
         listener: Listener,
         new_order: Callable[[DesiredResources], PushOrder] = PushOrder,
     ) -> None:
-        """`new_order` makes the rules of a stream; tests switch single ones off there."""
+        """`new_order` makes the rules of a stream; tests switch single rules off there."""
         self._wanted = wanted
         self._listener = listener
         self._new_order = new_order
@@ -112,7 +114,7 @@ class Discovery:
         self._newest: StreamSession | None = None
 
     def open(self) -> None:
-        """The caches are complete: answer from now on."""
+        """Begin to answer: the caches are complete."""
         self._is_open.set()
 
     def register(self, server: Any) -> None:
@@ -127,7 +129,7 @@ class Discovery:
         )
 
     async def stream(self, requests: AsyncIterator[Any], context: Any) -> None:
-        """One Envoy, until it goes away."""
+        """Serve one Envoy until its stream ends."""
         session = StreamSession(self._new_order(self._wanted), self._listener)
         self._newest = session
         self._listener.connected(session.order)

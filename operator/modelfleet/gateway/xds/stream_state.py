@@ -1,6 +1,6 @@
-"""What one Envoy has of one kind of resource, and what is under way to it.
+"""State of one kind of resource at one Envoy: what it has, and what was sent without an answer yet.
 
-Used by `push_order` only: bookkeeping without rules about other kinds. Pure.
+`xds.push_order` has one for each kind. Bookkeeping without rules about other kinds. Pure.
 """
 
 from collections import deque
@@ -22,7 +22,7 @@ class Push:
 
 @dataclass(slots=True)
 class Track:
-    """`inherited` are names and versions that Envoy had before this stream: content unknown."""
+    """`inherited`: names and versions that Envoy had before this stream, with unknown content."""
 
     kind: str
     is_subscribed: bool = False
@@ -38,32 +38,32 @@ class Track:
     has_answered: bool = False
 
     def wants(self, name: str) -> bool:
-        """Whether Envoy asked for this name."""
+        """Return whether Envoy asked for this name."""
         return self.takes_all or name in self.names
 
     def has(self, name: str) -> bool:
-        """Whether Envoy has some version of it."""
+        """Return whether Envoy has some version of it."""
         return name in self.acked or name in self.inherited
 
     def is_moving(self, name: str) -> bool:
-        """Whether an answer about this name is awaited."""
+        """Return whether an answer about this name is awaited."""
         push = self.under_way
         return push is not None and (
             name in push.removed or any(resource.name == name for resource in push.resources)
         )
 
     def version_of(self, name: str) -> str | None:
-        """The version that Envoy has."""
-        found = self.acked.get(name)
-        return found.version if found else self.inherited.get(name)
+        """Return the version that Envoy has."""
+        resource = self.acked.get(name)
+        return resource.version if resource else self.inherited.get(name)
 
     def refused_version(self, name: str) -> str | None:
-        """The version that Envoy did not take."""
-        found = self.refused.get(name)
-        return found[0] if found else None
+        """Return the version that Envoy refused."""
+        version_and_reason = self.refused.get(name)
+        return version_and_reason[0] if version_and_reason else None
 
     def subscribe(self, names: Iterable[str], had: Mapping[str, str]) -> None:
-        """Envoy asks for names and says what it has of before."""
+        """Take the names that Envoy asks for, and the versions that it had before."""
         for name in names:
             self.names.add(name)
             self.dirty.add(name)
@@ -72,7 +72,7 @@ class Track:
             self.dirty.add(name)
 
     def unsubscribe(self, names: Iterable[str]) -> None:
-        """Envoy has thrown these away."""
+        """Drop the names that Envoy gave up."""
         for name in names:
             self.names.discard(name)
             self.dirty.discard(name)
@@ -81,7 +81,7 @@ class Track:
             self.inherited.pop(name, None)
 
     def accept(self, push: Push) -> None:
-        """Envoy has taken the whole response."""
+        """Record that Envoy took the whole response."""
         for resource in push.resources:
             if self.wants(resource.name):
                 self.acked[resource.name] = resource
@@ -92,7 +92,7 @@ class Track:
             self.inherited.pop(name, None)
 
     def refuse(self, push: Push, reason: str) -> EnvoyResource | None:
-        """Envoy refused: a single resource is left out (returned), of several each goes alone."""
+        """Record a refusal: a single resource is left out (returned), several go one by one."""
         self.dirty.update(push.removed)
         if len(push.resources) == 1:
             (bad,) = push.resources

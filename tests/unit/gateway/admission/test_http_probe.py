@@ -60,10 +60,10 @@ class Script:
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
 
-    def probed(self, result: ProbeResult) -> None:
+    def record_probe(self, result: ProbeResult) -> None:
         self.results.append(result)
 
-    def unprobed(self, _model: str, endpoint: str) -> None:
+    def withdraw_probe(self, _model: str, endpoint: str) -> None:
         self.left.append(endpoint)
 
 

@@ -3,7 +3,7 @@
 from modelfleet.facts.route import Route, RouteWeight
 from modelfleet.facts.traffic import GatewaySample, ModelSample, VersionSample
 from modelfleet.gateway.bounds.limits import ACCEPTED_SECONDS, RequestLimits, Serving
-from modelfleet.gateway.bounds.throughput import MOST
+from modelfleet.gateway.bounds.throughput import MAX_REQUESTS
 
 MODEL, VERSION = "team-a/churn", "churn-v1"
 KEY = "circuit_breakers.team-a/churn-v1/pods.default.max_requests"
@@ -48,10 +48,10 @@ def test_a_fast_model_may_have_more_under_way_than_that():
 def test_without_replicas_nothing_is_bounded():
     world = World()
     world.replicas = 0
-    assert world.second(5, 0.1) == {KEY: MOST}
+    assert world.second(5, 0.1) == {KEY: MAX_REQUESTS}
 
 
-def test_what_was_parked_may_be_released():
+def test_held_requests_may_be_released():
     world = World()
     world.second(5, 0.1)
     assert world.second(5, 0.1, held=900) == {KEY: 2900}

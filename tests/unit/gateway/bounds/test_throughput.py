@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from modelfleet.gateway.bounds.throughput import KNOWN_SECONDS, Replicas, Second, Throughput, Waits
+from modelfleet.gateway.bounds.throughput import VALID_SECONDS, Replicas, Second, Throughput, Waits
 
 STRICT = Waits(5.0, 5.0)
 TWO = Replicas(2)
@@ -44,24 +44,24 @@ def overloaded(waits: Waits = STRICT) -> tuple[Throughput, float]:
 def test_requests_under_way_are_throughput_times_the_allowed_time():
     throughput, now = overloaded()
     assert throughput.alone_seconds == pytest.approx(0.1, rel=0.1)
-    assert throughput.most(STRICT, now, TWO) == about(0.85 * 100 * 5.1)
+    assert throughput.bound(STRICT, now, TWO) == about(0.85 * 100 * 5.1)
 
 
 def test_a_longer_wait_lets_more_in():
     throughput, now = overloaded(Waits(20.0, 5.0))
-    assert throughput.most(Waits(20.0, 5.0), now, TWO) == about(0.85 * 100 * 20.1)
+    assert throughput.bound(Waits(20.0, 5.0), now, TWO) == about(0.85 * 100 * 20.1)
 
 
 def test_replicas_that_are_more_carry_more_and_those_that_start_half():
     throughput, now = overloaded()
-    assert throughput.most(STRICT, now, Replicas(4)) == about(2 * 0.85 * 100 * 5.1)
-    assert throughput.most(STRICT, now, Replicas(2, starting=2)) == about(1.5 * 0.85 * 100 * 5.1)
+    assert throughput.bound(STRICT, now, Replicas(4)) == about(2 * 0.85 * 100 * 5.1)
+    assert throughput.bound(STRICT, now, Replicas(2, starting=2)) == about(1.5 * 0.85 * 100 * 5.1)
 
 
 def test_without_a_queue_nothing_is_known_however_much_is_answered():
     throughput = Throughput()
     now = lived(throughput, 60, answers=200, latency=0.1, in_flight=20)
-    assert throughput.most(STRICT, now, TWO) is None
+    assert throughput.bound(STRICT, now, TWO) is None
 
 
 @pytest.mark.parametrize(
@@ -76,13 +76,13 @@ def test_slow_answers_alone_bound_nothing(latencies, name):
     throughput, now = Throughput(), 0.0
     for latency in latencies:
         now = lived(throughput, 1, now, answers=50, latency=latency, in_flight=int(50 * latency))
-    assert throughput.most(STRICT, now, TWO) is None, name
+    assert throughput.bound(STRICT, now, TWO) is None, name
 
 
 def test_few_answers_are_no_evidence():
     throughput = Throughput()
     now = lived(throughput, 100, answers=0, latency=0.0, in_flight=40)
-    assert throughput.most(STRICT, now, TWO) is None
+    assert throughput.bound(STRICT, now, TWO) is None
 
 
 def test_a_slow_model_is_read_over_a_longer_window():
@@ -98,16 +98,16 @@ def test_what_was_said_bounds_a_model_whose_throughput_is_not_known_yet():
     throughput = Throughput()
     now = lived(throughput, 30, answers=30, latency=0.1, in_flight=3)
     said = Replicas(2, slots=4)
-    assert throughput.most(STRICT, now, said) == about(0.85 * 4 / 0.1 * 2 * 5.1)
+    assert throughput.bound(STRICT, now, said) == about(0.85 * 4 / 0.1 * 2 * 5.1)
     half = Replicas(2, slots=4, gateways=2)
-    assert throughput.most(STRICT, now, half) == about(0.85 * 2 / 0.1 * 2 * 5.1)
+    assert throughput.bound(STRICT, now, half) == about(0.85 * 2 / 0.1 * 2 * 5.1)
 
 
 def test_what_was_seen_counts_more_than_what_was_said():
     throughput = Throughput()
     now = lived(throughput, 30, answers=80, latency=0.1, in_flight=8)
     said = Replicas(2, slots=1, gateways=2)
-    assert throughput.most(STRICT, now, said) == about(0.85 * 40 * 2 * 5.1)
+    assert throughput.bound(STRICT, now, said) == about(0.85 * 40 * 2 * 5.1)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_model_that_starts_into_an_overload_is_not_taken_for_slow(latencies):
     throughput, now, waits = Throughput(), 0.0, Waits(50.0, 10.0)
     for latency in latencies:
         now = lived(throughput, 1, now, waits, answers=3, latency=latency, replicas=1)
-    found = throughput.most(waits, now, Replicas(1, slots=2, gateways=2))
+    found = throughput.bound(waits, now, Replicas(1, slots=2, gateways=2))
     assert found is not None
     assert found >= 0.85 * 3 * 50
 
@@ -126,7 +126,7 @@ def test_a_model_that_starts_into_an_overload_is_not_taken_for_slow(latencies):
 def test_what_was_said_leaves_every_slot_usable_through_one_gateway():
     throughput = Throughput()
     now = lived(throughput, 60, answers=2, latency=20.0, in_flight=40)
-    found = throughput.most(Waits(1.0, 1.0), now, Replicas(2, slots=16, gateways=4))
+    found = throughput.bound(Waits(1.0, 1.0), now, Replicas(2, slots=16, gateways=4))
     assert found is not None
     assert found >= 32
 
@@ -145,8 +145,8 @@ def test_a_lasting_overload_has_the_shorter_bound_until_it_ends():
 
 def test_a_pace_is_forgotten_after_a_while():
     throughput, now = overloaded()
-    now = lived(throughput, int(KNOWN_SECONDS) + 1, now, answers=80, latency=0.1, in_flight=8)
-    assert throughput.most(STRICT, now, TWO) is None
+    now = lived(throughput, int(VALID_SECONDS) + 1, now, answers=80, latency=0.1, in_flight=8)
+    assert throughput.bound(STRICT, now, TWO) is None
 
 
 def test_who_answers_faster_than_ever_is_believed():

@@ -113,11 +113,11 @@ def test_what_answers_took_is_remembered_until_the_model_is_gone() -> None:
         for _ in range(10):
             traffic.counter(KEY, "churn-v1").complete("2xx", 0.1, 0.0)
         traffic.counter(KEY, "churn-v2").complete("reset", None, 0.0)
-        traffic.remember(traffic.take("g", 1.0, {}))
+        traffic.add_answers(traffic.take("g", 1.0, {}))
     found = traffic.answered[KEY]
     assert found.seconds / found.answers == pytest.approx(0.1), "who got no answer does not count"
     assert found.answers == pytest.approx(10 * 600 * (1 - math.exp(-1)), rel=0.01)
-    traffic.remember(traffic.take("g", 3600.0, {}))
+    traffic.add_answers(traffic.take("g", 3600.0, {}))
     assert traffic.answered[KEY] == found, "silence forgets nothing"
     traffic.forget(KEY, frozenset({"churn-v1"}))
     assert KEY in traffic.answered
@@ -128,9 +128,9 @@ def test_what_answers_took_is_remembered_until_the_model_is_gone() -> None:
 def test_clients_are_counted_of_watched_models_only() -> None:
     traffic = TrafficCounters(lambda: 0.0)
     assert traffic.watch_clients([KEY]) == {}
-    traffic.asked(KEY, "10.0.0.1")
-    traffic.asked(KEY, "10.0.0.1")
-    traffic.asked(KEY, "10.0.0.2")
+    traffic.count_client(KEY, "10.0.0.1")
+    traffic.count_client(KEY, "10.0.0.1")
+    traffic.count_client(KEY, "10.0.0.2")
     assert traffic.watch_clients([]) == {KEY: {"10.0.0.1": 2, "10.0.0.2": 1}}
     assert KEY not in traffic.watched
 
@@ -139,17 +139,17 @@ def test_clients_of_a_model_are_bounded() -> None:
     traffic = TrafficCounters(lambda: 0.0)
     traffic.watch_clients([KEY])
     for number in range(2 * MAX_CLIENTS):
-        traffic.asked(KEY, f"10.0.{number}")
+        traffic.count_client(KEY, f"10.0.{number}")
     assert len(traffic.watched[KEY]) == MAX_CLIENTS
 
 
 def test_a_request_beyond_a_share_is_an_arrival_of_the_busiest_version() -> None:
     traffic = TrafficCounters(lambda: 0.0)
-    traffic.turned_away(KEY)
+    traffic.count_early_refusal(KEY)
     assert traffic.unknown == 1, "no version is known"
     traffic.counter(KEY, "churn-v1").arrivals = 1
     traffic.counter(KEY, "churn-v2").arrivals = 9
-    traffic.turned_away(KEY)
+    traffic.count_early_refusal(KEY)
     seen = traffic.take("g", 1.0, {}).models[KEY].versions
     assert (seen["churn-v2"].arrivals, seen["churn-v2"].refused) == (10, 1)
     assert seen["churn-v1"].refused == 0
