@@ -54,7 +54,7 @@ async def test_a_memory_file_of_another_release_is_restored(tmp_path) -> None:
     entry, fleet = world.ledger.entry(KEY), world.forecaster.policy
     assert entry.scaling.service_time.answers == pytest.approx(1460.706239518928)
     assert entry.scaling.service_time.available == pytest.approx(2291.488668480176)
-    assert int(fleet.present.age[0]) == 51_925
+    assert int(fleet.live.age[0]) == 51_925
     assert len(fleet.histories[0].counts(51_925)) == 51_925
     assert np.isfinite(fleet.choice.cost[0]).all()
     assert world.forecaster.due_fits() == [], "the prior is known, no fit is due"
@@ -66,7 +66,7 @@ def test_the_layout_is_the_one_that_was_written() -> None:
 
 def test_every_table_has_a_name_in_the_file() -> None:
     fleet = Policy(1, SHIPPED)
-    tables = {f"fleet.{name}" for name in TABLES}
+    tables = {f"policy.{name}" for name in TABLES}
     for name, part in parts(fleet).items():
         tables |= {f"{name}.{array}" for array in part.AXES}
     assert set(NAMES.values()) == tables

@@ -1,4 +1,4 @@
-"""The scaling policy: forecasts, settings, their replay, choice. Pure and vectorised.
+"""The scaling policy: forecasts, dials, their replay, the choice of a dial. Pure and vectorised.
 
 The order of a step: `features`, then `quantiles`, then `dials`. Imports nothing else of `core`.
 """

@@ -1,7 +1,7 @@
-"""The constants of the autoscaling policy, with why each has its value.
+"""Constants of the scaling policy, each with the reason for its value.
 
-Read by the other files of this folder. One configuration is shipped (`SHIPPED`), the same one that
-the benchmark measures; another one is for ablations only and must never be a user's setting.
+One configuration is shipped (`SHIPPED`), the same that the benchmark measures. Every other one is
+for ablations only. Must never become a setting for users.
 """
 
 from dataclasses import dataclass
@@ -30,16 +30,15 @@ RISKS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """Everything that could be switched or moved; see `docs/concepts/autoscaling.md`."""
+    """Switches and constants of the policy; see `docs/concepts/autoscaling.md`."""
 
     idle_share: float = 0.25
     """c0 = idle_share * slots: added before each logarithm, so that zero demand has one."""
     floors: tuple[float, ...] = (0.5, 0.8, 0.25)
-    """Shares of the highest remembered 30-s mean that a candidate never goes below.
+    """Least shares of the highest remembered 30-s mean, one for each group of dials.
 
-    The first is that of the cautious. The lowest is for levels that change and stay:
-    with half of the old one kept for two hours, generated steps cost 2 % more and bursts 12 %.
-    """
+    The first share is that of the cautious dials. The lowest is for levels that change and stay:
+    with half of the old level kept for two hours, generated steps cost 2 % more and bursts 12 %."""
     has_profile: bool = True
     has_prior: bool = True
     has_envelopes: bool = True
@@ -55,33 +54,31 @@ class Tuning:
     backlog_factor: float = 3.0
     """The backlog rule asks for at most this multiple of the present load or capacity."""
     backlog_pace: float = 5.0
-    """A backlog is worked off within this part of a start-up time at the fastest."""
+    """A backlog is worked off within one start-up time divided by this at the fastest."""
     cap: float = 1.05
     """Forecasts ask for at most this multiple of the highest demand of the last day.
 
-    What goes beyond is the backlog rule's: forecasts of more are mostly drawn out of a burst that
-    ends.
-    """
+    The backlog rule covers demand beyond it: higher forecasts mostly continue a burst that ends."""
     least_risk_share: float = 0.4
-    """Risks below this share of the aim are not in the bank."""
+    """No dial has a risk below this share of the error budget."""
     safety: float = 0.9
-    """The choice aims at this share of what the error budget allows."""
+    """The choice aims at this share of the error budget."""
     safety_when_known: float = 0.8
-    """The same after a day. Shadow queues are fluid, so they miss what chance adds within a bin:
-    with 0.85 a week of m-small ended at 0.980, 0.995 and 1.015 % for 1 % in three draws."""
+    """The same after a day. Replay queues are fluid, so they miss random waits within a bin: with
+    0.85 a week of m-small ended at 0.980, 0.995 and 1.015 % for 1 % in three draws."""
     half_lives_days: tuple[float, float] = (1.0, 7.0)
-    """What candidates did counts half after as many days as the model was old then, within these.
+    """Half-life of a dial's sums: as many days as the model was old then, within these bounds.
 
-    Its first days were met with forecasts that knew less: remembered for a week, the surprises of
-    the first day made generated bursts and steps cost 1 to 4 % more.
-    """
+    A model's first days had forecasts from less data. Kept for a week, the surprises of the first
+    day made generated bursts and steps cost 1 to 4 % more."""
     train_days: int = 8
     most_rows: int = 15_000
     first_steps: int = 200
     next_steps: int = 100
     refit_growth: float = 1.3
     refit_hours: float = 24.0
-    """A fit of 8 days takes 0.2 s: a thousand models may have 200 s of them a day, not more."""
+    """Longest time between two fits. A fit of 8 days takes 0.2 s: a thousand models take 200 s a
+    day."""
 
 
 SHIPPED: Final = Tuning()

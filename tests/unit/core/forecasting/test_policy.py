@@ -118,7 +118,7 @@ def test_model_that_is_hardly_known_gives_nothing_back():
 def test_cap_example():
     one = fleet()
     step(one, np.array([400, 0, 0]))
-    assert one.present.load[0] == 160
+    assert one.live.load[0] == 160
     assert step(one, np.array([400, 0, 0])).cap[0] == pytest.approx(1.05 * 160, rel=1e-3)
 
 
@@ -130,7 +130,7 @@ def test_forecast_beyond_all_reason_is_capped_for_short_waits_too():
     one.learn(0, Coefficients(absurd, absurd))
     for _ in range(300):
         wanted = step(one, np.array([500]), replicas=10)
-    assert one.present.load[0] == pytest.approx(5)
+    assert one.live.load[0] == pytest.approx(5)
     assert wanted.start[0] <= wanted.cap[0] < 15
     assert wanted.hold[0] <= 45, "three times the load, where a backlog asks"
 
@@ -157,5 +157,5 @@ def test_level_that_nothing_learned_knows_is_kept_while_it_lasts(has_sustained, 
     one.learn(0, Coefficients(low, low))
     for _ in range(240):
         wanted = step(one, np.array([400]), replicas=20)
-    assert one.present.load[0] == pytest.approx(160)
+    assert one.live.load[0] == pytest.approx(160)
     assert wanted.keep[0] == pytest.approx(kept, rel=0.01), "without: half of it, the floor"

@@ -80,7 +80,7 @@ class Case:
 
     @property
     def age_bins(self) -> int:
-        return int(self.world.forecaster.policy.present.age[0])
+        return int(self.world.forecaster.policy.live.age[0])
 
 
 async def test_model_without_memory_gets_its_past_once():
@@ -100,7 +100,7 @@ async def test_the_busy_time_of_earlier_days_is_expected():
     case.world.run(BEFORE - 12)
     never.world.run(BEFORE - 12)
     with_past, without = (
-        float(one.world.forecaster.policy.present.days[1][0]) for one in (case, never)
+        float(one.world.forecaster.policy.live.days[1][0]) for one in (case, never)
     )
     assert with_past > 50, "earlier days had 60 busy slots then"
     assert without == 0

@@ -69,15 +69,15 @@ async def test_restart_in_the_middle_of_a_season_changes_no_number_of_replicas(t
 @pytest.mark.long
 async def test_restored_leader_knows_the_service_time_and_counts_on(tmp_path):
     world = await lived(tmp_path)
-    age = int(world.forecaster.policy.present.age[0])
+    age = int(world.forecaster.policy.live.age[0])
     missing = world.clock + 24 - world.forecaster.policy.steps
     await world.memory.save()
     lines = await restarted(world)
     assert [(one["event"], one.get("models")) for one in lines] == [("memory restored", 1)]
     assert world.ledger.entry(KEY).scaling.service_time.service_seconds == pytest.approx(1.0)
     fleet = world.forecaster.policy
-    assert int(fleet.present.age[0]) == age + missing
-    assert fleet.steps == fleet.present.bins == world.clock
+    assert int(fleet.live.age[0]) == age + missing
+    assert fleet.steps == fleet.live.bins == world.clock
     assert world.forecaster.due_fits() == [], "the prior is known, no fit is due"
 
 
@@ -162,7 +162,7 @@ async def test_namesake_under_one_leader_inherits_nothing_either(tmp_path):
     world.put("uid-2")
     world.saw()
     world.run(3)
-    assert world.forecaster.policy.present.age[0] <= 3
+    assert world.forecaster.policy.live.age[0] <= 3
 
 
 def _cut(path):

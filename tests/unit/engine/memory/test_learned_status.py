@@ -243,7 +243,7 @@ async def test_backfilled_row_keeps_what_was_really_broken():
     assert forecaster.use_backfill(KEY, taken(fleet, [0]))
     assert (fleet.choice.missed[:, 0] == 7).all()
     block = taken(fleet, [0])
-    block.steps = block.present.bins = fleet.steps + 1
+    block.steps = block.live.bins = fleet.steps + 1
     assert not forecaster.use_backfill(KEY, block), "a row of the future"
     assert forecaster.use_backfill(KEY._replace(name="other"), taken(fleet, [0])), (
         "before its traffic"

@@ -1,1 +1,1 @@
-"""Third step: quantiles become replicas, by the setting that replayed best."""
+"""Dials, their replay on the real arrivals, and the choice of one for each model."""

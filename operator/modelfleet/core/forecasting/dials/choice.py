@@ -1,8 +1,8 @@
-"""Which candidate each model follows: the cheapest whose replayed violations fit the error budget.
+"""Choice of each model's dial: the cheapest whose replayed violations fit the error budget.
 
-`DialChoice` belongs to `forecasting.policy`. Sums what the shadow queues cost, with forgetting;
-what was really violated sets the aim. Must never choose a bold candidate for a model that is hardly
-known.
+`forecasting.policy` applies the chosen dials to the real replicas. The choice sums the costs of the
+replay queues; old ones fade. The real violations set the aim. Must never choose a bold dial for a
+model with little history.
 """
 
 from typing import ClassVar
@@ -17,58 +17,62 @@ from modelfleet.core.forecasting.dials.replay_queues import FigureColumns
 from modelfleet.core.forecasting.features.whole import Floats
 
 KNOWN_BINS = 240
-"""20 minutes: before, the cautious candidate."""
+"""20 minutes: before, a model has a cautious dial."""
 NEAR = 0.25
-"""Without any safe candidate: how far from the least violations a cheaper one may be."""
+"""Without any safe dial: by this share a cheaper dial may exceed the least violations."""
 AIM_BOUNDS = (0.3, 2.0)
 FIRST_DAY_SHARE = 0.5
-"""Of the error budget, on a model's first day: what it has shown so far was not all it can do."""
+"""Share of the error budget on a model's first day, whose demand may still surprise."""
 BUDGET_HOURS = 6 * 24
 """The error budget holds for any 7 days: the 6 that have passed and the one that comes."""
 
 
 class DialChoice(Costs):
-    """Error budgets of n models, and the candidates chosen for them.
+    """Error budgets of n models, and the dials chosen for them.
 
-    `account` is told without the requests of a model's first start, which no candidate could have
+    `account` must be called without the requests of a model's first start, which no dial could have
     served.
     """
 
     AXES: ClassVar = {
         **Costs.AXES,
         **dict.fromkeys(("aim", "chosen", "recalled", "_next"), 0),
-        "lived": 1,
+        "ended": 1,
         "missed": 1,
     }
     EMPTY: ClassVar = {"recalled": -1}
 
-    def __init__(self, size: int, bank: Dials, tuning: Tuning) -> None:
-        """Everybody cautious."""
-        super().__init__(size, bank.size, tuning)
-        self._bank = bank
-        self.lived = np.zeros((BUDGET_HOURS, size), dtype=np.float32)
-        """Requests of each hour of the budget's window, and how many broke the promise."""
+    def __init__(self, size: int, dials: Dials, tuning: Tuning) -> None:
+        """Start without models; `dials` are the possible settings."""
+        super().__init__(size, dials.size, tuning)
+        self._dials = dials
+        self.ended = np.zeros((BUDGET_HOURS, size), dtype=np.float32)
+        """Requests of each hour of the budget's window, and how many broke the objective."""
         self.missed = np.zeros((BUDGET_HOURS, size), dtype=np.float32)
         self.aim = np.zeros(size)
         self.chosen = np.zeros(size, dtype=np.intp)
         self.recalled = np.full(size, -1, dtype=np.intp)
-        """What an earlier leader had chosen, to begin with; -1 where nobody knows."""
+        """Dial that an earlier leader had chosen, as a start; -1 where there is none."""
         self._next = np.zeros(size, dtype=np.int64)
 
-    def live(self, ended: Floats, missed: Floats, step: int) -> None:
-        """What really happened: requests that ended, and those that broke the promise."""
+    def record(self, ended: Floats, missed: Floats, step: int) -> None:
+        """Add the real requests that ended, and those of them that broke the objective."""
         if step % HOUR_BINS == 0:
-            begun = step // HOUR_BINS % BUDGET_HOURS
-            self.lived[begun] = self.missed[begun] = 0.0
+            new_hour = step // HOUR_BINS % BUDGET_HOURS
+            self.ended[new_hour] = self.missed[new_hour] = 0.0
         hour = step // HOUR_BINS % BUDGET_HOURS
-        self.lived[hour] += ended
+        self.ended[hour] += ended
         self.missed[hour] += missed
 
     def choose(
-        self, age: NDArray[np.int64], promise: Floats, about: FigureColumns, rate: Floats
+        self, age: NDArray[np.int64], error_budget: Floats, columns: FigureColumns, rate: Floats
     ) -> NDArray[np.bool_]:
-        """Choose for the models whose time it is; returns which ones. All arrays (n,)."""
-        cautious = self._bank.cautious(self._tuning.safety * promise)
+        """Choose for the models whose time has come; return which ones. All arrays (n,).
+
+        `error_budget` is the share of requests that may break the objective, `rate` in requests a
+        second.
+        """
+        cautious = self._dials.cautious(self._tuning.safety * error_budget)
         cautious = np.where(self.recalled >= 0, self.recalled, cautious)
         is_young = age < KNOWN_BINS
         self.chosen = np.where(is_young, cautious, self.chosen)
@@ -78,26 +82,26 @@ class DialChoice(Costs):
         if not due.any():
             return due
         rows = np.flatnonzero(due)
-        self._budget(rows, age, promise, rate)
-        best = self._best(rows, age, promise, about, rate)
+        self._budget(rows, age, error_budget, rate)
+        best = self._best(rows, age, error_budget, columns, rate)
         self.chosen[rows] = self._still_recalled(rows, age, best)
         wait = np.where(age < DAY_BINS // 2, np.maximum(1, age * 0.08), HOUR_BINS)
         self._next[rows] = age[rows] + wait[rows].astype(np.int64)
         return due
 
     def _budget(
-        self, rows: NDArray[np.intp], age: NDArray[np.int64], promise: Floats, rate: Floats
+        self, rows: NDArray[np.intp], age: NDArray[np.int64], error_budget: Floats, rate: Floats
     ) -> None:
-        """What was overspent is paid back within a day; what was saved may be spent.
+        """Set the aims: an overspent budget is paid back within a day, a saved one may be spent.
 
-        Worked example: 1 % promised, 50,000 requests lived with 600 missed, 100,000 expected in a
-        day: (0.01 * 150,000 - 600) / 100,000 = 0.9 %.
+        Worked example: 1 % may break the objective, 50,000 requests ended with 600 missed, 100,000
+        expected in a day: (0.01 * 150,000 - 600) / 100,000 = 0.9 %.
         """
-        aim = promise[rows]
+        aim = error_budget[rows]
         if self._tuning.has_budget:
             day = np.maximum(rate[rows] * 86_400, 1.0)
-            lived, missed = self.lived[:, rows].sum(axis=0), self.missed[:, rows].sum(axis=0)
-            left = (aim * (lived + day) - missed) / day
+            ended, missed = self.ended[:, rows].sum(axis=0), self.missed[:, rows].sum(axis=0)
+            left = (aim * (ended + day) - missed) / day
             aim = np.clip(left, AIM_BOUNDS[0] * aim, AIM_BOUNDS[1] * aim)
         is_known = age[rows] >= DAY_BINS
         safety = np.where(is_known, self._tuning.safety_when_known, self._tuning.safety)
@@ -107,25 +111,25 @@ class DialChoice(Costs):
         self,
         rows: NDArray[np.intp],
         age: NDArray[np.int64],
-        promise: Floats,
-        about: FigureColumns,
+        error_budget: Floats,
+        columns: FigureColumns,
         rate: Floats,
     ) -> NDArray[np.intp]:
-        usable = self._bank.usable(promise)[rows]
-        # On its first day a model takes a larger risk than promised only with the higher floor, and
-        # not before it was seen for as long as one surprise uses up the promise.
+        usable = self._dials.usable(error_budget)[rows]
+        # On its first day a model takes a larger risk than its error budget only with the higher
+        # floor, and only once it was watched for as long as one surprise uses up the budget.
         known = age[rows] >= DAY_BINS
-        is_seen = age[rows] * BIN_SECONDS >= about.memory_seconds(promise)[rows]
-        least_aim = self._tuning.least_risk_share * promise[rows] * 1.01
-        within = self._bank.is_within(np.maximum(self.aim[rows], least_aim))
-        usable &= known[:, None] | within | (is_seen[:, None] & self._bank.is_high)
-        # One outage of two start-ups in a day that was not seen yet is feared.
+        is_seen = age[rows] * BIN_SECONDS >= columns.memory_seconds(error_budget)[rows]
+        least_aim = self._tuning.least_risk_share * error_budget[rows] * 1.01
+        within = self._dials.is_within(np.maximum(self.aim[rows], least_aim))
+        usable &= known[:, None] | within | (is_seen[:, None] & self._dials.is_high)
+        # The margin covers one outage of two start-up times in a day that has not happened yet.
         expected = np.maximum(self.requests[rows], np.maximum(rate[rows] * 86_400, 1.0))
-        unseen = rate[rows] * 2 * about.startup[rows, 0] / expected
+        unseen = rate[rows] * 2 * columns.startup[rows, 0] / expected
         share, feared = self.shares(rows, unseen)
         cost = self.cost[rows]
         limit = (self.aim[rows] * np.where(known, 1.0, FIRST_DAY_SHARE))[:, None]
-        default = np.take_along_axis(cost, self._bank.cautious(self.aim[rows])[:, None], axis=1)
+        default = np.take_along_axis(cost, self._dials.cautious(self.aim[rows])[:, None], axis=1)
         safe = usable & (feared <= limit)
         fair = usable & (share <= limit) & (cost >= default)
         least = np.where(usable, share, np.inf).min(axis=1, keepdims=True)
@@ -140,7 +144,10 @@ class DialChoice(Costs):
     def _still_recalled(
         self, rows: NDArray[np.intp], age: NDArray[np.int64], best: NDArray[np.intp]
     ) -> NDArray[np.intp]:
-        """What an earlier leader had chosen stands until the model is known, or it violates."""
+        """Return an earlier leader's dial while the model is new and within its aim.
+
+        Otherwise `best`.
+        """
         recalled = self.recalled[rows]
         is_known = age[rows] >= DAY_BINS
         requests = np.maximum(self.requests[rows], 1.0)

@@ -1,7 +1,7 @@
-"""What candidates would have cost and violated, summed with forgetting.
+"""Costs and violations of dials on the real arrivals, in sums that fade.
 
-The base of `choice` (how much to insure) and of `sleep` (when to sleep). Must never see what the
-real replicas did.
+`dials.choice` (how much to insure) and `dials.sleep` (when to sleep) build on these sums. Must
+never use what the real replicas did.
 """
 
 from functools import cache
@@ -15,21 +15,21 @@ from modelfleet.core.forecasting.features.whole import Floats
 from modelfleet.core.forecasting.rows.tables import Rows
 
 SPREAD: Final = 0.5
-"""Standard deviations of margin: what goes wrong in spite of it, the error budget pays back."""
+"""Margin in standard deviations; the error budget covers violations beyond it."""
 
 
 _LONGEST_HOURS: Final = 100 * 24
-"""Of a life: then what is forgotten and what is added have long been equal."""
+"""Ages above count as this one: by then what fades and what is added are equal."""
 
 
 class Costs(Rows):
-    """Of n models by c candidates: violated requests, their squares by hour, billed seconds."""
+    """Sums of n models by c dials: violated requests, their squares by hour, billed seconds."""
 
     AXES: ClassVar = dict.fromkeys(("violated", "squares", "cost", "requests", "_hour"), 0)
 
-    def __init__(self, size: int, candidates: int, tuning: Tuning) -> None:
-        """Nothing seen."""
-        shape = (size, candidates)
+    def __init__(self, size: int, dials: int, tuning: Tuning) -> None:
+        """Start with empty sums."""
+        shape = (size, dials)
         self.size, self._tuning = size, tuning
         self.violated, self.squares, self.cost = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         self._hour = np.zeros(shape)
@@ -44,19 +44,19 @@ class Costs(Rows):
         step: int,
         age: NDArray[np.int64],
     ) -> None:
-        """What the candidates did in the last bin; `replicas` are billed, (n, c).
+        """Add the results of the dials in the last bin; `replicas` are billed, (n, c).
 
-        `age` (n,) of the models in bins, this one included.
+        `age` (n,) of the models in bins, this bin included.
         """
         self._hour += violated
         self.cost += replicas * BIN_SECONDS
         self.requests += counts
         if step % HOUR_BINS == HOUR_BINS - 1:
-            lived = _hours(np.maximum(age - 1, 0))
-            self.close_hour(_by_age(self._tuning.half_lives_days)[0][lived])
+            hours = _hours(np.maximum(age - 1, 0))
+            self.close_hour(_by_age(self._tuning.half_lives_days)[0][hours])
 
     def close_hour(self, kept: Floats) -> None:
-        """Older hours count less: `kept` (n,) is the share that stays."""
+        """Fade older hours: `kept` (n,) is the share that stays."""
         self.violated = (self.violated + self._hour) * kept[:, None]
         self.squares = (self.squares + self._hour**2) * kept[:, None]
         self.cost *= kept[:, None]
@@ -64,15 +64,15 @@ class Costs(Rows):
         self._hour[:] = 0.0
 
     def counted_seconds(self, age: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Length of the forgetful window over which was summed, (n,); `age` (n,) in bins."""
+        """Return the length of the fading window of the sums, (n,); `age` (n,) in bins."""
         whole = _by_age(self._tuning.half_lives_days)[1][_hours(age)]
         return np.asarray(whole + age % HOUR_BINS * BIN_SECONDS)
 
     def shares(self, rows: NDArray[np.intp], unseen: Floats) -> tuple[Floats, Floats]:
-        """Share of the requests violated, and the same with a margin, both (rows, c).
+        """Return the share of violated requests, and the same with a margin, both (rows, c).
 
-        The margin: half a standard deviation of the sum over hours, and `unseen` (rows,), the
-        share of an outage that did not happen yet.
+        The margin: half a standard deviation of the sum over hours, and `unseen` (rows,), the share
+        of an outage that did not happen yet.
         """
         violated = self.violated[rows] + self._hour[rows]
         spread = SPREAD * np.sqrt(self.squares[rows] + self._hour[rows] ** 2)
@@ -86,7 +86,7 @@ def _hours(age: NDArray[np.int64]) -> NDArray[np.int64]:
 
 @cache
 def _by_age(half_lives_days: tuple[float, float]) -> tuple[NDArray[np.float64], ...]:
-    """By the age in hours: the share that is kept of all sums; the seconds that are in them.
+    """Return by age in hours the share that stays of all sums, and the seconds in them.
 
     Worked example: half-lives of 1 to 7 days: at the end of the first hour 97.2 % are kept, so
     3,498 s are counted then; after 7 days 99.6 %.

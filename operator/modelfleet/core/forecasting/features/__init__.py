@@ -1,1 +1,1 @@
-"""First step: arrivals become features, of now and of whole histories."""
+"""Features of the arrivals, from which the forecasts are computed."""

@@ -1,7 +1,7 @@
-"""Arrivals of one model by bins of 5 s, a byte each: what its forecasts are learned from.
+"""History of one model's arrivals by bins of 5 s, a byte each, for its fits.
 
-Owned by `forecasting.policy`, one object for each model with traffic; 8 days are 138 KB, hours
-without a request cost nothing. Must never hold more than `days`.
+`forecasting.policy` has one object for each model with traffic. 8 days are 138 KB; hours without a
+request need no memory. Must never hold more than `days`.
 """
 
 from collections import deque
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from modelfleet.core.forecasting.constants import HOUR_BINS
 
 EXACT = 64
+"""Counts below this are exact."""
 GROWTH = 1.05
 """Counts below 64 are exact; above, a code stands for a count within 2.5 %, up to 700,000."""
 _TABLE = np.concatenate(
@@ -21,12 +22,12 @@ _EDGES = np.concatenate((_TABLE[1:EXACT] - 0.5, (_TABLE[EXACT - 1 : -1] + _TABLE
 
 
 def encode_counts(counts: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Logarithmic codes of counts; any shape."""
+    """Return the logarithmic codes of counts; any shape."""
     return np.searchsorted(_EDGES, counts, side="right").astype(np.uint8)
 
 
 def decode_counts(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Counts of codes; any shape."""
+    """Return the counts of codes; any shape."""
     return np.asarray(_TABLE[codes])
 
 
@@ -34,17 +35,17 @@ class ArrivalHistory:
     """Hours of counts, oldest first; None is an hour without a request."""
 
     def __init__(self, days: int) -> None:
-        """Keeps that many days."""
+        """Start without a bin; the history keeps at most `days` days."""
         self._hours: deque[NDArray[np.uint8] | None] = deque(maxlen=days * 24)
         self._open = np.zeros(HOUR_BINS, dtype=np.uint8)
         self._filled = 0
 
     def __len__(self) -> int:
-        """Bins."""
+        """Return the number of bins."""
         return len(self._hours) * HOUR_BINS + self._filled
 
     def push(self, code: int) -> None:
-        """One more bin."""
+        """Add one more bin."""
         self._open[self._filled] = code
         self._filled += 1
         if self._filled == HOUR_BINS:
@@ -52,7 +53,7 @@ class ArrivalHistory:
             self._filled = 0
 
     def extend(self, codes: NDArray[np.uint8]) -> None:
-        """Many more bins at once, oldest first."""
+        """Add many bins at once, oldest first."""
         while len(codes):
             room = HOUR_BINS - self._filled
             first, codes = codes[:room], codes[room:]
@@ -63,7 +64,7 @@ class ArrivalHistory:
                 self._filled = 0
 
     def counts(self, newest: int | None = None) -> NDArray[np.float32]:
-        """Counts, oldest first, shape (bins,): all, or at least the `newest` that there are."""
+        """Return the counts, oldest first, shape (bins,): all, or at least the `newest` ones."""
         empty = np.zeros(HOUR_BINS, dtype=np.uint8)
         hours = list(self._hours)
         if newest is not None:
@@ -72,20 +73,20 @@ class ArrivalHistory:
         return decode_counts(np.concatenate((*parts, self._open[: self._filled])))
 
     def copy(self) -> "ArrivalHistory":
-        """Another one with the same bins; whole hours are shared, as they never change."""
-        made = ArrivalHistory(0)
-        made._hours = self._hours.copy()
-        made._open, made._filled = self._open.copy(), self._filled
-        return made
+        """Return a history with the same bins; whole hours are shared, as they never change."""
+        history = ArrivalHistory(0)
+        history._hours = self._hours.copy()
+        history._open, history._filled = self._open.copy(), self._filled
+        return history
 
     def hours(self) -> list[NDArray[np.uint8] | None]:
-        """Codes of the whole hours, oldest first; None is an hour without a request."""
+        """Return the codes of the whole hours, oldest first; None is an hour without a request."""
         return list(self._hours)
 
     def newest(self) -> NDArray[np.uint8]:
-        """Codes of the hour that is not whole yet."""
+        """Return the codes of the hour that is not whole yet."""
         return self._open[: self._filled]
 
     def stored_bytes(self) -> int:
-        """Memory of the counts, without Python's own."""
+        """Return the memory of the counts in bytes, without Python's own."""
         return HOUR_BINS * (1 + sum(hour is not None for hour in self._hours))

@@ -1,7 +1,7 @@
-"""What to believe of bins that nobody watched: a steady pace that invents neither burst nor zero.
+"""Gap filling: arrivals for bins that were not watched, at a steady pace.
 
-Called by `rows.transfer` for the time between two leaders and by `rows.backfill` for holes of a
-source. Must never change a bin that was seen.
+`rows.transfer` fills the time between two leaders, `rows.backfill` the holes of a source. The pace
+adds neither a burst nor a silence. Must never change a bin that was counted.
 """
 
 import numpy as np
@@ -12,30 +12,30 @@ from modelfleet.core.forecasting.features.whole import RATIO_BOUNDS, Floats
 
 
 def filled(counts: Floats) -> NDArray[np.float32]:
-    """`counts` (n,) with whole numbers in place of NaN, which stands for a bin not known.
+    """Return `counts` (n,) with whole numbers in place of NaN, which stands for an unknown bin.
 
-    A gap of up to an hour runs in a straight line from the mean before it to the mean after it,
-    each taken over as long a time as the gap, from a minute to an hour; at the end of the array
-    there is no after, and the mean goes on. A longer gap follows the hourly means of the day
-    before, scaled as the profile is, as a level of hours ago tells nothing about now. Single bins
-    are never copied: a burst would come twice.
+    A gap of up to an hour follows a straight line from the mean before it to the mean after it.
+    Each mean is taken over as long a time as the gap, from a minute to an hour. At the end of the
+    array nothing comes after, and the mean before goes on. A longer gap follows the hourly means of
+    the day before, scaled as the profile is, as a level of hours ago is no estimate of now. Single
+    bins are never copied: a burst would come twice.
 
     Worked example: 4 4 NaN NaN NaN 4 gives 4 4 4 4 4 4; a quarter of a request in a bin gives one
     request in every fourth bin.
     """
-    found = np.array(counts, dtype=np.float32)
-    unknown = np.isnan(found)
+    arrivals = np.array(counts, dtype=np.float32)
+    unknown = np.isnan(arrivals)
     edges = np.flatnonzero(np.diff(unknown.astype(np.int8), prepend=0, append=0)).tolist()
     for begin, end in zip(edges[::2], edges[1::2], strict=True):
-        # A day at a time: what stands for a longer gap is made from its own first day.
-        for here in range(begin, end, DAY_BINS):
-            there = min(end, here + DAY_BINS)
-            found[here:there] = spread(_pace(found, here, there))
-    return found
+        # A day at a time: the later days of a longer gap follow its own first day.
+        for first in range(begin, end, DAY_BINS):
+            last = min(end, first + DAY_BINS)
+            arrivals[first:last] = spread(_pace(arrivals, first, last))
+    return arrivals
 
 
 def spread(pace: Floats) -> NDArray[np.float32]:
-    """Whole arrivals (n,) of a steady pace (n,), as even as whole numbers can be."""
+    """Return whole arrivals (n,) of a steady pace (n,), as even as whole numbers can be."""
     sums = np.floor(np.cumsum(pace, dtype=np.float64) + 0.5)
     return np.diff(sums, prepend=0.0).astype(np.float32)
 

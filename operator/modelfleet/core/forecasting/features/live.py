@@ -1,8 +1,8 @@
-"""Features of the whole fleet now, kept up to date one bin at a time.
+"""Live features: features of all models now, updated one bin at a time.
 
-`LiveFeatures` belongs to `forecasting.policy`; rows are models. What it computes equals
-`series.features` of the row's history. Costs about a millisecond for a thousand models, as every
-window is a running sum or a maximum over blocks. Must never look at a single model in Python.
+`forecasting.policy` feeds the bins; rows are models. The results equal `whole.features` of the
+row's history. A bin takes about a millisecond for a thousand models, as every window is a running
+sum or a maximum over blocks. Must never loop over single models in Python.
 """
 
 from typing import ClassVar, Final
@@ -33,7 +33,7 @@ _PAST: Final = (
     (_LOAD, DAY_BLOCKS),
     *((_HALF, int(count)) for count in FLOOR_BLOCKS),
 )
-"""Which values have a maximum over how many blocks of 2 minutes."""
+"""Maxima over blocks of 2 minutes: which value, and over how many blocks."""
 
 
 class LiveFeatures(Rows):
@@ -50,7 +50,7 @@ class LiveFeatures(Rows):
     }
 
     def __init__(self, size: int, tuning: Tuning) -> None:
-        """Nothing seen yet."""
+        """Start with empty windows."""
         self.size, self.tuning = size, tuning
         self.bins = 0
         """Steps made since this object began."""
@@ -67,7 +67,7 @@ class LiveFeatures(Rows):
         self._past = np.zeros((len(_PAST), size), dtype=np.float32)
         self._minute_peak = np.zeros(size, dtype=np.float32)
         self._minute_sum = np.zeros(size)
-        # Half the memory: logarithms, since a half float ends at 65,504.
+        # Half floats need half the memory. They hold logarithms, since a half float ends at 65,504.
         self._peaks = np.zeros((MINUTES, size), dtype=np.float16)
         self._means = np.zeros((MINUTES, size), dtype=np.float16)
         self.days = np.zeros((2, size), dtype=np.float32)
@@ -76,7 +76,7 @@ class LiveFeatures(Rows):
     def push(
         self, counts: Floats, per_bin: Floats, weight: Floats, box: NDArray[np.intp], ahead: Floats
     ) -> None:
-        """One more bin of arrivals, shape (n,).
+        """Add one more bin of arrivals, shape (n,).
 
         `per_bin` = s / 5 turns arrivals into busy slots, `weight` smooths them, `box` is the mean
         over the allowed wait in bins, `ahead` the start-up time in seconds.
@@ -116,22 +116,22 @@ class LiveFeatures(Rows):
         newest = step // BLOCK_BINS - 1
         self._blocks[:, newest % DAY_BLOCKS] = self._partial
         self._partial = values
-        for place, (kind, count) in enumerate(_PAST):
-            index = np.arange(newest - count + 1, newest + 1) % DAY_BLOCKS
-            self._past[place] = self._blocks[kind, index].max(axis=0)
+        for index, (kind, count) in enumerate(_PAST):
+            blocks = np.arange(newest - count + 1, newest + 1) % DAY_BLOCKS
+            self._past[index] = self._blocks[kind, blocks].max(axis=0)
 
     def _minute(self, step: int) -> None:
         np.maximum(self._minute_peak, self.load, out=self._minute_peak)
         self._minute_sum += self.load
         if step % MINUTE_BINS == MINUTE_BINS - 1:
-            place = step // MINUTE_BINS % MINUTES
-            self._peaks[place] = np.log1p(self._minute_peak)
-            self._means[place] = np.log1p(self._minute_sum / MINUTE_BINS)
+            index = step // MINUTE_BINS % MINUTES
+            self._peaks[index] = np.log1p(self._minute_peak)
+            self._means[index] = np.log1p(self._minute_sum / MINUTE_BINS)
             self._minute_peak[:] = 0.0
             self._minute_sum[:] = 0.0
 
     def _profile(self, ahead: Floats) -> None:
-        """As `series.profile`, for the minute that begins."""
+        """Compute the profile, as `whole.profile`, for the minute that begins."""
         minute = self.bins // MINUTE_BINS
         begun = minute - self.age // MINUTE_BINS
         rows = np.arange(self.size)
@@ -153,26 +153,29 @@ class LiveFeatures(Rows):
         self._days_known = ~np.isnan(table[0])
 
     def _hour_before(self, minute: int) -> NDArray[np.float64]:
-        """Sum of the means of the 60 minutes before."""
+        """Return the sum of the means of the 60 minutes before."""
         index = np.arange(max(minute - 60, 0), max(minute, 0)) % MINUTES
         return np.asarray(np.expm1(self._means[index], dtype=np.float64).sum(axis=0))
 
-    def _highest(self, place: int) -> Floats:
-        return np.asarray(np.maximum(self._partial[_PAST[place][0]], self._past[place]))
+    def _highest(self, index: int) -> Floats:
+        return np.asarray(np.maximum(self._partial[_PAST[index][0]], self._past[index]))
 
     def highest_day(self) -> Floats:
-        """Highest demand of the last day, in slots."""
+        """Return the highest demand of the last day, in slots."""
         return self._highest(len(ENVELOPE_BLOCKS))
 
     def highest_half_minute(self, memory_seconds: Floats) -> Floats:
-        """Highest 30-s mean of at least the last `memory_seconds`, at most 2 hours, in slots."""
+        """Return the highest 30-s mean of at least the last `memory_seconds`, in slots.
+
+        The window is at most 2 hours.
+        """
         blocks = np.minimum(memory_seconds / (BLOCK_BINS * BIN_SECONDS), FLOOR_BLOCKS[-1])
-        place = np.searchsorted(FLOOR_BLOCKS, blocks)
-        past = self._past[len(ENVELOPE_BLOCKS) + 1 + place, np.arange(self.size)]
+        index = np.searchsorted(FLOOR_BLOCKS, blocks)
+        past = self._past[len(ENVELOPE_BLOCKS) + 1 + index, np.arange(self.size)]
         return np.asarray(np.maximum(self._partial[_HALF], past))
 
     def sustained(self, startup_bins: NDArray[np.intp]) -> Floats:
-        """Demand that has lasted: the least of the means of 15 s, a minute and a start-up time.
+        """Return demand that has lasted: the least mean of 15 s, a minute and a start-up time.
 
         `startup_bins` (n,); a minute to an hour of it counts. 0 for a model younger than that.
         """
@@ -181,11 +184,11 @@ class LiveFeatures(Rows):
         return np.minimum(np.minimum(self.quarter, self._mean(MINUTE_BINS)), longest)
 
     def hour_mean(self) -> Floats:
-        """Mean demand of the last hour, in slots."""
+        """Return the mean demand of the last hour, in slots."""
         return self._mean(HOUR_BINS)
 
     def features(self, idle: Floats) -> tuple[Floats, Floats]:
-        """Features (n, 20) and base b (n,) of this moment; `idle` is c0 of each model."""
+        """Return features (n, 20) and base b (n,) of this moment; `idle` is c0 of each model."""
         return DemandLevels(
             minute=self._mean(MINUTE_BINS),
             levels=(self.load, self.quarter, self._mean(60), self._mean(240)),

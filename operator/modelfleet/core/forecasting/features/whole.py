@@ -1,7 +1,8 @@
-"""Whole histories at once: demand, features and targets of one model, for fits and priors.
+"""Features of a whole history at once: demand, features and targets of one model, for fits.
 
-Called by `regression` and `prior`. Gives bit for bit (up to rounding) what `live` computes one
-bin after the other; a test compares the two. Must never look ahead, except in `fit_targets`.
+`quantiles.regression` and `quantiles.prior` fit on them. The results equal, up to rounding, what
+`live` computes one bin after the other; a test compares the two. Must never look ahead, except in
+`fit_targets`.
 """
 
 import math
@@ -18,7 +19,7 @@ from modelfleet.core.forecasting.model_figures import ModelFigures
 Floats = NDArray[np.floating[Any]]
 
 BLOCK_BINS = 24
-"""Envelopes longer than 2 minutes are kept by blocks of 2 minutes: 1/24 of the memory."""
+"""Envelopes longer than 2 minutes have blocks of 2 minutes: 1/24 of the memory."""
 ENVELOPE_BLOCKS = (5, 30, 120, 720)
 """10 minutes, 1 hour, 4 hours, 1 day."""
 PROFILE_DAYS = 7
@@ -27,10 +28,10 @@ FEATURES = 20
 
 
 def smoothing(service_seconds: float) -> float:
-    """Weight of the newest bin when arrivals turn into busy slots; 1 for short requests.
+    """Return the weight of the newest bin in the busy slots; 1 for short requests.
 
-    Work that came stays for the service time s, so its demand decays with time constant s.
-    Worked example: s = 5 s: 1 - exp(-5 / 5) = 0.632.
+    Work stays for the service time s, so its demand decays with time constant s. Worked example: s
+    = 5 s: 1 - exp(-5 / 5) = 0.632.
     """
     if service_seconds <= BIN_SECONDS / 2:
         return 1.0
@@ -38,27 +39,28 @@ def smoothing(service_seconds: float) -> float:
 
 
 def box_bins(wait_seconds: float) -> int:
-    """Bins over which demand may be averaged, since a request may wait so long."""
+    """Return the bins over which demand may be averaged, as a request may wait so long."""
     return max(1, round(wait_seconds / BIN_SECONDS))
 
 
-def demand(counts: Floats, service: ModelFigures) -> Floats:
-    """Busy slots that the arrivals need, for each bin; `counts` are arrivals by bin, shape (n,).
+def demand(counts: Floats, figures: ModelFigures) -> Floats:
+    """Return the busy slots that the arrivals need, for each bin.
 
-    Worked example: 10 arrivals in 5 s of 0.5 s each are 10 / 5 * 0.5 = 1 slot.
+    `counts` are arrivals by bin, shape (n,). Worked example: 10 arrivals in 5 s of 0.5 s each are
+    10 / 5 * 0.5 = 1 slot.
     """
-    load = counts * (service.service_seconds / BIN_SECONDS)
-    weight = smoothing(service.service_seconds)
+    load = counts * (figures.service_seconds / BIN_SECONDS)
+    weight = smoothing(figures.service_seconds)
     if weight < 1.0:
         load = smoothed(load, weight)
-    return trailing_mean(load, box_bins(service.wait_seconds))
+    return trailing_mean(load, box_bins(figures.wait_seconds))
 
 
 def smoothed(values: Floats, weight: float) -> Floats:
-    """Exponential smoothing y += weight * (x - y) from y = 0; shape (n,).
+    """Smooth exponentially: y += weight * (x - y) from y = 0; shape (n,).
 
-    By blocks side by side, whose carries follow: sqrt(n) steps instead of n. Worked example:
-    weight 0.5, values 4, 0: 2 and 1.
+    The work is done in blocks side by side, whose carries follow: sqrt(n) steps instead of n.
+    Worked example: weight 0.5, values 4, 0: 2 and 1.
     """
     size = len(values)
     width = max(1, math.isqrt(size))
@@ -69,15 +71,15 @@ def smoothed(values: Floats, weight: float) -> Floats:
     for column in range(width):
         state = state + weight * (table[:, column] - state)
         table[:, column] = state
-    carry, kept = 0.0, (1.0 - weight) ** np.arange(1, width + 1)
+    carry, decay = 0.0, (1.0 - weight) ** np.arange(1, width + 1)
     for number in range(blocks):
-        table[number] += carry * kept
+        table[number] += carry * decay
         carry = float(table[number, -1])
     return table.reshape(-1)[:size].astype(np.float32)
 
 
 def trailing_mean(values: Floats, bins: int) -> Floats:
-    """Mean of the last `bins` values, of fewer at the begin; same shape."""
+    """Return the mean of the last `bins` values, of fewer at the begin; same shape."""
     if bins == 1:
         return values.astype(np.float32)
     sums = np.concatenate(([0.0], np.cumsum(values, dtype=np.float64)))
@@ -87,17 +89,17 @@ def trailing_mean(values: Floats, bins: int) -> Floats:
 
 
 def trailing_max(values: Floats, count: int) -> Floats:
-    """Largest of the last `count` values; same shape. Doubling: log2(count) passes."""
-    found, width = values.copy(), 1
+    """Return the largest of the last `count` values; same shape. Doubling: log2(count) passes."""
+    largest, width = values.copy(), 1
     while width < count:
         shift = min(width, count - width)
-        found[shift:] = np.maximum(found[shift:], found[:-shift])
+        largest[shift:] = np.maximum(largest[shift:], largest[:-shift])
         width += shift
-    return found
+    return largest
 
 
 def envelope(values: Floats, blocks: int) -> Floats:
-    """Largest value of the present block of 2 minutes and of `blocks` whole ones before it."""
+    """Return the largest value of the present 2-minute block and of `blocks` whole ones before."""
     size = -(-len(values) // BLOCK_BINS) * BLOCK_BINS
     padded = np.zeros(size, dtype=np.float32)
     padded[: len(values)] = values
@@ -109,7 +111,7 @@ def envelope(values: Floats, blocks: int) -> Floats:
 
 
 def by_minute(load: Floats, reduce: str) -> Floats:
-    """Maximum or mean of each whole minute; shape (n // 12,)."""
+    """Return the maximum or mean of each whole minute; shape (n // 12,)."""
     whole = load[: len(load) // MINUTE_BINS * MINUTE_BINS].reshape(-1, MINUTE_BINS)
     return np.asarray(
         whole.max(axis=1) if reduce == "max" else whole.mean(axis=1, dtype=np.float64)
@@ -117,10 +119,11 @@ def by_minute(load: Floats, reduce: str) -> Floats:
 
 
 def profile(load: Floats, startup_seconds: float) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-    """What earlier days say of `now + startup`: its 50 % and 85 % quantile, and where it is known.
+    """Return the 50 % and 85 % quantile of earlier days at `now + startup`, where known.
 
-    For each earlier day the highest demand within a minute and a half of that time of day, times
-    the ratio of the last hour to the same hour of that day. Constant within a minute.
+    The third result states where. For each earlier day: the highest demand within a minute and a
+    half of that time of day, times the ratio of the last hour to the same hour of that day.
+    Constant within a minute.
     """
     peaks, means = by_minute(load, "max"), by_minute(load, "mean")
     minutes = len(peaks)
@@ -148,40 +151,41 @@ def profile(load: Floats, startup_seconds: float) -> tuple[Floats, Floats, NDArr
 
 
 def quantiles_of_days(table: NDArray[np.float64]) -> tuple[Floats, Floats]:
-    """50 % and 85 % quantile over the known days; `table` (days, m) with NaN where unknown.
+    """Return the 50 % and 85 % quantile over the known days.
 
-    Linear between order statistics; 0 where no day is known. Worked example: days 1, 3: 2 and 2.7.
+    `table` (days, m) has NaN where unknown. Linear between order statistics; 0 where no day is
+    known. Worked example: days 1, 3: 2 and 2.7.
     """
     ordered = np.sort(table, axis=0)
     known = np.sum(~np.isnan(table), axis=0)
-    found = []
+    quantiles = []
     for level in (0.5, 0.85):
-        place = level * np.maximum(known - 1, 0)
-        low = np.floor(place).astype(int)
+        position = level * np.maximum(known - 1, 0)
+        low = np.floor(position).astype(int)
         high = np.minimum(low + 1, np.maximum(known - 1, 0))
         columns = np.arange(table.shape[1])
         below, above = ordered[low, columns], ordered[high, columns]
-        value = below + (place - low) * (above - below)
-        found.append(np.where(known > 0, value, 0.0).astype(np.float32))
-    return found[0], found[1]
+        value = below + (position - low) * (above - below)
+        quantiles.append(np.where(known > 0, value, 0.0).astype(np.float32))
+    return quantiles[0], quantiles[1]
 
 
 def signed(ratio: Floats) -> tuple[Floats, Floats]:
-    """Positive and negative part: rises and falls get coefficients of their own."""
+    """Return the positive and the negative part: rises and falls get their own coefficients."""
     return np.maximum(ratio, 0.0), np.minimum(ratio, 0.0)
 
 
-def features(counts: Floats, service: ModelFigures, tuning: Tuning) -> tuple[Floats, Floats]:
-    """Features (n, 20) and the base b (n,): the logarithm of the last minute's demand.
+def features(counts: Floats, figures: ModelFigures, tuning: Tuning) -> tuple[Floats, Floats]:
+    """Return the features (n, 20) and the base b (n,): the logarithm of the last minute's demand.
 
     All but the last of them are logarithms relative to b, so a model's size does not matter.
     """
-    load = demand(counts, service)
+    load = demand(counts, figures)
     quarter = trailing_mean(load, 3)
     minute = trailing_mean(counts, MINUTE_BINS) * np.minimum(
         np.arange(1, len(counts) + 1), MINUTE_BINS
     )
-    low, high, known = profile(load, service.startup_seconds)
+    low, high, known = profile(load, figures.startup_seconds)
     return DemandLevels(
         minute=trailing_mean(load, MINUTE_BINS),
         levels=(load, quarter, trailing_mean(load, 60), trailing_mean(load, 240)),
@@ -193,14 +197,14 @@ def features(counts: Floats, service: ModelFigures, tuning: Tuning) -> tuple[Flo
         minute_requests=minute,
         days=(low, high),
         is_known=known,
-    ).columns(tuning.idle_share * service.slots, tuning)
+    ).columns(tuning.idle_share * figures.slots, tuning)
 
 
 def squashed(above: Floats) -> Floats:
-    """How far a peak lies above the present, less than in proportion: z / (1 + z / 6).
+    """Return how far a peak lies above the present, less than in proportion: z / (1 + z / 6).
 
-    Small distances tell of noise, which goes on; large ones of a level that is gone. Worked
-    example: a peak of twice the present counts 0.62 instead of 0.69, of ten times 1.66 for 2.30.
+    Small distances are noise, which goes on; large ones are a level that has ended. Worked example:
+    a peak of twice the present counts 0.62 instead of 0.69, of ten times 1.66 for 2.30.
     """
     high = np.maximum(above, 0.0)
     return np.asarray(high / (1.0 + high / 6.0))
@@ -208,10 +212,10 @@ def squashed(above: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class DemandLevels:
-    """What the features are made of: demands in slots, each (n,), and c0.
+    """Demands in slots from which the features are computed, each (n,).
 
-    `minute` and `hour` are means, `levels` the newest bin and the means of 15 s, 5 and 20 minutes,
-    `peaks` highest 15-s means, `days` the profile where `is_known`.
+    `minute` and `hour` are means. `levels` are the newest bin and the means of 15 s, 5 and 20
+    minutes. `peaks` are highest 15-s means, `days` is the profile where `is_known`.
     """
 
     minute: Floats
@@ -223,7 +227,10 @@ class DemandLevels:
     is_known: NDArray[np.bool_]
 
     def columns(self, idle: Floats | float, tuning: Tuning) -> tuple[Floats, Floats]:
-        """Features (n, 20) and base b (n,); of one model's history or of one moment of a fleet."""
+        """Return features (n, 20) and base b (n,), with c0 = `idle`.
+
+        The rows are the bins of one model, or all models at one moment.
+        """
         base = np.log(self.minute + idle)
         columns = [np.ones_like(base)]
         for level in self.levels:
@@ -238,13 +245,13 @@ class DemandLevels:
 
 
 def fit_targets(
-    load: Floats, base: Floats, service: ModelFigures, idle: float
+    load: Floats, base: Floats, figures: ModelFigures, idle: float
 ) -> tuple[Floats, Floats]:
-    """What the two forecasts are of, relative to b; NaN where the future is not known yet.
+    """Return the targets of the two forecasts, relative to b; NaN while the future is unknown.
 
     Start: highest demand in [t+S, t+S+15 s]. Keep: highest demand in (t, t+S+5 s].
     """
-    ahead = startup_bins(service.startup_seconds)
+    ahead = startup_bins(figures.startup_seconds)
     size = len(load)
     start = np.full(size, np.nan, dtype=np.float32)
     keep = np.full(size, np.nan, dtype=np.float32)
@@ -258,5 +265,5 @@ def fit_targets(
 
 
 def startup_bins(startup_seconds: float) -> int:
-    """Bins between an order and the moment its replica serves; at least one."""
+    """Return the bins between an order and the moment its replica serves; at least one."""
     return max(1, round(startup_seconds / BIN_SECONDS))

@@ -1,1 +1,1 @@
-"""Second step: features become quantiles of future load."""
+"""Quantile forecasts of the demand, and the priors of models without history."""

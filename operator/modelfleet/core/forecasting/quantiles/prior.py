@@ -1,8 +1,8 @@
-"""What to believe of a model that has no history yet: the same regression on public traces.
+"""Priors: the forecast of a model without history, from the same regression on public traces.
 
-Called by `forecasting.policy` for a new model, with that model's own figures, so that a slow start
-or a long request already shape the first forecast. Must never hold a trace by itself: the caller
-reads the shipped file.
+`forecasting.policy` uses it for a new model, with that model's own figures. So a slow start or a
+long request shapes the first forecast. Must never hold a trace itself: the caller reads the shipped
+file.
 """
 
 import math
@@ -17,62 +17,63 @@ from modelfleet.core.forecasting.model_figures import ModelFigures
 from modelfleet.core.forecasting.quantiles.regression import Coefficients, fit, rows, uninformed
 
 GRID = 1.15
-"""Figures are rounded to powers of this, so that a fleet shares few priors."""
+"""Figures are rounded to powers of this, so that many models share few priors."""
 STEPS = 300
 STEP_BINS = 2 * DAY_BINS
 STEP_ROWS = 2_000
 
 
-def rounded(service: ModelFigures) -> ModelFigures:
-    """The figures on the grid; the aim does not matter here."""
+def rounded(figures: ModelFigures) -> ModelFigures:
+    """Return the figures on the grid; the aim does not matter here."""
 
     def near(value: float) -> float:
         return GRID ** round(math.log(max(value, 1e-3)) / math.log(GRID))
 
     return ModelFigures(
-        near(service.startup_seconds),
-        near(service.wait_seconds),
-        near(service.slots),
-        near(service.service_seconds),
+        near(figures.startup_seconds),
+        near(figures.wait_seconds),
+        near(figures.slots),
+        near(figures.service_seconds),
     )
 
 
 def generated_steps() -> Floats:
-    """Two days of arrivals whose level jumps and then stays, (n,): public traces have none.
+    """Return two days of arrivals whose level jumps and then stays, (n,).
 
-    Without them a model that fell to a tenth a minute ago would be believed to jump back for
-    hours, as what the traces show of small falls would be drawn out to large ones.
+    Public traces have no such jumps. Without them, the forecast of a model that fell to a tenth a
+    minute ago would expect the old level for hours: small falls of the traces would be extrapolated
+    to large ones.
     """
-    chance = np.random.default_rng(20_260_101)
+    generator = np.random.default_rng(20_260_101)
     parts: list[Floats] = []
     while sum(map(len, parts)) < STEP_BINS:
-        length = int(np.exp(chance.uniform(np.log(36), np.log(4_320))))
-        level = np.exp(chance.uniform(np.log(2.0), np.log(400.0)))
-        parts.append(chance.poisson(level, length).astype(np.float32))
+        length = int(np.exp(generator.uniform(np.log(36), np.log(4_320))))
+        level = np.exp(generator.uniform(np.log(2.0), np.log(400.0)))
+        parts.append(generator.poisson(level, length).astype(np.float32))
     return np.concatenate(parts)[:STEP_BINS]
 
 
 class Priors:
-    """Coefficients for any figures, computed at the first need and kept."""
+    """Coefficients for any figures, computed at the first need and then stored."""
 
     def __init__(self, traces: Sequence[Floats], tuning: Tuning) -> None:
-        """`traces`: arrivals by bin of public services, each (n,)."""
+        """Set the `traces`: arrivals by bin of public services, each (n,)."""
         self._traces, self._tuning = traces, tuning
         self._known: dict[ModelFigures, Coefficients] = {}
 
-    def of(self, service: ModelFigures) -> Coefficients:
-        """About two seconds the first time, for each point of the grid."""
+    def of(self, figures: ModelFigures) -> Coefficients:
+        """Return the prior of these figures; about 2 s for the first of a grid point."""
         if not self._traces or not self._tuning.has_prior:
             return uninformed()
-        key = rounded(service)
+        key = rounded(figures)
         if key not in self._known:
             self._known[key] = self._compute(key)
         return self._known[key]
 
-    def _compute(self, service: ModelFigures) -> Coefficients:
-        parts = [rows(trace, service, self._tuning, seed=1) for trace in self._traces]
+    def _compute(self, figures: ModelFigures) -> Coefficients:
+        parts = [rows(trace, figures, self._tuning, seed=1) for trace in self._traces]
         few = replace(self._tuning, most_rows=STEP_ROWS)
-        parts.append(rows(generated_steps(), service, few, seed=1))
+        parts.append(rows(generated_steps(), figures, few, seed=1))
         x, start, keep = (np.concatenate([part[i] for part in parts]) for i in range(3))
         none = uninformed()
         return Coefficients(

@@ -1,1 +1,1 @@
-"""Tables with a row for each model: laid out, copied, written, filled from the past."""
+"""Rows of the policy as values: for a restart, a file, a status, a backfill."""

@@ -1,7 +1,7 @@
-"""A block of rows as plain arrays with names, and back: what a file can hold.
+"""Encoding of a block of rows as plain arrays with names, and back, for a file.
 
-Called by `memory.learned_file`. `layout` says how rows are laid out; arrays of another layout mean
-something else and must never be read. Knows nothing of files.
+`memory.learned_file` writes and reads the arrays. `layout` identifies how rows are laid out. Arrays
+of another layout have another meaning and must never be read. This module has no access to files.
 """
 
 import hashlib
@@ -22,39 +22,39 @@ from modelfleet.core.forecasting.rows.transfer import RINGS, TABLES, Arrays, par
 LONGEST_RING = 7200 // BIN_SECONDS + 1
 """Bins of the longest start-up time that a version may have."""
 _ABSENT, _QUIET, _STORED = range(3)
-"""Of an hour of history: not lived, without a request, with codes."""
+"""Kinds of an hour of history: before the first bin, without a request, with codes."""
 NAMES: Mapping[str, str] = {
-    "fleet.newest": "fleet.newest",
-    "fleet._table": "fleet._table",
-    "fleet._promise": "fleet._promise",
-    "fleet._has_served": "fleet._has_served",
-    "fleet._coefficients": "fleet._coefficients",
-    "fleet._next_fit": "fleet._next_fit",
-    "present.age": "present.age",
-    "present.load": "present.load",
-    "present.quarter": "present.quarter",
-    "present._smoothed": "present._smoothed",
-    "present._minute_peak": "present._minute_peak",
-    "present._minute_sum": "present._minute_sum",
-    "present._sums": "present._sums",
-    "present._raw_sums": "present._raw_sums",
-    "present._quarters": "present._quarters",
-    "present._recent": "present._recent",
-    "present._peaks": "present._peaks",
-    "present._means": "present._means",
-    "present._blocks": "present._blocks",
-    "present._partial": "present._partial",
-    "present._past": "present._past",
-    "present.days": "present.days",
-    "present._days_known": "present._days_known",
-    "shadow.queue": "shadow.queue",
-    "shadow.ready": "shadow.ready",
-    "shadow.pending": "shadow.pending",
-    "shadow.ages": "shadow.ages",
-    "shadow.violated": "shadow.violated",
-    "shadow._delay": "shadow._delay",
-    "shadow._orders": "shadow._orders",
-    "shadow._kept": "shadow._kept",
+    "fleet.newest": "policy.newest",
+    "fleet._table": "policy._table",
+    "fleet._promise": "policy._error_budgets",
+    "fleet._has_served": "policy._has_served",
+    "fleet._coefficients": "policy._coefficients",
+    "fleet._next_fit": "policy._next_fit",
+    "present.age": "live.age",
+    "present.load": "live.load",
+    "present.quarter": "live.quarter",
+    "present._smoothed": "live._smoothed",
+    "present._minute_peak": "live._minute_peak",
+    "present._minute_sum": "live._minute_sum",
+    "present._sums": "live._sums",
+    "present._raw_sums": "live._raw_sums",
+    "present._quarters": "live._quarters",
+    "present._recent": "live._recent",
+    "present._peaks": "live._peaks",
+    "present._means": "live._means",
+    "present._blocks": "live._blocks",
+    "present._partial": "live._partial",
+    "present._past": "live._past",
+    "present.days": "live.days",
+    "present._days_known": "live._days_known",
+    "shadow.queue": "replay_queues.queue",
+    "shadow.ready": "replay_queues.ready",
+    "shadow.pending": "replay_queues.pending",
+    "shadow.ages": "replay_queues.ages",
+    "shadow.violated": "replay_queues.violated",
+    "shadow._delay": "replay_queues._delay",
+    "shadow._orders": "replay_queues._orders",
+    "shadow._kept": "replay_queues._kept",
     "choice.violated": "choice.violated",
     "choice.squares": "choice.squares",
     "choice.cost": "choice.cost",
@@ -64,21 +64,21 @@ NAMES: Mapping[str, str] = {
     "choice.chosen": "choice.chosen",
     "choice.recalled": "choice.recalled",
     "choice._next": "choice._next",
-    "choice.lived": "choice.lived",
+    "choice.lived": "choice.ended",
     "choice.missed": "choice.missed",
-    "rest.violated": "rest.violated",
-    "rest.squares": "rest.squares",
-    "rest.cost": "rest.cost",
-    "rest.requests": "rest.requests",
-    "rest._hour": "rest._hour",
-    "rest.quiet": "rest.quiet",
-    "rest._session_bins": "rest._session_bins",
-    "rest._left": "rest._left",
-    "rest.chosen": "rest.chosen",
-    "rest.is_known": "rest.is_known",
+    "rest.violated": "sleep.violated",
+    "rest.squares": "sleep.squares",
+    "rest.cost": "sleep.cost",
+    "rest.requests": "sleep.requests",
+    "rest._hour": "sleep._hour",
+    "rest.quiet": "sleep.quiet",
+    "rest._session_bins": "sleep._session_bins",
+    "rest._left": "sleep._left",
+    "rest.chosen": "sleep.chosen",
+    "rest.is_known": "sleep.is_known",
 }
-"""Name in the file to part and attribute. A name in the file never changes: what was learned under
-it would be lost with the next release."""
+"""Name in the file to part and attribute. A name in the file never changes: the next release would
+lose what was learned under it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,48 +92,54 @@ class Table:
 
 
 def layout(tuning: Tuning) -> str:
-    """A hash of all that gives the arrays their meaning: names, shapes, candidates, levels."""
-    fleet = Policy(1, tuning)
-    found = hashlib.sha256()
-    for name, table in sorted(_tables(fleet).items()):
+    """Return a hash of all that gives the arrays their meaning: names, shapes, dials, levels."""
+    policy = Policy(1, tuning)
+    digest = hashlib.sha256()
+    for name, table in sorted(_tables(policy).items()):
         values = table.values
         shape = values.shape[1:] if table.attribute in RINGS else values.shape
-        found.update(f"{name} {values.dtype} {shape}\n".encode())
+        digest.update(f"{name} {values.dtype} {shape}\n".encode())
     codes = decode_counts(np.arange(256, dtype=np.uint8))
-    for constants in (TAUS, fleet.bank.risk, fleet.bank.floor, codes):
-        found.update(np.asarray(constants, dtype=np.float64).tobytes())
-    found.update(f"{BIN_SECONDS} {HISTORY_DAYS}".encode())
-    return found.hexdigest()[:16]
+    for constants in (TAUS, policy.dials.risk, policy.dials.floor, codes):
+        digest.update(np.asarray(constants, dtype=np.float64).tobytes())
+    digest.update(f"{BIN_SECONDS} {HISTORY_DAYS}".encode())
+    return digest.hexdigest()[:16]
 
 
-def _tables(fleet: Policy) -> dict[str, Table]:
-    """All arrays with rows, by their names in the file."""
-    owners: dict[str, Any] = {"fleet": fleet, **parts(fleet)}
-    axes = {"fleet": dict.fromkeys(TABLES, 0)}
-    axes |= {name: part.AXES for name, part in parts(fleet).items()}
-    found = {}
+def _tables(policy: Policy) -> dict[str, Table]:
+    """Return all arrays with rows, by their names in the file."""
+    owners: dict[str, Any] = {"policy": policy, **parts(policy)}
+    axes = {"policy": dict.fromkeys(TABLES, 0)}
+    axes |= {name: part.AXES for name, part in parts(policy).items()}
+    tables = {}
     for name, path in NAMES.items():
         owner, attribute = path.split(".")
         values = getattr(owners[owner], attribute)
-        found[name] = Table(owners[owner], attribute, axes[owner][attribute], values)
-    return found
+        tables[name] = Table(owners[owner], attribute, axes[owner][attribute], values)
+    return tables
 
 
 def arrays_of(block: Policy) -> Arrays:
-    """All that a block knows; every row must have a model."""
-    services = [service for service in block.services if service is not None]
-    found = {name: table.values for name, table in _tables(block).items()}
-    found["clock"] = np.array([block.steps], dtype=np.int64)
-    found["services"] = np.array(
+    """Return all state of a block; every row must have a model."""
+    all_figures = [figures for figures in block.figures if figures is not None]
+    arrays = {name: table.values for name, table in _tables(block).items()}
+    arrays["clock"] = np.array([block.steps], dtype=np.int64)
+    arrays["services"] = np.array(
         [
-            (one.startup_seconds, one.wait_seconds, one.slots, one.service_seconds, one.aim)
-            for one in services
+            (
+                figures.startup_seconds,
+                figures.wait_seconds,
+                figures.slots,
+                figures.service_seconds,
+                figures.aim,
+            )
+            for figures in all_figures
         ],
         dtype=np.float64,
     ).reshape(-1, 5)
-    found["priors"] = np.stack([prior.stacked() for prior in block._priors]).astype(np.float32)
-    found["fitted"] = np.array([warm is not None for warm in block._warm])
-    return found | _histories(block)
+    arrays["priors"] = np.stack([prior.stacked() for prior in block._priors]).astype(np.float32)
+    arrays["fitted"] = np.array([warm is not None for warm in block._warm])
+    return arrays | _histories(block)
 
 
 def _histories(block: Policy) -> Arrays:
@@ -157,9 +163,9 @@ def _histories(block: Policy) -> Arrays:
 
 
 def block_of(arrays: Arrays, tuning: Tuning) -> Policy:
-    """The block that `arrays_of` was given; ValueError or KeyError when it is none."""
-    services = _whole(arrays, "services", np.dtype(np.float64), (None, 5))
-    block = Policy(len(services), tuning)
+    """Return the block of these `arrays_of`; raises ValueError or KeyError for other arrays."""
+    all_figures = _whole(arrays, "services", np.dtype(np.float64), (None, 5))
+    block = Policy(len(all_figures), tuning)
     for name, table in _tables(block).items():
         sizes: list[int | None] = list(table.values.shape)
         sizes[table.axis] = block.size
@@ -167,10 +173,10 @@ def block_of(arrays: Arrays, tuning: Tuning) -> Policy:
             sizes[0] = None
         values = _whole(arrays, name, table.values.dtype, tuple(sizes))
         setattr(table.owner, table.attribute, values)
-    if not 1 <= len(block.shadow._orders) == len(block.shadow._kept) <= LONGEST_RING:
+    if not 1 <= len(block.replay_queues._orders) == len(block.replay_queues._kept) <= LONGEST_RING:
         msg = "rings of orders are of no possible length"
         raise ValueError(msg)
-    block.services = [ModelFigures(*values) for values in services.tolist()]
+    block.figures = [ModelFigures(*values) for values in all_figures.tolist()]
     set_clock(block, int(_whole(arrays, "clock", np.dtype(np.int64), (1,))[0]))
     shape = (block.size, *block._coefficients.shape[1:])
     priors = _whole(arrays, "priors", np.dtype(np.float32), shape)
@@ -191,12 +197,12 @@ def _read_histories(block: Policy, arrays: Arrays) -> None:
     hours = _whole(arrays, "history.hours", bytes_, (None, HOUR_BINS))
     opened = _whole(arrays, "history.open", bytes_, (size, HOUR_BINS))
     filled = _whole(arrays, "history.filled", np.dtype(np.int64), (size,)).tolist()
-    quiet, place = np.zeros(HOUR_BINS, dtype=np.uint8), 0
+    quiet, index = np.zeros(HOUR_BINS, dtype=np.uint8), 0
     for row in range(size):
         history = ArrivalHistory(HISTORY_DAYS)
         for kind in kinds[row][kinds[row] != _ABSENT].tolist():
-            history.extend(hours[place] if kind == _STORED else quiet)
-            place += kind == _STORED
+            history.extend(hours[index] if kind == _STORED else quiet)
+            index += kind == _STORED
         if not 0 <= filled[row] < HOUR_BINS:
             msg = "an hour with more bins than an hour has"
             raise ValueError(msg)
@@ -207,12 +213,12 @@ def _read_histories(block: Policy, arrays: Arrays) -> None:
 def _whole(
     arrays: Arrays, name: str, kind: np.dtype[Any], shape: tuple[int | None, ...]
 ) -> NDArray[Any]:
-    """One array, if it has the wanted type and shape; None stands for any length."""
-    found = arrays[name]
-    fits = found.ndim == len(shape) and all(
-        wanted in (None, length) for wanted, length in zip(shape, found.shape, strict=True)
+    """Return one array, if it has the wanted type and shape; None stands for any length."""
+    array = arrays[name]
+    fits = array.ndim == len(shape) and all(
+        wanted in (None, length) for wanted, length in zip(shape, array.shape, strict=True)
     )
-    if found.dtype != kind or not fits:
-        msg = f"{name} is {found.dtype}{found.shape}, not {kind}{shape}"
+    if array.dtype != kind or not fits:
+        msg = f"{name} is {array.dtype}{array.shape}, not {kind}{shape}"
         raise ValueError(msg)
-    return found
+    return array

@@ -1,7 +1,8 @@
-"""What was learned of a model in short: rounded, small enough for a status, the start of the next.
+"""Summary of what was learned of a model: rounded, and small enough for a status.
 
-Made from a row and read back by `memory.learned_status`. A new leader without a file begins with
-it. Must never be trusted: anybody with rights on the status can have written it.
+`memory.learned_status` writes it to `status.learned` and reads it back; a new leader without a
+memory file starts with it. Must never be trusted: any client with rights on the status can have
+written it.
 """
 
 import base64
@@ -27,35 +28,36 @@ GRID: Final = 1.1
 MIN_AGE_BINS: Final = HOUR_BINS
 MAX_SERVICE_SECONDS: Final = 86_400.0
 MAX_COEFFICIENT: Final = 50.0
-"""Of a regression between logarithms; a larger one is no forecast of anything."""
+"""Bound of a coefficient between logarithms; a larger one cannot be from a fit."""
 MOVED_SERVICE, MOVED_FORECAST, MOVED_DIAL = 1.25, 0.25, 2.0
-"""Factor of the service time, difference of the logarithm of a forecast, factor of the dial."""
+"""Changes that are worth a write: factor of the service time, difference of a forecast's logarithm,
+factor of the risk."""
 _COMPARED: Final = slice(2, 8)
-"""Of TAUS 50 % to 96 %: those beyond are decided by few moments and differ from fit to fit."""
+"""Of TAUS 50 % to 96 %: few moments decide the levels beyond, which differ from fit to fit."""
 _SHAPE: Final = (2, FEATURES, len(TAUS))
 
 
 @dataclass(frozen=True, slots=True)
 class LearnedSummary:
-    """Service time, risk and floor of the chosen candidate, forecasts, slots."""
+    """Service time, risk and floor of the chosen dial, forecasts, concurrency."""
 
     service_seconds: float
     risk: float
     floor: float
     coefficients: Coefficients
     slots: int | None = None
-    """Requests at once that a replica was found good for; None: as many as was said."""
+    """Learned concurrency of a replica; None: the spec's or the default value."""
 
-    def candidate(self, bank: Dials) -> int | None:
-        """The candidate of a bank that is nearest in floor, then in risk; None without any."""
-        floors = np.abs(bank.floor - self.floor)
+    def dial(self, dials: Dials) -> int | None:
+        """Return the nearest dial in floor, then in risk; None without a near one."""
+        floors = np.abs(dials.floor - self.floor)
         is_like = floors <= np.min(floors) + 1e-6
-        far = np.abs(np.log(np.where(is_like, bank.risk, np.inf) / self.risk))
-        best = int(np.argmin(far))
-        return best if far[best] <= math.log(MOVED_DIAL) else None
+        distance = np.abs(np.log(np.where(is_like, dials.risk, np.inf) / self.risk))
+        best = int(np.argmin(distance))
+        return best if distance[best] <= math.log(MOVED_DIAL) else None
 
     def to_status(self) -> dict[str, Any]:
-        """As the fields of a version's `status.learned`, without the time of writing."""
+        """Return the fields of a version's `status.learned`, without the time of writing."""
         codes = self.coefficients.stacked().astype("<f2").tobytes()
         body: dict[str, Any] = {
             "format": FORMAT,
@@ -69,25 +71,25 @@ class LearnedSummary:
         return body
 
 
-def summary_of(fleet: Policy, row: int) -> LearnedSummary | None:
-    """What a row has learned; None while it is too young or has no fit of its own."""
-    service, warm = fleet.services[row], fleet._warm[row]
-    if service is None or warm is None or fleet.present.age[row] < MIN_AGE_BINS:
+def summary_of(policy: Policy, row: int) -> LearnedSummary | None:
+    """Return the summary of a row; None while it is too young or has no fit of its own."""
+    figures, warm = policy.figures[row], policy._warm[row]
+    if figures is None or warm is None or policy.live.age[row] < MIN_AGE_BINS:
         return None
     if not (np.abs(warm.stacked()) <= MAX_COEFFICIENT).all():
-        # Its reader would not take it.
+        # A reader would refuse these coefficients.
         return None
-    chosen = int(fleet.choice.chosen[row])
+    chosen = int(policy.choice.chosen[row])
     return LearnedSummary(
-        service_seconds=rounded_figures(service.service_seconds),
-        risk=float(fleet.bank.risk[chosen]),
-        floor=float(fleet.bank.floor[chosen]),
+        service_seconds=rounded_seconds(figures.service_seconds),
+        risk=float(policy.dials.risk[chosen]),
+        floor=float(policy.dials.floor[chosen]),
         coefficients=warm,
     )
 
 
-def rounded_figures(seconds: float) -> float:
-    """On the grid: 0.099 s and 0.104 s are both 0.102 s."""
+def rounded_seconds(seconds: float) -> float:
+    """Return seconds on the grid: 0.099 s and 0.104 s are both 0.102 s."""
     exponent = round(math.log(max(seconds, 1e-3)) / math.log(GRID))
     return float(min(max(GRID**exponent, 1e-3), MAX_SERVICE_SECONDS))
 
@@ -95,10 +97,10 @@ def rounded_figures(seconds: float) -> float:
 def is_moved(
     old: LearnedSummary, new: LearnedSummary, x: Floats, *, counts_dial: bool = True
 ) -> bool:
-    """Whether the new one is worth a write; `x` (20,) are the model's features of now.
+    """Return whether the new summary is worth a write; `x` (20,) are the model's features of now.
 
-    Under steady traffic each fit differs a little from the one before, and neighbours in the bank
-    take turns: neither is news. Candidates of equal cost can lie far apart, so the dial counts
+    Under steady traffic each fit differs a little from the one before, and neighbouring dials take
+    turns: neither is worth a write. Dials of equal cost can lie far apart, so the dial counts
     (`counts_dial`) more rarely than the rest.
     """
     factor = new.service_seconds / old.service_seconds
@@ -114,14 +116,17 @@ def is_moved(
 
 
 def _slots_moved(old: int | None, new: int | None, *, counts_dial: bool) -> bool:
-    """Neighbouring levels take turns, and so may the first below the hint and the hint itself."""
+    """Return whether the concurrency changed by more than one level.
+
+    Neighbouring levels take turns, and so may the level below the spec's value and that value.
+    """
     if old is None or new is None:
         return counts_dial and old is not new
     return abs(bisect.bisect(CONCURRENCY_LEVELS, old) - bisect.bisect(CONCURRENCY_LEVELS, new)) > 1
 
 
 def read_summary(body: Mapping[str, Any]) -> LearnedSummary:
-    """A lesson from `status.learned`; ValueError with what is wrong with it."""
+    """Return the summary in `status.learned`; raises ValueError with its first fault."""
     if body.get("format") != FORMAT:
         msg = f"format is {str(body.get('format'))[:20]}, not {FORMAT}"
         raise ValueError(msg)
@@ -142,13 +147,13 @@ def read_summary(body: Mapping[str, Any]) -> LearnedSummary:
 
 
 def _number(body: Mapping[str, Any], name: str, most: float) -> int | None:
-    found = body.get(name)
-    if found is None:
+    value = body.get(name)
+    if value is None:
         return None
-    if not isinstance(found, int) or isinstance(found, bool) or not 0 < found <= most:
-        msg = f"{name} is {str(found)[:20]}"
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= most:
+        msg = f"{name} is {str(value)[:20]}"
         raise ValueError(msg)
-    return found
+    return value
 
 
 def _coefficients(text: object) -> Coefficients:
@@ -164,8 +169,8 @@ def _coefficients(text: object) -> Coefficients:
     if len(codes) != wanted:
         msg = f"coefficients are {len(codes)} bytes, not {wanted}"
         raise ValueError(msg)
-    found = np.frombuffer(codes, dtype="<f2").astype(np.float32).reshape(_SHAPE)
-    if not (np.abs(found) <= MAX_COEFFICIENT).all():
+    coefficients = np.frombuffer(codes, dtype="<f2").astype(np.float32).reshape(_SHAPE)
+    if not (np.abs(coefficients) <= MAX_COEFFICIENT).all():
         msg = f"a coefficient is above {MAX_COEFFICIENT:g} or no number"
         raise ValueError(msg)
-    return Coefficients(found[0].copy(), found[1].copy())
+    return Coefficients(coefficients[0].copy(), coefficients[1].copy())

@@ -1,7 +1,7 @@
-"""Tables with a row for each model: clearing one row, making room for more.
+"""Tables with a row for each model: empty one row, make room for more.
 
-The base of the policy's stateful parts, so that each says once which of its arrays have a model
-axis. Must never know what the numbers mean.
+The stateful parts of the policy build on it, so that each lists once which of its arrays have a
+model axis. Must never depend on the meaning of the numbers.
 """
 
 from typing import ClassVar
@@ -10,21 +10,21 @@ import numpy as np
 
 
 class Rows:
-    """Arrays named in AXES have their model axis at the given place."""
+    """Arrays with rows; AXES maps each array's name to its model axis."""
 
     AXES: ClassVar[dict[str, int]] = {}
     EMPTY: ClassVar[dict[str, float]] = {}
-    """What an unused row holds, where that is not 0."""
+    """Value of an unused row, where that is not 0."""
 
     size: int
 
     def clear(self, row: int) -> None:
-        """Forget a row: another model will use it."""
+        """Empty a row, so that another model can use it."""
         for name, axis in self.AXES.items():
             np.moveaxis(getattr(self, name), axis, 0)[row] = self.EMPTY.get(name, 0)
 
     def grow(self, size: int) -> None:
-        """Room for `size` rows; those that are there keep their numbers."""
+        """Make room for `size` rows; existing rows keep their numbers."""
         for name, axis in self.AXES.items():
             table = getattr(self, name)
             shape = list(table.shape)

@@ -1,4 +1,4 @@
-"""Choice of a candidate: error budget, admission, cheapest of the safe ones."""
+"""Choice of a dial: error budget, admission, cheapest of the safe ones."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def choice() -> DialChoice:
 
 
 def aged(chosen: DialChoice, days: float, violated: np.ndarray, cost: np.ndarray) -> int:
-    """Choose at that age, with what the candidates have done so far."""
+    """Choose at that age, with what the dials have done so far."""
     requests = days * 86_400 * RATE
     chosen.requests[:], chosen.violated[0], chosen.cost[0] = requests, violated * requests, cost
     chosen.choose(np.array([int(days * DAY_BINS)]), PROMISE, ABOUT, RATE)
@@ -60,24 +60,24 @@ def test_when_nothing_is_safe_the_least_violating_are_taken():
 
 def test_budget_example():
     spent = choice()
-    spent.live(np.array([50_000.0]), np.array([600.0]), 0)
+    spent.record(np.array([50_000.0]), np.array([600.0]), 0)
     spent.choose(np.array([DAY_BINS]), PROMISE, ABOUT, np.array([100_000 / 86_400]))
     assert spent.aim[0] == pytest.approx(0.8 * 0.009, rel=1e-6)
 
 
 def test_budget_forgets_after_its_window():
     spent = choice()
-    spent.live(np.array([50_000.0]), np.array([9_000.0]), 0)
+    spent.record(np.array([50_000.0]), np.array([9_000.0]), 0)
     for hour in range(1, 6 * 24):
-        spent.live(np.zeros(1), np.zeros(1), hour * HOUR_BINS)
+        spent.record(np.zeros(1), np.zeros(1), hour * HOUR_BINS)
     assert spent.missed.sum() == 9_000
-    spent.live(np.zeros(1), np.zeros(1), 6 * 24 * HOUR_BINS)
+    spent.record(np.zeros(1), np.zeros(1), 6 * 24 * HOUR_BINS)
     assert spent.missed.sum() == 0
 
 
 def test_aim_is_bounded():
     spent = choice()
-    spent.live(np.array([1e6]), np.array([9e5]), 0)
+    spent.record(np.array([1e6]), np.array([9e5]), 0)
     spent.choose(np.array([DAY_BINS]), PROMISE, ABOUT, RATE)
     assert spent.aim[0] == pytest.approx(0.8 * 0.003)
 

@@ -24,7 +24,7 @@ def column(*values: float) -> np.ndarray:
 def drive(
     start: list[float], counts: float = 0.0, keep: float = 0.0
 ) -> tuple[ReplayQueues, list[float]]:
-    """One model, one candidate; ready replicas after each step."""
+    """One model, one dial; ready replicas after each step."""
     shadow, ready = ReplayQueues(1, WORTH, SHIPPED), []
     for step, level in enumerate(start):
         shadow.serve(np.array([counts]), ABOUT, step)

@@ -50,7 +50,7 @@ def test_short_replay_has_the_same_windows_and_history():
     short = backfill(arrivals, SERVICE, uninformed(), CLOCK, replayed_bins=100)
     assert (whole.histories[0].counts() == short.histories[0].counts()).all()
     for name in ("hour_mean", "highest_day"):
-        assert np.allclose(getattr(whole.present, name)(), getattr(short.present, name)())
+        assert np.allclose(getattr(whole.live, name)(), getattr(short.live, name)())
 
 
 def test_unknown_bins_are_no_silence():
@@ -60,12 +60,12 @@ def test_unknown_bins_are_no_silence():
     counts = block.histories[0].counts()
     assert len(counts) == 450, "the time before the first known bin was not lived"
     assert counts[150:210].min() > 20
-    assert (block.steps, int(block.present.age[0])) == (CLOCK, 450)
+    assert (block.steps, int(block.live.age[0])) == (CLOCK, 450)
 
 
 def test_source_that_knows_nothing_gives_a_new_row():
     block = backfill(np.full(50, np.nan), SERVICE, uninformed(), CLOCK)
-    assert (block.steps, int(block.present.age[0]), len(block.histories[0])) == (CLOCK, 0, 0)
+    assert (block.steps, int(block.live.age[0]), len(block.histories[0])) == (CLOCK, 0, 0)
 
 
 def test_short_past_is_replayed_whole():
@@ -85,13 +85,13 @@ def lived_a_day(recalled: int = -1) -> Policy:
 
 
 @pytest.mark.long
-def test_no_bold_candidate_is_followed_before_the_queues_have_seen_a_day():
+def test_no_bold_dial_is_followed_before_the_queues_have_seen_a_day():
     block = lived_a_day()
-    cautious = int(block.bank.cautious(np.array([0.9 * SERVICE.aim]))[0])
+    cautious = int(block.dials.cautious(np.array([0.9 * SERVICE.aim]))[0])
     assert judged_at(block, 0) == CLOCK + JUDGED_BINS
     for _ in range(HOUR_BINS + 5):
         wanted = block.step(unseen(np.array([30.0], dtype=np.float32)))
-        assert wanted.candidate[0] == cautious
+        assert wanted.dial[0] == cautious
     assert judged_at(block, 0) == CLOCK + JUDGED_BINS
     assert block.choice.requests[0] > 0
     assert int(lived_a_day(recalled=40).choice.chosen[0]) == 40
@@ -103,14 +103,14 @@ def test_without_the_wait_the_boldest_would_be_followed():
     block = lived_a_day()
     block.choice._next[0] = 0
     wanted = block.step(unseen(np.array([30.0], dtype=np.float32)))
-    assert block.bank.risk[wanted.candidate[0]] > 0.1
+    assert block.dials.risk[wanted.dial[0]] > 0.1
 
 
 @pytest.mark.long
 def test_day_that_was_watched_stands_for_the_days_before():
     block = lived_a_day()
-    age = int(block.present.age[0])
-    block.present.age[0] = age + JUDGED_BINS
+    age = int(block.live.age[0])
+    block.live.age[0] = age + JUDGED_BINS
     block.choice.requests[0], block.choice.cost[0, 3] = 100_000.0, 50.0
     weigh(block, 0)
     per_day = block.choice.requests[0] / block._counted_seconds()[0] * 86_400
@@ -129,5 +129,5 @@ def test_filled_past_knows_the_daily_peak():
     until = 3 * DAY_BINS + 3 * HOUR_BINS - 12
     block = recollect(rough[:until], SERVICE, uninformed(), 20_000 * DAY_BINS + until)
     block.step(unseen(np.array([10.0], dtype=np.float32)))
-    assert block.present.load[0] < 10
-    assert block.present.days[0][0] > 70, "200 arrivals of 2 s in 5 s are 80 slots"
+    assert block.live.load[0] < 10
+    assert block.live.days[0][0] > 70, "200 arrivals of 2 s in 5 s are 80 slots"

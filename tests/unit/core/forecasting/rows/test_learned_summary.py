@@ -19,7 +19,7 @@ from modelfleet.core.forecasting.rows.learned_summary import (
     LearnedSummary,
     is_moved,
     read_summary,
-    rounded_figures,
+    rounded_seconds,
     summary_of,
 )
 from modelfleet.core.forecasting.rows.transfer import skip, unseen
@@ -41,7 +41,7 @@ def test_status_round_trip():
     assert (found.risk, found.floor) == (0.009, 0.5)
     assert np.allclose(found.coefficients.start, told.coefficients.start, rtol=1e-3, atol=1e-6)
     assert not is_moved(told, found, X)
-    assert found.candidate(BANK) == lesson().candidate(BANK)
+    assert found.dial(BANK) == lesson().dial(BANK)
 
 
 def test_status_fits_the_schema():
@@ -52,15 +52,15 @@ def test_status_fits_the_schema():
     assert "slots" not in body, "as many as was said"
 
 
-@pytest.mark.parametrize("candidate", range(Dials(SHIPPED).size))
-def test_every_candidate_comes_back(candidate):
-    told = lesson(risk=float(BANK.risk[candidate]), floor=float(BANK.floor[candidate]))
-    assert read_summary(told.to_status()).candidate(BANK) == candidate
+@pytest.mark.parametrize("dial", range(Dials(SHIPPED).size))
+def test_every_dial_comes_back(dial):
+    told = lesson(risk=float(BANK.risk[dial]), floor=float(BANK.floor[dial]))
+    assert read_summary(told.to_status()).dial(BANK) == dial
 
 
-def test_dial_that_no_candidate_has_is_none():
-    assert lesson(risk=1e-6).candidate(BANK) is None
-    assert lesson(risk=0.01).candidate(BANK) is not None, "the nearest"
+def test_dial_that_no_setting_has_is_none():
+    assert lesson(risk=1e-6).dial(BANK) is None
+    assert lesson(risk=0.01).dial(BANK) is not None, "the nearest"
 
 
 def codes(**change: float) -> str:
@@ -159,9 +159,9 @@ def test_forecast_is_news_when_it_differs_where_the_model_is():
 
 
 def test_service_times_are_rounded_to_five_percent():
-    assert rounded_figures(0.104) == rounded_figures(0.099) == pytest.approx(0.102, abs=0.001)
+    assert rounded_seconds(0.104) == rounded_seconds(0.099) == pytest.approx(0.102, abs=0.001)
     for seconds in (0.0123, 0.7, 33.0):
-        assert rounded_figures(seconds) == pytest.approx(seconds, rel=0.05)
+        assert rounded_seconds(seconds) == pytest.approx(seconds, rel=0.05)
 
 
 def test_young_model_has_no_lesson():
@@ -173,11 +173,11 @@ def test_young_model_has_no_lesson():
     found = summary_of(fleet, 0)
     assert found is not None
     assert found.service_seconds == pytest.approx(2, rel=0.05)
-    fleet.present.age[0] = HOUR_BINS - 1
+    fleet.live.age[0] = HOUR_BINS - 1
     assert summary_of(fleet, 0) is None
 
 
-def test_recalled_candidate_is_followed_until_the_model_is_known():
+def test_recalled_dial_is_followed_until_the_model_is_known():
     def lived(recalled: int, violates: bool) -> list[int]:
         fleet = Policy(1, SHIPPED)
         fleet.adopt(0, ModelFigures(60, 5, 8, 2, 0.05), uninformed())
@@ -187,7 +187,7 @@ def test_recalled_candidate_is_followed_until_the_model_is_known():
             wanted = fleet.step(unseen(np.full(1, 20, dtype=np.float32)))
             if violates:
                 fleet.choice.violated[0, recalled] += 20
-            found.append(int(wanted.candidate[0]))
+            found.append(int(wanted.dial[0]))
         return found
 
     bold = int(np.flatnonzero(BANK.risk == np.float32(0.4))[0])

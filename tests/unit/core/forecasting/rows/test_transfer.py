@@ -26,7 +26,7 @@ SERVICES = (
     ModelFigures(180, 5, 16, 20),
 )
 CLOCK = 350_000_123
-COMPARED = ("up", "hold", "load", "start", "keep", "floor", "cap", "backlog", "candidate")
+COMPARED = ("up", "hold", "load", "start", "keep", "floor", "cap", "backlog", "dial")
 
 
 def fleet(size: int = 3) -> Policy:
@@ -82,7 +82,7 @@ def test_any_order_of_growing_clearing_and_carrying_is_invisible(acts, seed):
     rng, one, other = np.random.default_rng(seed), fleet(4), fleet(4)
     for act in acts:
         if act == "carry":
-            used = [row for row in range(3) if other.services[row] is not None]
+            used = [row for row in range(3) if other.figures[row] is not None]
             other = carried(other, used, other.size, used) if used else other
         elif act == "grow":
             other.grow(other.size + 2)
@@ -110,7 +110,7 @@ def test_row_of_another_bin_is_refused():
         place(fleet(), [0], block)
 
 
-def test_layout_follows_the_candidates():
+def test_layout_follows_the_dials():
     assert layout(SHIPPED) == layout(SHIPPED)
     assert layout(SHIPPED) != layout(Tuning(floors=(0.4, 0.8)))
 
@@ -133,19 +133,19 @@ def test_gap_keeps_clock_pace_and_shares(gap):
     share = one.choice.violated + one.choice._hour
     share = share / one.choice.requests[:, None]
     rate = one.choice.requests / one._counted_seconds()
-    lived, chosen = one.choice.lived.sum(), one.choice.chosen.copy()
-    length, hour = len(one.histories[0]), one.present.hour_mean().copy()
+    lived, chosen = one.choice.ended.sum(), one.choice.chosen.copy()
+    length, hour = len(one.histories[0]), one.live.hour_mean().copy()
     carry_on(one, gap)
-    assert (one.steps, one.present.bins) == (CLOCK + HOUR_BINS + 100 + gap,) * 2
+    assert (one.steps, one.live.bins) == (CLOCK + HOUR_BINS + 100 + gap,) * 2
     assert len(one.histories[0]) == length + gap
     filled = one.histories[1].counts()[-gap:]
     assert filled.min() >= 370
     assert filled.max() <= 440
-    assert np.allclose(one.present.hour_mean(), hour, rtol=0.1)
+    assert np.allclose(one.live.hour_mean(), hour, rtol=0.1)
     after = (one.choice.violated + one.choice._hour) / one.choice.requests[:, None]
     assert np.allclose(after, share, rtol=0.02, atol=1e-4)
     assert np.allclose(one.choice.requests / one._counted_seconds(), rate, rtol=0.02)
-    assert one.choice.lived.sum() == lived
+    assert one.choice.ended.sum() == lived
     assert (one.choice.chosen == chosen).all()
 
 
@@ -159,9 +159,9 @@ def test_profile_stays_on_the_wall_clock_over_a_gap():
     skip(one, by_model[:begin])
     carry_on(one, end - begin)
     skip(one, by_model[end : DAY_BINS + 11_960])
-    assert one.present.days[0][0] < 30, "a start-up and a minute before, nothing is expected"
+    assert one.live.days[0][0] < 30, "a start-up and a minute before, nothing is expected"
     skip(one, by_model[DAY_BINS + 11_960 : DAY_BINS + 11_999])
-    assert one.present.days[0][0] > 150, "the burst of yesterday begins within a start-up"
+    assert one.live.days[0][0] > 150, "the burst of yesterday begins within a start-up"
 
 
 def test_nothing_that_a_row_knows_is_left_behind():
