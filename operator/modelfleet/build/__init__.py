@@ -1,1 +1,1 @@
-"""Pure builders of Kubernetes manifests, as plain dicts."""
+"""Builders of Kubernetes manifests, as plain dicts. Pure."""

@@ -1,7 +1,7 @@
-"""Names, labels and owner of every object that modelfleet makes.
+"""Names, labels and owner of every object that modelfleet creates.
 
-Called by the other builders. Must never depend on anything that changes during a model's life:
-these values are compared on every turn.
+The other builders put them into their manifests. Must never depend on anything that changes during
+a model's life: every turn compares these values.
 """
 
 from collections.abc import Mapping
@@ -12,15 +12,15 @@ from modelfleet.facts.identity import Key
 
 
 def labels(model: str, version: str | None = None) -> dict[str, str]:
-    """Labels by which our objects are found again."""
-    found = {names.LABEL_MANAGED_BY: names.MANAGED_BY, names.LABEL_MODEL: model}
+    """Return the labels by which modelfleet finds its objects again."""
+    object_labels = {names.LABEL_MANAGED_BY: names.MANAGED_BY, names.LABEL_MODEL: model}
     if version is not None:
-        found[names.LABEL_VERSION] = version
-    return found
+        object_labels[names.LABEL_VERSION] = version
+    return object_labels
 
 
 def owner(api_kind: str, name: str, uid: str) -> dict[str, Any]:
-    """Controlling owner reference; the garbage collector deletes the object with its owner."""
+    """Return a controlling owner reference; Kubernetes deletes the object with its owner."""
     return {
         "apiVersion": names.API_VERSION,
         "kind": api_kind,
@@ -32,7 +32,7 @@ def owner(api_kind: str, name: str, uid: str) -> dict[str, Any]:
 
 
 def owned_by_model(key: Key, uid: str, name: str, version: str | None = None) -> dict[str, Any]:
-    """Metadata of an object that belongs to a model."""
+    """Return the metadata of an object that belongs to a model."""
     return {
         "name": name,
         "namespace": key.namespace,
@@ -42,6 +42,6 @@ def owned_by_model(key: Key, uid: str, name: str, version: str | None = None) ->
 
 
 def is_owned(item: Mapping[str, Any], uid: str) -> bool:
-    """Whether one of the object's owners has this uid; a name alone proves nothing."""
+    """Return whether one of the object's owners has this uid; an equal name is no proof."""
     owners = item["metadata"].get("ownerReferences") or []
     return any(owner.get("uid") == uid for owner in owners)

@@ -1,7 +1,7 @@
-"""The pod template of a version. Built once, frozen into the MLModelVersion.
+"""Pod template of a version. Built once, then frozen into the MLModelVersion.
 
-Called by `model.wanted_version`. Must never be called for a version that exists: a newer operator
-would build another template and restart the model.
+`model.wanted_version` puts it into the new version. Must never run for a version that exists: a
+newer operator would build another template and restart the model.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ def pod_template(
     config: Mapping[tuple[str, str], str | None],
     defaults: Defaults,
 ) -> dict[str, Any]:
-    """Template of the replicas of `version`; `config` holds the ConfigMap keys to freeze."""
+    """Return the pod template of `version`; `config` has the ConfigMap keys to freeze."""
     shutdown = spec.runtime.shutdown_seconds or spec.traffic.request_timeout_seconds
     pod: dict[str, Any] = {
         "automountServiceAccountToken": False,
@@ -109,7 +109,7 @@ def _server(
 
 
 def fetch_arguments(uri: str, *more: str) -> list[str]:
-    """Command line of `modelfleet fetch`."""
+    """Return the command line of `modelfleet fetch`."""
     return ["fetch", "--uri", uri, *more]
 
 
@@ -139,7 +139,7 @@ def _with_env(container: dict[str, Any], fetching: FetchShape) -> dict[str, Any]
 
 
 def resolve_pod_spec(spec: MLModelSpec, digest: str | None, defaults: Defaults) -> dict[str, Any]:
-    """Spec of the one-shot pod that reports an artifact's digest in its termination message."""
+    """Return the spec of the one-shot pod that reports a digest in its termination message."""
     fetching = _fetching(spec)
     more = ("--resolve",) if digest is None else ("--resolve", "--digest", digest)
     container: dict[str, Any] = {
@@ -197,7 +197,7 @@ def _check(shape: PodShape) -> dict[str, Any]:
 
 
 def _variable(entry: EnvVariable, config: Mapping[tuple[str, str], str | None]) -> dict[str, Any]:
-    """Secrets stay references; the content of ConfigMaps is frozen here."""
+    """Return one variable: a Secret stays a reference, the content of a ConfigMap is frozen."""
     source = entry.value_from
     if source is None:
         return {"name": entry.name, "value": entry.value or ""}

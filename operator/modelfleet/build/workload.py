@@ -1,7 +1,8 @@
-"""Deployment and Services of a model, from versions that are frozen already.
+"""Deployment and Services of a model, from frozen versions.
 
-Called by `model.wanted_objects`. Must never put `replicas` into a manifest meant for server-side
-apply: replicas go by their own request, and an apply without them would start one pod.
+`model.wanted_objects` compares them with the live objects. Must never put `replicas` into a
+manifest for server-side apply. Replicas have their own request, and an apply without them would
+start one pod.
 """
 
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from modelfleet.facts.model import Defaults
 def deployment(
     key: Key, uid: str, version: str, template: Mapping[str, Any], startup_seconds: int
 ) -> dict[str, Any]:
-    """Deployment of one version, without replicas."""
+    """Return the Deployment of one version, without replicas."""
     selector = {**labels(key.name, version), names.LABEL_ROLE: names.ROLE_REPLICA}
     return {
         "apiVersion": "apps/v1",
@@ -39,7 +40,7 @@ def deployment(
 
 
 def version_service(key: Key, uid: str, version: str, spec: MLModelVersionSpec) -> dict[str, Any]:
-    """Headless Service whose EndpointSlices the gateways read; drained pods fall out of it."""
+    """Return the headless Service whose EndpointSlices the gateways read; drained pods leave it."""
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -64,7 +65,7 @@ def version_service(key: Key, uid: str, version: str, spec: MLModelVersionSpec) 
 
 
 def model_service(key: Key, uid: str, defaults: Defaults) -> dict[str, Any]:
-    """Service of the model's own name: an alias of the gateway, so that clients need no port."""
+    """Return the Service with the model's name: an alias of the gateway, without a port."""
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -76,7 +77,7 @@ def model_service(key: Key, uid: str, defaults: Defaults) -> dict[str, Any]:
 def resolve_pod(
     key: Key, uid: str, source: str, *, spec: MLModelSpec, digest: str | None, defaults: Defaults
 ) -> dict[str, Any]:
-    """One-shot pod that reports the digest of the artifact of a source."""
+    """Return the one-shot pod that reports the digest of the artifact of a source."""
     metadata = owned_by_model(key, uid, f"{key.name}-resolve-{source.rsplit('-', 1)[-1][:8]}")
     metadata["labels"][names.LABEL_ROLE] = names.ROLE_RESOLVE
     metadata["annotations"] = {names.ANNOTATION_SOURCE: source}

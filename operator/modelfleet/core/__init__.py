@@ -1,1 +1,1 @@
-"""The decisions. Pure: facts and time in, values out; no clock, network, chance or log."""
+"""Decisions. Pure: facts and time in, values out; no clock, network, chance or log."""

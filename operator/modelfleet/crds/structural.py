@@ -1,8 +1,8 @@
-"""Turns the pydantic types of `api` into Kubernetes CRDs.
+"""Kubernetes CRDs from the pydantic types of `api`.
 
-Called by `modelfleet crds` (make generate) and by tests. Must never know a single field: a rule
-of Kubernetes that needs an exception belongs into the type's own annotation.
-Source of the rules: apiextensions.k8s.io/v1 structural schemas (KEP-2335).
+`modelfleet crds` (make generate) writes them to files; tests compare them. Must never name a single
+field: an exception to a rule of Kubernetes belongs into the type's own annotation. Source of the
+rules: apiextensions.k8s.io/v1 structural schemas (KEP-2335).
 """
 
 from collections.abc import Mapping
@@ -18,11 +18,11 @@ _DROPPED = ("title", "discriminator", "additionalProperties", "$defs")
 
 
 class UnsupportedSchemaError(TypeError):
-    """A pydantic type has no structural schema in Kubernetes; the message names its path."""
+    """Raised when a pydantic type has no structural schema; the message names its path."""
 
 
 def structural(model: type[BaseModel]) -> dict[str, Any]:
-    """Structural schema (OpenAPI v3.0 dialect) of a pydantic model; references are inlined."""
+    """Return the structural schema (OpenAPI v3.0) of a pydantic model; references are inlined."""
     root = model.model_json_schema(by_alias=True)
     return _walk(root, root.get("$defs", {}), model.__name__, ())
 
@@ -32,8 +32,8 @@ def _walk(
 ) -> dict[str, Any]:
     node, seen = _inlined(node, defs, path, seen)
     if node.get("x-kubernetes-int-or-string"):
-        kept = ("x-kubernetes-int-or-string", "pattern", "maxLength", "description")
-        return {key: node[key] for key in kept if key in node}
+        keys = ("x-kubernetes-int-or-string", "pattern", "maxLength", "description")
+        return {key: node[key] for key in keys if key in node}
     if "prefixItems" in node or "oneOf" in node or "allOf" in node:
         msg = f"{path}: tuples and unions have no structural schema; use optional members and CEL"
         raise UnsupportedSchemaError(msg)
@@ -58,7 +58,7 @@ def _walk(
 def _inlined(
     node: Mapping[str, Any], defs: Mapping[str, Any], path: str, seen: tuple[str, ...]
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Replace `$ref` and `T | None` by T; what stands beside a reference wins over it."""
+    """Replace `$ref` and `T | None` by T; keys beside a reference override those of T."""
     merged = dict(node)
     while "$ref" in merged or "anyOf" in merged:
         if "anyOf" in merged:
@@ -78,10 +78,10 @@ def _inlined(
 
 
 def _settle_default(result: dict[str, Any]) -> None:
-    """Drop null defaults; a parent's default is `{}`, so that the children's own ones apply.
+    """Drop null defaults; a parent's default is `{}`, so that the children's defaults apply.
 
-    Where a rule looks at the children the default is spelled out: the server checks rules on
-    defaults before it fills in those of the children.
+    A parent with rules gets the whole default: the API server checks rules on a default before it
+    fills in those of the children.
     """
     if result["default"] is None or result["default"] == []:
         del result["default"]
@@ -99,7 +99,7 @@ def _without_null(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _convert_bounds(result: dict[str, Any]) -> None:
-    """JSON schema's numeric exclusive bounds are booleans beside the bound in Kubernetes."""
+    """Write exclusive bounds of numbers as Kubernetes does: a boolean beside the bound."""
     for exclusive, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
         if exclusive in result:
             result[bound] = result[exclusive]
@@ -112,9 +112,9 @@ def _walk_children(
     node: Mapping[str, Any],
     result: dict[str, Any],
     defs: Mapping[str, Any],
-    place: tuple[str, tuple[str, ...]],
+    path_and_seen: tuple[str, tuple[str, ...]],
 ) -> None:
-    path, seen = place
+    path, seen = path_and_seen
     if "properties" in node:
         result["properties"] = {
             key: _walk(child, defs, f"{path}.{key}", seen)
@@ -186,7 +186,7 @@ def _crd(
 
 
 def crds() -> tuple[dict[str, Any], ...]:
-    """All CRDs of modelfleet, in the order in which they are installed."""
+    """Return all CRDs of modelfleet, in the order in which they are installed."""
     return (
         _crd(
             mlmodel.MLModel,

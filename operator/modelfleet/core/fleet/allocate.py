@@ -13,10 +13,10 @@ from modelfleet.facts.scaling import Ask, Grant
 def allocate(
     asks: Mapping[Key, Ask], budget: int | None, granted: Mapping[Key, int]
 ) -> Mapping[Key, Grant]:
-    """Return grants for all asks. `budget` in replicas, None for no bound; `granted` are now.
+    """Return grants for all asks; `budget` in replicas (None: no bound), `granted` are granted now.
 
-    Floors first, then one replica at a time to the model with the least grant for its want.
-    Worked example: budget 3, asks a: 3 (floor 1), b: 3 (floor 0): a 2, b 1.
+    Floors first, then one replica at a time to the model with the least grant for its want. Worked
+    example: budget 3, asks a: 3 (floor 1), b: 3 (floor 0): a 2, b 1.
     """
     if budget is None:
         return {key: Grant(asks[key].want, asks[key].why) for key in sorted(asks)}

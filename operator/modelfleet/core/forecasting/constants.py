@@ -35,7 +35,7 @@ class Tuning:
     idle_share: float = 0.25
     """c0 = idle_share * slots: added before each logarithm, so that zero demand has one."""
     floors: tuple[float, ...] = (0.5, 0.8, 0.25)
-    """Least shares of the highest remembered 30-s mean, one for each group of dials.
+    """Least shares of the highest recent 30-s mean, one for each group of dials.
 
     The first share is that of the cautious dials. The lowest is for levels that change and stay:
     with half of the old level kept for two hours, generated steps cost 2 % more and bursts 12 %."""

@@ -2,7 +2,7 @@
 
 This module only sequences: validation, version, roles, step, targets, drain, objects, route,
 status, events. The plan that it returns goes through `model.invariants` and is applied by
-`engine.model.turn`. Must never remember anything between two calls.
+`engine.model.turn`. Must never keep state between two calls.
 """
 
 from collections.abc import Mapping

@@ -27,17 +27,17 @@ class ServiceTime:
             share * self.available + slots * bucket.seconds,
         )
 
-    def corrected(self, remembered: AnswerTimes) -> "ServiceTime":
-        """Return the start value after a bad moment, from the answer times that gateways remember.
+    def corrected(self, stored: AnswerTimes) -> "ServiceTime":
+        """Return the start value after a bad moment, from the gateways' memory of answer times.
 
         The gateways' times include waits inside a busy replica, and the answers of the bad moment
-        were slow: the lower of both is right. Worked example: 80 ms were measured now: remembered 8
-        ms are used in full, and remembered 5 s are ignored.
+        were slow: the lower of both is right. Worked example: 80 ms were measured now: stored 8 ms
+        are used in full, and stored 5 s are ignored.
         """
         own = self.service_seconds
-        if own is None or remembered.answers <= 0 or remembered.seconds > own * remembered.answers:
+        if own is None or stored.answers <= 0 or stored.seconds > own * stored.answers:
             return self.doubted()
-        return ServiceTime(remembered.seconds, remembered.answers, remembered.seconds)
+        return ServiceTime(stored.seconds, stored.answers, stored.seconds)
 
     def doubted(self) -> "ServiceTime":
         """Return the same service time with the weight of one answer: new answers soon outweigh it.

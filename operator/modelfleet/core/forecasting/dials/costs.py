@@ -55,12 +55,12 @@ class Costs(Rows):
             hours = _hours(np.maximum(age - 1, 0))
             self.close_hour(_by_age(self._tuning.half_lives_days)[0][hours])
 
-    def close_hour(self, kept: Floats) -> None:
-        """Fade older hours: `kept` (n,) is the share that stays."""
-        self.violated = (self.violated + self._hour) * kept[:, None]
-        self.squares = (self.squares + self._hour**2) * kept[:, None]
-        self.cost *= kept[:, None]
-        self.requests *= kept
+    def close_hour(self, share: Floats) -> None:
+        """Fade older hours: `share` (n,) is the part that stays."""
+        self.violated = (self.violated + self._hour) * share[:, None]
+        self.squares = (self.squares + self._hour**2) * share[:, None]
+        self.cost *= share[:, None]
+        self.requests *= share
         self._hour[:] = 0.0
 
     def counted_seconds(self, age: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -93,8 +93,8 @@ def _by_age(half_lives_days: tuple[float, float]) -> tuple[NDArray[np.float64], 
     """
     shortest, longest = half_lives_days
     days = np.arange(_LONGEST_HOURS) / 24
-    kept = 0.5 ** (1 / (24 * np.clip(days, shortest, longest)))
+    shares = 0.5 ** (1 / (24 * np.clip(days, shortest, longest)))
     counted = np.zeros(_LONGEST_HOURS)
     for hour in range(1, _LONGEST_HOURS):
-        counted[hour] = (counted[hour - 1] + 3600) * kept[hour - 1]
-    return kept, counted
+        counted[hour] = (counted[hour - 1] + 3600) * shares[hour - 1]
+    return shares, counted

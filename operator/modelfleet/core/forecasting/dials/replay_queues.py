@@ -29,11 +29,11 @@ def backlog_level(
 
     A backlog is finite work: the part of the queue that is left when a replica started now is
     ready. With more slots e it ends sooner, so fewer requests meet it (rate * left * service / e).
-    But more slots are billed, for a start-up before and a start-up after (2 S e). With `worth` (1,
-    c) or (n, 1) of a violation (`Dials.worth`), e = sqrt(worth * load * left * service / 2 S) is
-    the cheapest. Bounds: within a fifth of a start-up at the fastest, within a whole one at the
-    slowest. `queue` are all requests in the system, `ages` the summed age in seconds of the pending
-    replicas.
+    But more slots are billed, for a start-up before and a start-up after (2 S e). `worth` (1, c) or
+    (n, 1) is the value of a violation (`Dials.worth`). The cheapest e is then sqrt(worth * load *
+    left * service / 2 S). Bounds: within a fifth of a start-up at the fastest, within a whole one
+    at the slowest. `queue` are all requests in the system, `ages` the summed age in seconds of the
+    pending replicas.
 
     Worked example: 40 requests wait, 10 requests/s of 1 s, 5 replicas of 2 slots, S = 20 s: 40 + 20
     * 10 - 20 * 10 = 40 are left; at a worth of 4, 10 + sqrt(4 * 10 * 40 / 40) = 16.3 slots.
@@ -74,7 +74,7 @@ class FigureColumns:
         self.gate_share = np.float32(tuning.gate_share)
 
     def memory_seconds(self, error_budget: Floats) -> Floats:
-        """Return how long a burst has to be remembered, (n,), for the share that may be late.
+        """Return for how long a burst counts, in seconds (n,); `error_budget` may be late.
 
         A surprising burst breaks the objective for a start-up time and a bin. If bursts are so rare
         that this fits the error budget, no replica has to be kept for the next one.

@@ -80,10 +80,10 @@ class Sleep(Costs):
         late = np.where(is_late, counts[:, None], 0.0)
         self.account(counts, late, is_on.astype(np.float32), step=step, age=age)
 
-    def close_hour(self, kept: Floats) -> None:
+    def close_hour(self, share: Floats) -> None:
         """Fade the time in sessions like the requests."""
-        super().close_hour(kept)
-        self._session_bins *= kept
+        super().close_hour(share)
+        self._session_bins *= share
 
     def choose(self, rows: NDArray[np.intp], limit: Floats, columns: FigureColumns) -> None:
         """Choose for these rows the cheapest setting that fits half of `limit` (n,).

@@ -17,7 +17,7 @@ def filled(counts: Floats) -> NDArray[np.float32]:
     A gap of up to an hour follows a straight line from the mean before it to the mean after it.
     Each mean is taken over as long a time as the gap, from a minute to an hour. At the end of the
     array nothing comes after, and the mean before goes on. A longer gap follows the hourly means of
-    the day before, scaled as the profile is, as a level of hours ago is no estimate of now. Single
+    the day before, scaled as the profile is. A level of hours ago is no estimate of now. Single
     bins are never copied: a burst would come twice.
 
     Worked example: 4 4 NaN NaN NaN 4 gives 4 4 4 4 4 4; a quarter of a request in a bin gives one

@@ -78,8 +78,9 @@ class LiveFeatures(Rows):
     ) -> None:
         """Add one more bin of arrivals, shape (n,).
 
-        `per_bin` = s / 5 turns arrivals into busy slots, `weight` smooths them, `box` is the mean
-        over the allowed wait in bins, `ahead` the start-up time in seconds.
+        `per_bin` = s / 5 turns arrivals into busy slots, `weight` smooths them. `box` is the number
+        of bins in the allowed wait, over which a mean is taken. `ahead` is the start-up time in
+        seconds.
         """
         if self.bins % MINUTE_BINS == 0:
             self._profile(ahead)

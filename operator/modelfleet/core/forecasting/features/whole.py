@@ -121,9 +121,9 @@ def by_minute(load: Floats, reduce: str) -> Floats:
 def profile(load: Floats, startup_seconds: float) -> tuple[Floats, Floats, NDArray[np.bool_]]:
     """Return the 50 % and 85 % quantile of earlier days at `now + startup`, where known.
 
-    The third result states where. For each earlier day: the highest demand within a minute and a
-    half of that time of day, times the ratio of the last hour to the same hour of that day.
-    Constant within a minute.
+    The third result states where. Each earlier day counts with its highest demand within a minute
+    and a half of that time of day. This demand is scaled by the ratio of the last hour to the same
+    hour of that day. Constant within a minute.
     """
     peaks, means = by_minute(load, "max"), by_minute(load, "mean")
     minutes = len(peaks)

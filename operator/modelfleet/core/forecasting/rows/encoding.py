@@ -181,10 +181,10 @@ def block_of(arrays: Arrays, tuning: Tuning) -> Policy:
     shape = (block.size, *block._coefficients.shape[1:])
     priors = _whole(arrays, "priors", np.dtype(np.float32), shape)
     fitted = _whole(arrays, "fitted", np.dtype(np.bool_), (block.size,))
-    block._priors = [Coefficients(one[0], one[1]) for one in priors]
+    block._priors = [Coefficients(coefficients[0], coefficients[1]) for coefficients in priors]
     block._warm = [
-        Coefficients(one[0].copy(), one[1].copy()) if is_fitted else None
-        for one, is_fitted in zip(block._coefficients, fitted.tolist(), strict=True)
+        Coefficients(coefficients[0].copy(), coefficients[1].copy()) if is_fitted else None
+        for coefficients, is_fitted in zip(block._coefficients, fitted.tolist(), strict=True)
     ]
     _read_histories(block, arrays)
     block._is_stale = True

@@ -110,7 +110,7 @@ def is_moved(
         return True
     if counts_dial and not 1 / MOVED_DIAL <= new.risk / old.risk <= MOVED_DIAL:
         return True
-    both = np.stack([one.coefficients.stacked() for one in (old, new)])
+    both = np.stack([summary.coefficients.stacked() for summary in (old, new)])
     before, after = predict(np.stack((x, x)), both).transpose(1, 0, 2)
     return bool(np.abs(after - before)[:, _COMPARED].max() > MOVED_FORECAST)
 
