@@ -1,1 +1,1 @@
-"""The operator asks a Prometheus: for the signals of specs, and for the past of models."""
+"""Reading from a Prometheus: the signals of specs, and the past arrivals of models."""

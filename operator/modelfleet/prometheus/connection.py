@@ -1,8 +1,8 @@
-"""A Prometheus server, asked through `prometheus-api-client`. Blocking.
+"""Connection to a Prometheus server through `prometheus-api-client`. Blocking.
 
-Made by `main` where an address is set, used by `prometheus.signal_reader` and
-`prometheus.past_arrivals` in threads, and by the command line. Tells apart what is the matter with
-a query and what with the server.
+`compose` makes it where an address is set. `prometheus.signal_reader` and
+`prometheus.past_arrivals` use it in threads; commands use it directly. It separates faults of a
+query from faults of the server.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,30 +18,30 @@ from urllib3.util.retry import Retry
 from modelfleet.prometheus.queries import QueryRejected, Row, ServerSilent
 
 _GRACE_SECONDS = 1.0
-"""The server ends a query by itself; so much later we do."""
+"""The server ends a query by its own time-out; ours is so much longer."""
 _OF_A_QUERY = frozenset({"bad_data", "execution", "timeout", "canceled"})
 _OK = 200
 
 
 @dataclass(frozen=True, slots=True)
 class PrometheusAccess:
-    """How to be let in; empty: as anybody, and by the certificates of the system."""
+    """Credentials; empty: no token, and the certificates of the system."""
 
     token_file: str = ""
     """Sent as a bearer token; read at each query, since a kubelet renews the tokens of pods."""
     ca_file: str = ""
-    """Certificates by which the server may prove itself, PEM."""
+    """Certificates (PEM) that the server's certificate is checked against."""
 
 
 class PrometheusServer:
-    """Queries, each within a time. One thread at a time."""
+    """Queries, each within a time. For one thread at a time."""
 
     def __init__(
         self, url: str, timeout_seconds: float, access: PrometheusAccess = PrometheusAccess()
     ) -> None:
         """`url` is the server's address, without `/api`."""
         self._timeout_seconds = timeout_seconds
-        # Its own retries would take minutes; the next round is the retry.
+        # Retries of the client would take minutes; the next round is the retry.
         self._client = PrometheusConnect(
             url.rstrip("/"),
             session=_HttpSession(access),
@@ -51,13 +51,19 @@ class PrometheusServer:
         )
 
     def ask(self, query: str) -> Sequence[Row]:
-        """The series of an instant query; raises QueryRejected or ServerSilent."""
+        """Return the series of an instant query.
+
+        Raises QueryRejected or ServerSilent.
+        """
         return self._in_time(lambda limit: self._client.custom_query(query, params=limit))
 
     def ask_range(
         self, query: str, begin_seconds: int, end_seconds: int, step_seconds: int
     ) -> Sequence[Row]:
-        """The series of a range query, both ends included; raises as `ask` does."""
+        """Return the series of a range query, both ends included.
+
+        Raises QueryRejected or ServerSilent.
+        """
         begin, end = (datetime.fromtimestamp(at, UTC) for at in (begin_seconds, end_seconds))
         step = str(step_seconds)
         return self._in_time(
@@ -66,31 +72,31 @@ class PrometheusServer:
 
     def _in_time(self, ask: Callable[[dict[str, str]], Any]) -> Sequence[Row]:
         try:
-            return self._asked(ask)
+            return self._send(ask)
         except requests.Timeout:
-            # Either the query is too much, or nobody is there: a query that costs nothing tells.
+            # The query is too large, or the server is away: a query without cost decides.
             try:
-                self._asked(lambda limit: self._client.custom_query("vector(1)", params=limit))
+                self._send(lambda limit: self._client.custom_query("vector(1)", params=limit))
             except requests.Timeout as error:
                 raise ServerSilent("no answer in time") from error
             text = f"it takes longer than {self._timeout_seconds:g} s"
             raise QueryRejected(text) from None
 
-    def _asked(self, ask: Callable[[dict[str, str]], Any]) -> Sequence[Row]:
+    def _send(self, ask: Callable[[dict[str, str]], Any]) -> Sequence[Row]:
         limit = {"timeout": f"{int(self._timeout_seconds * 1000)}ms"}
         try:
-            found = ask(limit)
+            rows = ask(limit)
         except requests.Timeout:
             raise
         except (requests.RequestException, ValueError, KeyError, TypeError) as error:
             raise ServerSilent(f"{type(error).__name__}: {error}"[:500]) from error
-        if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
-            raise ServerSilent("the answer is no list of series")
-        return found
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise ServerSilent("the answer is not a list of series")
+        return rows
 
 
 class _HttpSession(requests.Session):  # type: ignore[misc] # its types are in another package
-    """Sends the query as a form, as it may be longer than a URL may be; knows errors."""
+    """Sends the query as a form, since a URL may be too short for it; raises our errors."""
 
     def __init__(self, access: PrometheusAccess) -> None:
         super().__init__()
@@ -105,17 +111,17 @@ class _HttpSession(requests.Session):  # type: ignore[misc] # its types are in a
         if answer.status_code == _OK:
             return answer
         try:
-            told = answer.json()
+            content = answer.json()
         except ValueError:
-            told = {}
-        if isinstance(told, dict) and told.get("errorType") in _OF_A_QUERY:
-            raise QueryRejected(str(told.get("error", "")))
+            content = {}
+        if isinstance(content, dict) and content.get("errorType") in _OF_A_QUERY:
+            raise QueryRejected(str(content.get("error", "")))
         msg = f"HTTP status {answer.status_code}"
         raise ServerSilent(msg)
 
 
 class _Bearer(requests.auth.AuthBase):  # type: ignore[misc] # its types are in another package
-    """A token from a file. As `auth`, since a header would yield to a .netrc."""
+    """A token from a file. As `auth`, since an entry in a .netrc would replace a header."""
 
     def __init__(self, file: str) -> None:
         self._file = Path(file)

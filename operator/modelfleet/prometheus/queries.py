@@ -1,7 +1,8 @@
-"""The text of queries and the meaning of answers: many signals in one query, and back.
+"""Texts of queries and meanings of answers: many signals in one query, and back.
 
-Used by `prometheus.signal_reader` in its thread. Pure. One user's query must never be able to reach
-into another's: brackets have to close, and the mark of a signal cannot be guessed.
+`prometheus.reading_round` uses them in its thread. Pure. The query of one user must never reach
+into the query of another. Therefore brackets have to close, and the mark of a signal cannot be
+guessed.
 """
 
 import math
@@ -23,15 +24,15 @@ Row = Mapping[str, Any]
 
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
 _OURS = re.compile(r'invalid parameter "query": |\b\d+:\d+: ')
-"""What the server says of the whole batch: no user knows the lines of it."""
+"""Parts of an error that are about the whole batch; a user does not have its lines."""
 
 
 class QueryRejected(Exception):
-    """The server lives and does not answer this query; its words say why."""
+    """The server runs and does not answer this query; the text gives the server's reason."""
 
 
 class ServerSilent(Exception):
-    """No usable answer, whatever the query."""
+    """The server gives no usable answer, whatever the query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of one signal. `is_whole`: of all replicas, so that it may lower a number."""
+    """Answer for one signal. `is_whole`: from all replicas, so that it may lower a number."""
 
     value: float | None = None
     fault: SignalFault | None = None
@@ -54,23 +55,24 @@ class Answer:
 
 
 def batches(questions: Sequence[Question]) -> list[tuple[Question, ...]]:
-    """As few batches as the bounds on a query allow, in the given order."""
-    found: list[list[Question]] = []
+    """Return as few batches as the bounds on a query allow, in the given order."""
+    result: list[list[Question]] = []
     characters = 0
     for question in questions:
         length = len(question.query)
-        if not found or len(found[-1]) >= MAX_QUERIES or characters + length > MAX_CHARACTERS:
-            found.append([])
+        if not result or len(result[-1]) >= MAX_QUERIES or characters + length > MAX_CHARACTERS:
+            result.append([])
             characters = 0
-        found[-1].append(question)
+        result[-1].append(question)
         characters += length
-    return [tuple(batch) for batch in found]
+    return [tuple(batch) for batch in result]
 
 
 def joined(batch: Sequence[Question]) -> str:
-    """One query for all; each series carries the mark of its signal.
+    """Return one query for all; each series carries the mark of its signal.
 
-    At most two series of each: enough to see that it is not one. The line breaks end comments.
+    It returns at most two series of each signal: enough to see that there is more than one. The
+    line breaks end comments.
     """
     return " or\n".join(_marked(question) for question in batch)
 
@@ -81,7 +83,7 @@ def _marked(question: Question) -> str:
 
 
 def unclosed(query: str) -> bool:
-    """Whether brackets or quotes do not close by themselves, as PromQL reads them."""
+    """Return whether brackets or quotes do not close by themselves, as PromQL reads them."""
     expected: list[str] = []
     position = 0
     while position < len(query):
@@ -104,7 +106,7 @@ def unclosed(query: str) -> bool:
 
 
 def _after_string(query: str, start: int) -> int:
-    """The position after the string that begins at `start`; -1 when it does not end."""
+    """Return the position after the string that begins at `start`; -1 when it does not end."""
     quote, position = query[start], start + 1
     while position < len(query):
         if query[position] == quote:
@@ -116,7 +118,7 @@ def _after_string(query: str, start: int) -> int:
 
 
 def answers_of(batch: Sequence[Question], rows: Sequence[Row]) -> dict[str, Answer]:
-    """Answers by mark."""
+    """Return the answers by mark."""
     by_mark: dict[str, list[Row]] = {question.mark: [] for question in batch}
     for row in rows:
         mark = row.get("metric", {}).get(LABEL)
@@ -133,20 +135,20 @@ def _answer(rows: Sequence[Row], form: Form) -> Answer:
         text = "the query gives more than one series; wrap it in sum(), max() or another aggregate"
         return Answer(None, SignalFault(Reason.MANY_SERIES, text))
     value = number_of(rows[0])
-    fault = wrong(value)
+    fault = value_fault(value)
     return Answer(None if fault else value, fault, form=form)
 
 
 def number_of(row: Row) -> float | None:
-    """The value of a series; None where it is none, as for a histogram."""
+    """Return the value of a series; None without a plain number, as for a histogram."""
     try:
         return float(row["value"][1])
     except (KeyError, IndexError, TypeError, ValueError):
         return None
 
 
-def wrong(value: float | None) -> SignalFault | None:
-    """Why a value cannot be scaled by; None when it can."""
+def value_fault(value: float | None) -> SignalFault | None:
+    """Return why a value is of no use for scaling; None when it is of use."""
     text = None
     if value is None:
         text = "the query gives no plain number"
@@ -157,12 +159,12 @@ def wrong(value: float | None) -> SignalFault | None:
     elif value < 0:
         text = "the value is negative; use clamp_min(..., 0) where that means 0"
     elif value > MAX_VALUE:
-        text = "the value is absurdly large; check the query"
+        text = "the value is larger than 1e15; check the query"
     return None if text is None else SignalFault(Reason.WRONG_VALUE, text)
 
 
-def rejected(words: str) -> SignalFault:
-    """A query that Prometheus does not take, with its words cut to what a person can use."""
-    readable = "".join(c if c.isprintable() else " " for c in _OURS.sub("", words))
+def rejected(reason: str) -> SignalFault:
+    """Return the fault of a query that Prometheus refuses, with a readable part of the reason."""
+    readable = "".join(c if c.isprintable() else " " for c in _OURS.sub("", reason))
     short = " ".join(readable.split())[:MAX_ERROR_CHARACTERS]
     return SignalFault(Reason.QUERY_FAILED, f"Prometheus refuses the query: {short}")

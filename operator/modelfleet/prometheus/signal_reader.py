@@ -1,8 +1,8 @@
-"""Signals from Prometheus: read every few seconds for the whole fleet, kept with their age.
+"""Reader of signals from Prometheus: every few seconds for all models, each value with its age.
 
-Run by `main`; the tick reads what is known and never waits. A signal without a usable value keeps
-its last one while that is young, then none; why, and what to do, is said for the condition. Must
-never block the loop: all asking happens in a thread.
+`compose` runs it; `scaling.tick` reads the stored values and never waits. A signal without a usable
+value keeps its last value while that is young, and has none after that. The fault, with advice,
+goes into a condition. Must never block the event loop: all queries run in a thread.
 """
 
 import asyncio
@@ -33,51 +33,51 @@ QUARANTINE_SECONDS = (30.0, 60.0, 120.0, 300.0)
 
 OFF = SignalFault(
     Reason.PROMETHEUS_OFF,
-    "the operator knows no Prometheus; set MODELFLEET_PROMETHEUS_URL",
+    "the operator has no Prometheus; set MODELFLEET_PROMETHEUS_URL",
 )
 SILENT = SignalFault(
     Reason.PROMETHEUS_SILENT,
-    "Prometheus does not answer; see that it runs, and MODELFLEET_PROMETHEUS_URL",
+    "Prometheus does not answer; check that it runs, and check MODELFLEET_PROMETHEUS_URL",
 )
 STALE = SignalFault(
-    Reason.STALE_SIGNAL, "it was not read for too long; see the operator's log and Prometheus"
+    Reason.STALE_SIGNAL, "its last value is too old; see the operator's log and Prometheus"
 )
 
-Place = tuple[Key, SignalSpec]
+SignalKey = tuple[Key, SignalSpec]
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """How often to read, and over which time rates are taken."""
+    """Period of the readings, and the range of `rate()`."""
 
     interval_seconds: float = 10.0
     window_seconds: int = 120
 
     @property
     def stale_seconds(self) -> float:
-        """Older values are not believed."""
+        """Age in seconds above which a value is not used."""
         return max(MIN_STALE_SECONDS, STALE_INTERVALS * self.interval_seconds)
 
 
 @dataclass(slots=True)
-class _KnownSignal:
-    """What is known of one signal; times are monotonic seconds."""
+class _SignalState:
+    """State of one signal; times are monotonic seconds."""
 
     mark: str
     since: float
-    """When it was first asked for."""
+    """Time at which the signal was first wanted."""
     value: float | None = None
     value_at: float = float("-inf")
     whole_at: float = float("-inf")
-    """When the newest value of all replicas was read."""
+    """Time of the newest value from all replicas."""
     is_whole: bool = False
-    """Whether the newest attempt gave one."""
+    """Whether the newest attempt gave a value from all replicas."""
     is_tried: bool = False
     fault: SignalFault | None = None
     fault_since: float = 0.0
     failures: int = 0
-    again_at: float = float("-inf")
+    retry_at: float = float("-inf")
     form: Form = "vector"
 
 
@@ -91,48 +91,48 @@ class PrometheusSource:
         rhythm: Rhythm,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`server` is None where no address is set; `watched` says what the leader follows."""
+        """`server` is None without an address; `watched` gives the signals and pods to read."""
         self._server = server
         self._watched = watched
         self._rhythm = rhythm
         self._monotonic = monotonic
-        self._known: dict[Place, _KnownSignal] = {}
+        self._states: dict[SignalKey, _SignalState] = {}
         self._read_at = float("-inf")
         self._is_silent = False
 
     def readings(self, key: Key, signals: Sequence[SignalSpec]) -> tuple[Reading, ...]:
-        """What is known of a model's signals now, in their order."""
+        """Return the newest readings of a model's signals, in the order of the signals."""
         if self._server is None:
             return tuple(Reading(spec, fault=OFF) for spec in signals)
         now = self._monotonic()
         return tuple(self._reading(key, spec, now) for spec in signals)
 
     def _reading(self, key: Key, spec: SignalSpec, now: float) -> Reading:
-        known = self._known.get((key, spec))
-        if known is None:
-            known = self._known[key, spec] = _KnownSignal(secrets.token_hex(8), now)
+        state = self._states.get((key, spec))
+        if state is None:
+            state = self._states[key, spec] = _SignalState(secrets.token_hex(8), now)
         stale = self._rhythm.stale_seconds
-        is_young = now - known.value_at <= stale
-        is_current = known.is_whole and now - known.whole_at <= stale
+        is_young = now - state.value_at <= stale
+        is_current = state.is_whole and now - state.whole_at <= stale
         return Reading(
             spec,
-            value=known.value if is_young else None,
+            value=state.value if is_young else None,
             is_current=is_current,
-            fault=None if is_current else self._fault(known, spec, now),
-            is_known=known.is_tried or now - known.since > stale,
+            fault=None if is_current else self._fault(state, spec, now),
+            is_known=state.is_tried or now - state.since > stale,
         )
 
-    def _fault(self, known: _KnownSignal, spec: SignalSpec, now: float) -> SignalFault | None:
-        """What to say: at once of a query that never was right, otherwise of what lasts."""
+    def _fault(self, state: _SignalState, spec: SignalSpec, now: float) -> SignalFault | None:
+        """Return the fault to show: at once for a query that never worked, else once it lasts."""
         stale = self._rhythm.stale_seconds
-        if known.fault is not None:
-            never = known.value is None and spec.query is not None
-            is_said = never or now - known.fault_since > stale
-            return known.fault if is_said else None
-        # Either nothing went wrong and no replica is there to ask, or the reading itself hangs.
-        if known.is_tried and not known.is_whole and now - self._read_at <= stale:
+        if state.fault is not None:
+            never_worked = state.value is None and spec.query is not None
+            is_shown = never_worked or now - state.fault_since > stale
+            return state.fault if is_shown else None
+        # Without a fault, either no replica could be read, or the reading itself hangs.
+        if state.is_tried and not state.is_whole and now - self._read_at <= stale:
             return None
-        return STALE if now - max(known.whole_at, known.since) > stale else None
+        return STALE if now - max(state.whole_at, state.since) > stale else None
 
     async def run(self) -> None:
         """Read until cancelled."""
@@ -141,45 +141,55 @@ class PrometheusSource:
             try:
                 await self.round()
             except Exception:
-                # Values grow old meanwhile, and then the numbers are held.
+                # Values grow old meanwhile; without a value the tick keeps the grants.
                 log.exception("reading the signals broke")
 
     async def round(self) -> None:
-        """Read what is due, if anything is: all at each interval, at once what is new."""
+        """Read the signals that are due: all at each interval, new signals at once."""
         began = self._monotonic()
         watched = dict(self._watched())
-        wanted = {(key, spec) for key, one in watched.items() for spec in one.signals}
-        self._known = {place: known for place, known in self._known.items() if place in wanted}
-        for place in wanted:
-            if place not in self._known:
-                self._known[place] = _KnownSignal(secrets.token_hex(8), began)
+        wanted = {
+            (key, spec) for key, watched_model in watched.items() for spec in watched_model.signals
+        }
+        self._states = {
+            signal_key: state for signal_key, state in self._states.items() if signal_key in wanted
+        }
+        for signal_key in wanted:
+            if signal_key not in self._states:
+                self._states[signal_key] = _SignalState(secrets.token_hex(8), began)
         is_due = began - self._read_at >= self._rhythm.interval_seconds
         chosen = {
-            place: known for place, known in self._known.items() if is_due or not known.is_tried
+            signal_key: state
+            for signal_key, state in self._states.items()
+            if is_due or not state.is_tried
         }
         if not chosen or self._server is None:
             return
-        found = await asyncio.to_thread(read_round, self._server, self._work(chosen, began))
+        result = await asyncio.to_thread(read_round, self._server, self._work_of(chosen, began))
         metrics.SIGNALS_SECONDS.observe(self._monotonic() - began)
-        self._say(found)
-        for place, known in chosen.items():
-            is_asked = place[1].query is None or began >= known.again_at
-            answer = self._answer(place, known, watched[place[0]], found) if is_asked else None
+        self._log_silence(result)
+        for signal_key, state in chosen.items():
+            is_asked = signal_key[1].query is None or began >= state.retry_at
+            answer = (
+                self._answer(signal_key, state, watched[signal_key[0]], result)
+                if is_asked
+                else None
+            )
             if answer is not None:
-                _learn(known, answer, began)
+                _store(state, answer, began)
         if is_due:
             self._read_at = began
 
-    def _work(self, chosen: Mapping[Place, _KnownSignal], now: float) -> ReadingRound:
+    def _work_of(self, chosen: Mapping[SignalKey, _SignalState], now: float) -> ReadingRound:
         together: list[Question] = []
         alone: list[Question] = []
         names: set[str] = set()
-        for (_, spec), known in chosen.items():
+        for (_, spec), state in chosen.items():
             if spec.metric is not None:
                 names.add(spec.metric)
-            elif spec.query is not None and now >= known.again_at:
-                question = Question(known.mark, spec.query, known.form)
-                (alone if known.failures else together).append(question)
+            elif spec.query is not None and now >= state.retry_at:
+                question = Question(state.mark, spec.query, state.form)
+                (alone if state.failures else together).append(question)
         return ReadingRound(
             together=tuple(together),
             alone=tuple(alone),
@@ -188,46 +198,46 @@ class PrometheusSource:
         )
 
     def _answer(
-        self, place: Place, known: _KnownSignal, watched: Watched, found: RoundResult
+        self, signal_key: SignalKey, state: _SignalState, watched: Watched, result: RoundResult
     ) -> Answer | None:
-        """What this reading says of a signal that it was asked for."""
-        key, spec = place
-        if spec.metric is not None and spec.metric in found.metrics:
-            return summed(key.namespace, watched, spec.metric, found)
-        answer = found.answers.get(known.mark)
-        if answer is None and found.silent is not None:
-            return Answer(None, SILENT, form=known.form)
+        """Return the answer of this reading for one signal."""
+        key, spec = signal_key
+        if spec.metric is not None and spec.metric in result.metrics:
+            return summed(key.namespace, watched, spec.metric, result)
+        answer = result.answers.get(state.mark)
+        if answer is None and result.silent is not None:
+            return Answer(None, SILENT, form=state.form)
         return answer
 
-    def _say(self, found: RoundResult) -> None:
-        """One line of the log when the server goes, and one when it is back."""
-        if found.silent is not None and not self._is_silent:
-            log.warning("prometheus does not answer", error=found.silent)
-        elif found.silent is None and self._is_silent:
+    def _log_silence(self, result: RoundResult) -> None:
+        """Log a line when the server stops answering, and one when it answers again."""
+        if result.silent is not None and not self._is_silent:
+            log.warning("prometheus does not answer", error=result.silent)
+        elif result.silent is None and self._is_silent:
             log.info("prometheus answers again")
-        self._is_silent = found.silent is not None
+        self._is_silent = result.silent is not None
 
 
-def _learn(known: _KnownSignal, answer: Answer, at: float) -> None:
-    """Keep an answer that was asked for at `at`."""
-    known.is_tried = True
-    known.is_whole = answer.value is not None and answer.is_whole
-    known.form = answer.form
+def _store(state: _SignalState, answer: Answer, at: float) -> None:
+    """Store an answer to a query that was sent at `at`."""
+    state.is_tried = True
+    state.is_whole = answer.value is not None and answer.is_whole
+    state.form = answer.form
     if answer.value is not None:
-        known.value, known.value_at = answer.value, at
-    if known.is_whole:
-        known.whole_at = at
-    before, now = known.fault, answer.fault
+        state.value, state.value_at = answer.value, at
+    if state.is_whole:
+        state.whole_at = at
+    before, now = state.fault, answer.fault
     if now is None:
-        known.fault, known.failures = None, 0
+        state.fault, state.failures = None, 0
     elif before is None:
-        known.fault, known.fault_since = now, at
+        state.fault, state.fault_since = now, at
     elif before.reason is not now.reason:
-        # Words of one reason may move (they name series); each new text would be a write.
-        known.fault = now
+        # The text of one reason may change (it names series); each new text would be a write.
+        state.fault = now
     if now is not None and now.reason is Reason.QUERY_FAILED:
-        pause = QUARANTINE_SECONDS[min(known.failures, len(QUARANTINE_SECONDS) - 1)]
-        known.failures += 1
-        known.again_at = at + pause
+        pause = QUARANTINE_SECONDS[min(state.failures, len(QUARANTINE_SECONDS) - 1)]
+        state.failures += 1
+        state.retry_at = at + pause
     elif now is not SILENT:
-        known.failures = 0
+        state.failures = 0
