@@ -1,1 +1,1 @@
-"""The only package that talks to the API server."""
+"""The only package that sends requests to the API server."""

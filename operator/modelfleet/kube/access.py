@@ -1,7 +1,7 @@
-"""How to reach the API server: address, trust, credentials.
+"""Access to the API server: address, trust, credentials.
 
-Called by `main` once. In a pod the service account's files are read directly; outside, the
-`kubernetes` package reads the kubeconfig (with its exec plugins), imported only then.
+`compose` loads it once. In a pod it reads the service account's files directly. Outside, the
+`kubernetes` package reads the kubeconfig (with its exec plugins), and is imported only then.
 """
 
 import ssl
@@ -23,7 +23,7 @@ class NoAccessError(ModelfleetError):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Address of the API server, TLS context, and a function that gives the bearer token."""
+    """Address of the API server, TLS context, and a function that returns the bearer token."""
 
     server: str
     tls: ssl.SSLContext | None
@@ -31,7 +31,10 @@ class Access:
 
 
 def load_access(context: str = "", *, environment: dict[str, str] | None = None) -> Access:
-    """In-cluster access when run in a pod, else the kubeconfig; raises NoAccessError."""
+    """Return in-cluster access in a pod, else that of the kubeconfig.
+
+    Raises NoAccessError.
+    """
     host = (environment or {}).get("KUBERNETES_SERVICE_HOST")
     if host and (_ACCOUNT / "token").exists():
         port = (environment or {}).get("KUBERNETES_SERVICE_PORT", "443")
@@ -42,7 +45,7 @@ def load_access(context: str = "", *, environment: dict[str, str] | None = None)
 
 
 class _RotatingToken:
-    """Service-account tokens rotate: the file is read again once a minute."""
+    """A service-account token, which rotates: the file is read again once a minute."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

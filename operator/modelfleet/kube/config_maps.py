@@ -1,6 +1,7 @@
-"""ConfigMaps that specs name, read when a version is about to be made.
+"""ConfigMaps that specs name, read when a version is about to be created.
 
-Called through a port by `model.turn`. No watch: content is frozen into the version anyway.
+`model.turn` reads them through a port. There is no watch, because their content is copied into the
+version.
 """
 
 from collections.abc import Mapping
@@ -18,10 +19,10 @@ class ConfigMaps:
         self._client = client
 
     async def read(self, namespace: str, name: str) -> Mapping[str, str] | None:
-        """Data of a ConfigMap, or None when it does not exist."""
+        """Return the data of a ConfigMap, or None when it does not exist."""
         try:
-            found = await self._client.get(CONFIG_MAPS, namespace, name)
+            config_map = await self._client.get(CONFIG_MAPS, namespace, name)
         except Gone:
             return None
-        data: Mapping[str, str] = found.get("data") or {}
+        data: Mapping[str, str] = config_map.get("data") or {}
         return data

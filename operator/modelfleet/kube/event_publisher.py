@@ -1,7 +1,7 @@
-"""Events for people, without duplicates and without holding up a turn.
+"""Publisher of events for people: no duplicates, and no wait for a turn.
 
-Called by `model.turn`. Must never fail a turn: an event that cannot be posted is counted and
-forgotten.
+`model.turn` publishes. Must never fail a turn: an event that cannot be posted is counted and
+dropped.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 class Publisher:
-    """Posts events in the background, one of a kind within ten minutes."""
+    """Posts events in the background, each event once within ten minutes."""
 
     def __init__(
         self, client: KubeClient, instance: str, monotonic: Callable[[], float] = time.monotonic
@@ -38,7 +38,7 @@ class Publisher:
         self._waiting: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue(MAX_WAITING)
 
     def publish(self, model: Mapping[str, Any], event: EventFact) -> None:
-        """Post an event about a model, unless the same was posted a short while ago."""
+        """Post an event about a model, unless the same was posted within ten minutes."""
         meta = model["metadata"]
         now = self._monotonic()
         identity = (meta["uid"], event.reason, event.message)
@@ -78,7 +78,7 @@ class Publisher:
         }
 
     async def run(self) -> None:
-        """Post what waits, until cancelled."""
+        """Post waiting events until cancelled."""
         while True:
             namespace, body = await self._waiting.get()
             try:

@@ -1,8 +1,8 @@
 """Leader election by a coordination.k8s.io Lease.
 
-Run by `main`; `Applier` asks `is_held` before every write. Validity is judged by our own monotonic
-clock from the moment the last answered renewal was *sent*. A process that comes back under the
-same identity (a restarted container of the same pod) goes on at once.
+`compose` runs it; `kube.apply` reads `is_held` before every write. Our own monotonic clock decides
+validity. It counts from the moment at which the last answered renewal was *sent*. A process that
+starts again under the same identity (a restarted container of the same pod) goes on at once.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 
 class Lease:
-    """One Lease, one candidate. `held` is set while we lead; losing it ends `run`."""
+    """One Lease, one contender. `held` is set while we lead; `run` ends when the Lease is lost."""
 
     def __init__(
         self,
@@ -44,15 +44,15 @@ class Lease:
         self._seconds = seconds
         self._monotonic = monotonic
         self._valid_until = float("-inf")
-        self._seen: tuple[str, float] = ("", float("-inf"))
+        self._last_renewal: tuple[str, float] = ("", float("-inf"))
 
     @property
     def is_held(self) -> bool:
-        """Whether a write is allowed now; a margin is kept for a request under way."""
+        """Whether a write is allowed now; a margin is left for a request under way."""
         return self._monotonic() < self._valid_until - 0.1 * self._seconds
 
     async def run(self) -> None:
-        """Wait for the Lease, keep it; returns when it was lost."""
+        """Wait for the Lease and renew it; return when it was lost."""
         while not await self._try():  # noqa: ASYNC110 - the event is in the API server
             await asyncio.sleep(self._seconds / 5 * (0.8 + 0.4 * random.random()))  # noqa: S311 - jitter
         log.info("leading", lease=self._name, identity=self._identity)
@@ -66,7 +66,7 @@ class Lease:
         log.error("lease lost", lease=self._name)
 
     async def release(self) -> None:
-        """Let go, so that a standby need not wait."""
+        """Give the Lease up, so that a standby need not wait."""
         if not self.is_held:
             return
         self._valid_until = float("-inf")
@@ -84,22 +84,22 @@ class Lease:
         return LEASES.path(self._namespace, self._name)
 
     async def _try(self) -> bool:
-        """One attempt to take or renew; True when we hold it."""
+        """Try once to take or renew the Lease; return True when we hold it."""
         sent = self._monotonic()
         try:
             async with asyncio.timeout(self._seconds / 3):
-                held = await self._take()
+                is_acquired = await self._acquire()
         except (ModelfleetError, TimeoutError) as error:
             log.warning("lease request failed", error=str(error))
             return False
-        if held:
+        if is_acquired:
             self._valid_until = sent + self._seconds
         elif self.held.is_set():
-            # Somebody else holds it: whatever our clock says, we do not lead.
+            # Another process holds it: we do not lead, even if our time is not over.
             self._valid_until = float("-inf")
-        return held
+        return is_acquired
 
-    async def _take(self) -> bool:
+    async def _acquire(self) -> bool:
         try:
             lease = await self._client.get(LEASES, self._namespace, self._name)
         except Gone:
@@ -119,12 +119,14 @@ class Lease:
         return True
 
     def _has_expired(self, spec: dict[str, Any]) -> bool:
-        """Unchanged for its whole duration, by our clock and not by the holder's."""
+        """Return whether it stayed unchanged for its whole duration, by our clock."""
         mark = f"{spec.get('holderIdentity')} {spec.get('renewTime')}"
         now = self._monotonic()
-        if mark != self._seen[0]:
-            self._seen = (mark, now)
-        return now - self._seen[1] > float(spec.get("leaseDurationSeconds") or self._seconds)
+        if mark != self._last_renewal[0]:
+            self._last_renewal = (mark, now)
+        return now - self._last_renewal[1] > float(
+            spec.get("leaseDurationSeconds") or self._seconds
+        )
 
     async def _create(self) -> bool:
         body = {

@@ -1,7 +1,7 @@
-"""The Secret by which leader and gateways trust each other: certificate, key, token.
+"""The Secret by which leader and gateways authenticate each other: certificate, key, token.
 
-Called by `main` when the operator starts. Made once, in our own namespace only; it is never
-written again, so that running gateways keep what they have.
+`compose` reads it when the operator starts. It is created once, in our own namespace only, and
+never written again, so that running gateways need no new one.
 """
 
 import base64
@@ -18,15 +18,15 @@ VALID_YEARS = 20
 
 
 async def link_secret(client: KubeClient, namespace: str) -> dict[str, bytes]:
-    """Content of the Secret (`tls.crt`, `tls.key`, `token`), made if it does not exist."""
+    """Return the content (`tls.crt`, `tls.key`, `token`); create the Secret where it is absent."""
     try:
-        found = await client.get(SECRETS, namespace, names.GATEWAY_LINK_SECRET)
+        secret = await client.get(SECRETS, namespace, names.GATEWAY_LINK_SECRET)
     except Gone:
-        found = await _make(client, namespace)
-    return {key: base64.b64decode(value) for key, value in found["data"].items()}
+        secret = await _create(client, namespace)
+    return {key: base64.b64decode(value) for key, value in secret["data"].items()}
 
 
-async def _make(client: KubeClient, namespace: str) -> dict[str, Any]:
+async def _create(client: KubeClient, namespace: str) -> dict[str, Any]:
     certificate, key = new_certificate(datetime.now(UTC))
     content = {
         "tls.crt": certificate,
@@ -51,7 +51,7 @@ async def _make(client: KubeClient, namespace: str) -> dict[str, Any]:
 
 
 def new_certificate(now: datetime) -> tuple[bytes, bytes]:
-    """A self-signed certificate for the link's name and its key, both as PEM."""
+    """Return a self-signed certificate for the link's name and its key, both as PEM."""
     from cryptography import x509  # noqa: PLC0415 - heavy, needed once in a cluster's life
     from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415

@@ -1,7 +1,7 @@
-"""List and watch of one kind into a sink, for as long as it runs.
+"""Reflector: list and watch of one kind into a sink, for as long as it runs.
 
-Used by `main` for the operator's stores and the agent's fleet. After a list the sink learns what
-is gone (replace semantics), so a deletion during a gap is never missed.
+`compose` uses it for the operator's stores and the agent's watched models. After a list the sink
+removes the objects that are not in it, so a deletion during a gap is never missed.
 """
 
 import asyncio
@@ -19,27 +19,27 @@ from modelfleet.telemetry import metrics
 
 SERVER_SECONDS = 300
 SILENCE_SECONDS = 75.0
-"""Bookmarks come about every minute; a watch that is silent for longer is dead."""
+"""Bookmarks come about every minute; a watch that is silent for longer than this is dead."""
 _BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 log = structlog.get_logger()
 
 
 class Sink(Protocol):
-    """What a reflector fills: `kube.store.Store`, or the agent's fleet."""
+    """Receiver of objects: `kube.store`, or the feed of the agent."""
 
     def put(self, item: dict[str, Any]) -> None:
-        """A new or changed object."""
+        """Take a new or changed object."""
         ...
 
     def remove(self, item: dict[str, Any]) -> None:
-        """A deleted object."""
+        """Take a deleted object."""
         ...
 
     def replace(
         self, items: list[dict[str, Any]], version: str, namespace: str | None = None
     ) -> None:
-        """All objects that existed at `version`, of one namespace if it is given."""
+        """Take all objects that existed at `version`, of one namespace if it is given."""
         ...
 
 
@@ -56,10 +56,10 @@ class Reflector:
         selector: str = "",
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`monotonic` times the last sign of life."""
+        """`monotonic` gives the time of the last event in seconds."""
         self.resource = resource
         self.synced = asyncio.Event()
-        self.heard_at = float("-inf")
+        self.last_event_at = float("-inf")
         self._client = client
         self._sink = sink
         self._namespace = namespace
@@ -69,11 +69,11 @@ class Reflector:
 
     @property
     def silent_seconds(self) -> float:
-        """Time since the last event, bookmark or list."""
-        return self._monotonic() - self.heard_at
+        """Seconds since the last event, bookmark or list."""
+        return self._monotonic() - self.last_event_at
 
     async def run(self) -> None:
-        """Until cancelled; every failure is followed by a pause and another try."""
+        """List and watch until cancelled; after each failure pause and try again."""
         failures = 0
         while True:
             try:
@@ -95,7 +95,7 @@ class Reflector:
         items, version = await self._client.list(self.resource, self._namespace, self._params)
         self._sink.replace(items, version, self._namespace)
         self._version = version
-        self.heard_at = self._monotonic()
+        self.last_event_at = self._monotonic()
         self.synced.set()
 
     async def _watch(self) -> None:
@@ -108,13 +108,13 @@ class Reflector:
         async for event in self._client.watch(
             self.resource, self._namespace, params, silence_seconds=SILENCE_SECONDS
         ):
-            self.heard_at = self._monotonic()
-            self._take(event)
+            self.last_event_at = self._monotonic()
+            self._handle(event)
 
-    def _take(self, event: dict[str, Any]) -> None:
+    def _handle(self, event: dict[str, Any]) -> None:
         kind, item = event["type"], event["object"]
         if kind == "ERROR":
-            # Whatever it was, a fresh list is right; 410 is the usual one.
+            # A new list is right after any error; 410 is the usual one.
             msg = f"watch of {self.resource.kind}: {item.get('message', '')}"
             raise ExpiredError(msg)
         self._version = item["metadata"]["resourceVersion"]

@@ -1,6 +1,6 @@
 """Kinds of the API server that modelfleet reads or writes, and their paths.
 
-Used by everything in `kube` and by `main`. Values only.
+All of `kube` and `compose` use them. Values only.
 """
 
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from modelfleet.api import names
 
 @dataclass(frozen=True, slots=True)
 class ResourceKind:
-    """A kind with its place in the API."""
+    """A kind with its path in the API."""
 
     api_version: str
     kind: str
     plural: str
 
     def path(self, namespace: str | None = None, name: str | None = None, sub: str = "") -> str:
-        """URL path of the collection or of one object, optionally of its sub-resource."""
+        """Return the URL path of the collection or of one object, or of its sub-resource."""
         root = "/api/v1" if self.api_version == "v1" else f"/apis/{self.api_version}"
         parts = [root]
         if namespace:
