@@ -9,7 +9,7 @@ from modelfleet import __version__
 
 
 class Command(NamedTuple):
-    """`place` is `module:function` of a function that takes arguments and returns an exit code."""
+    """`place` is `module:function`; the function takes arguments and returns an exit code."""
 
     help: str
     place: str
@@ -45,7 +45,7 @@ COMMANDS = {
         "write the reference pages to a folder", "modelfleet.cli.verbs.reference:write_reference"
     ),
     "explain": Command(
-        "why a model has its replicas (needs the extra 'cli')",
+        "show why a model has its replicas (needs the extra 'cli')",
         "modelfleet.cli.verbs.explain:explain",
     ),
     "bench": Command(
@@ -53,7 +53,7 @@ COMMANDS = {
         "modelfleet.cli.verbs.bench:bench",
     ),
     "simulate": Command(
-        "what modelfleet would have done with your traffic (as above)",
+        "simulate modelfleet on your past traffic (needs the extra 'simulate')",
         "modelfleet.cli.verbs.simulate:simulate",
     ),
     "version": Command("print the version", "modelfleet.__main__:write_version"),
@@ -67,7 +67,7 @@ def write_version(_: list[str]) -> int:
 
 
 def main() -> int:
-    """Run the command that the first argument names; returns the exit code."""
+    """Run the command that the first argument names; return the exit code."""
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in {"-h", "--help", "help"}:
         lines = "\n".join(f"  {name:<16} {command.help}" for name, command in COMMANDS.items())

@@ -9,7 +9,10 @@ __all__ = ["SCHEMES", "FetchError", "FetchLimits", "Fetcher", "by_uri"]
 
 
 def by_uri(uri: str) -> Fetcher:
-    """The fetcher for a URI; raises FetchError when its scheme is unknown."""
+    """Return the fetcher for a URI.
+
+    Raises FetchError when its scheme has no fetcher.
+    """
     scheme = uri.split("://", 1)[0].lower() if "://" in uri else ""
     for fetcher in SCHEMES:
         if scheme in fetcher.schemes:

@@ -1,8 +1,8 @@
 """Fetchers of artifacts: their contract, their bounds, and their error.
 
-A member of this catalogue only opens files; `fetch_command` bounds, checks and stores them, in the
-init container of each replica and in the resolve pod. Must never hold a credential of the operator:
-a model's namespace is not ours.
+A fetcher only opens files. `artifacts.fetch_command` bounds, checks and stores them, in the init
+container of each replica and in the resolve pod. Must never hold a credential of the operator: the
+namespace of a model is not ours.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 SINGLE_FILE = ""
-"""Path of the only file of an artifact that is no tree."""
+"""Path of the only file of an artifact that is not a tree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,10 @@ class FetchLimits:
 
 
 class FetchError(Exception):
-    """The artifact could not be fetched. `is_final`: trying again will not help."""
+    """The artifact could not be fetched. `is_final`: another try will not help."""
 
     def __init__(self, message: str, *, is_final: bool, reason: str = "FetchFailed") -> None:
-        """`reason` is the condition reason that the operator shows."""
+        """`reason` is the condition reason that the operator sets."""
         super().__init__(message)
         self.is_final = is_final
         self.reason = reason
@@ -43,7 +43,7 @@ class ArtifactFile:
 
 
 class Fetcher(Protocol):
-    """One member of the catalogue."""
+    """Fetcher for some URI schemes."""
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -51,9 +51,9 @@ class Fetcher(Protocol):
         ...
 
     def files(self, uri: str, limits: FetchLimits) -> Iterator[ArtifactFile]:
-        """Files of the artifact, in any order; raises FetchError.
+        """Yield the files of the artifact, in any order.
 
         A single file has the path SINGLE_FILE; files of a tree have relative paths with `/`. The
-        pieces of a file are read before the next file is asked for.
+        caller reads the pieces of a file before it asks for the next file. Raises FetchError.
         """
         ...

@@ -1,8 +1,8 @@
-"""The digest of an artifact: of one file, or of a tree of files.
+"""Digest of an artifact: of one file, or of a tree of files.
 
 A single file has the SHA-256 of its bytes. A tree has the SHA-256 of one line for each file, sorted
-by path: SHA-256 in hexadecimal, size in bytes, path. So the digest depends on neither the order of
-the files nor their folder.
+by path: SHA-256 in hexadecimal, size in bytes, path. The digest therefore depends on neither the
+order of the files nor their folder.
 """
 
 import hashlib
@@ -21,9 +21,10 @@ class FileDigest:
 
 
 def digest_of(files: Mapping[str, FileDigest], uri: str) -> str:
-    """`sha256:...` of an artifact; raises FetchError where it has no file.
+    """Return `sha256:...` of an artifact.
 
     Worked example: one file `a` of zero bytes: the SHA-256 of `e3b0...b855 0 a` and a line feed.
+    Raises FetchError for an artifact without files.
     """
     if not files:
         msg = f"{uri} has no file"

@@ -24,7 +24,7 @@ _PAUSES = (0.5, 1.0, 2.0, 4.0)
 
 
 def fetch(arguments: list[str]) -> int:
-    """Run the command; returns the exit code (0 done, 1 failed)."""
+    """Run the command; return the exit code (0 done, 1 failed)."""
     options = _options(arguments)
     limits = FetchLimits(most_bytes=options.most_bytes, most_seconds=options.most_seconds)
     try:
@@ -57,7 +57,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
 def with_retries(
     attempt: Callable[[], tuple[str, int]], sleep: Callable[[float], None] = time.sleep
 ) -> tuple[str, int]:
-    """Try again after failures that may pass; the last error is raised."""
+    """Try again after failures that may pass; raise the last error."""
     for pause in _PAUSES:
         try:
             return attempt()
@@ -70,7 +70,10 @@ def with_retries(
 
 
 def safe_target(target: Path, root: Path) -> Path:
-    """The target's real path, which must lie below `root`; raises FetchError."""
+    """Return the target's real path, which must lie below `root`.
+
+    Raises FetchError.
+    """
     real = target.parent.resolve() / target.name
     if root.resolve() not in real.parents:
         msg = f"the target '{target}' must lie below '{root}'"
@@ -103,7 +106,7 @@ def _remove(path: Path) -> None:
 
 
 def _digest_of(uri: str, limits: FetchLimits, copy: Path | None) -> tuple[str, int]:
-    """Digest of the artifact and bytes in all; also stored at `copy` if given."""
+    """Return the digest of the artifact and its bytes in all; store it at `copy` if given."""
     files: dict[str, FileDigest] = {}
     bounds = _FetchBounds(uri, limits)
     for file in by_uri(uri).files(uri, limits):
@@ -115,10 +118,10 @@ def _digest_of(uri: str, limits: FetchLimits, copy: Path | None) -> tuple[str, i
 
 
 def safe_path(path: str, uri: str, known: Collection[str]) -> str:
-    """The path of a file of an artifact; raises FetchError where it could leave its folder.
+    """Return the path of a file of an artifact.
 
     Worked example: `a/b` is safe. `/a`, `../a`, `a//b`, a path twice, and a tree beside a single
-    file are refused.
+    file are refused. Raises FetchError for a path that could leave its folder.
     """
     parts = path.split("/")
     is_odd = path != SINGLE_FILE and any(
@@ -134,9 +137,9 @@ def safe_path(path: str, uri: str, known: Collection[str]) -> str:
 def _place(copy: Path | None, path: str) -> Path:
     if copy is None:
         return Path(os.devnull)
-    place = copy / path if path else copy
-    place.parent.mkdir(parents=True, exist_ok=True)
-    return place
+    target = copy / path if path else copy
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target
 
 
 def _copied(chunks: Iterator[bytes], sink: BinaryIO) -> FileDigest:
@@ -156,14 +159,20 @@ class _FetchBounds:
         self._started, self._size, self._files = time.monotonic(), 0, 0
 
     def count_file(self) -> None:
-        """Count one more file; raises FetchError above the bound."""
+        """Count one more file.
+
+        Raises FetchError above the bound.
+        """
         self._files += 1
         if self._files > self._limits.most_files:
             msg = f"{self._uri} has more than {self._limits.most_files} files"
             raise FetchError(msg, is_final=True)
 
     def checked(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """The same pieces; raises FetchError above a bound."""
+        """Yield the same pieces.
+
+        Raises FetchError above a bound.
+        """
         for chunk in chunks:
             self._size += len(chunk)
             if self._size > self._limits.most_bytes:

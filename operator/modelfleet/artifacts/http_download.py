@@ -1,6 +1,6 @@
-"""Fetcher for http and https, on the standard library: it runs before anything else in a pod.
+"""Fetcher for http and https, with the standard library only: it runs first in a pod.
 
-Redirects stay within http and https and are counted. An answer that stops moving is abandoned.
+Redirects stay within http and https and are counted. A download without progress is abandoned.
 """
 
 import http.client
@@ -16,7 +16,7 @@ _RETRIED = {408, 425, 429}
 
 
 class _BoundedRedirects(urllib.request.HTTPRedirectHandler):
-    """The standard library itself refuses redirects that leave http and https."""
+    """Handler with a bound; the standard library refuses redirects that leave http and https."""
 
     max_redirections = FetchLimits().most_redirects
 
@@ -27,11 +27,14 @@ class HttpFetcher:
     schemes = ("http", "https")
 
     def files(self, uri: str, limits: FetchLimits) -> Iterator[ArtifactFile]:
-        """The body, as a single file."""
+        """Yield the body as a single file."""
         yield ArtifactFile(SINGLE_FILE, self._chunks(uri, limits))
 
     def _chunks(self, uri: str, limits: FetchLimits) -> Iterator[bytes]:
-        """Pieces of at most 1 MiB; raises FetchError."""
+        """Yield pieces of at most 1 MiB.
+
+        Raises FetchError.
+        """
         opener = urllib.request.OpenerDirector()
         for handler in (
             urllib.request.HTTPHandler(),

@@ -1,1 +1,1 @@
-"""The two long-running processes, put together. Only wiring."""
+"""Composition of the two long-running processes. Only wiring."""

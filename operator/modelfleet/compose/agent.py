@@ -1,7 +1,7 @@
 """Composition root of a gateway pod's agent. No logic.
 
-Called by `__main__`. Apart from `operator`, so that the agent's image needs neither Kopf nor the
-operator's other dependencies.
+`modelfleet agent` runs it. It is apart from `compose.operator`, so that the agent's image needs
+neither Kopf nor the operator's other dependencies.
 """
 
 import asyncio
@@ -29,26 +29,26 @@ Json = dict[str, Any]
 
 
 class Feed:
-    """Hands the objects of one kind to the agent; after a list, tells it what is gone."""
+    """Passes the objects of one kind to the agent; after a list, also the deletions."""
 
     def __init__(self, agent: Agent, kind: str) -> None:
-        """`kind` as the agent knows it."""
+        """`kind` is the kind's name in the agent."""
         self._agent = agent
         self._kind = kind
         self._known: dict[str, Json] = {}
 
     def put(self, item: Json) -> None:
-        """A new or changed object."""
+        """Pass on a new or changed object."""
         self._known[item["metadata"]["uid"]] = item
         self._agent.put(self._kind, item)
 
     def remove(self, item: Json) -> None:
-        """A deleted object."""
+        """Pass on a deleted object."""
         self._known.pop(item["metadata"]["uid"], None)
         self._agent.delete(self._kind, item)
 
     def replace(self, items: list[Json], version: str, namespace: str | None = None) -> None:  # noqa: ARG002 - a feed has one watch
-        """All objects that exist now."""
+        """Take all objects that exist now."""
         listed = {item["metadata"]["uid"] for item in items}
         for uid, old in list(self._known.items()):
             if uid not in listed:
@@ -85,12 +85,12 @@ def _watches(settings: Settings) -> list[tuple[ResourceKind, str | None, str]]:
 
 
 def run_agent(_: list[str]) -> int:
-    """Run the agent until it is signalled; returns the exit code."""
+    """Run the agent until it is signalled; return the exit code."""
     return asyncio.run(agent(Settings()))
 
 
 async def agent(settings: Settings) -> int:
-    """The agent; returns the exit code."""
+    """Run the agent; return the exit code."""
     logs.configure(settings.log_format, settings.log_level)
     access = load_access(settings.kube_context, environment=dict(os.environ))
     client = KubeClient(access, component="agent")
@@ -117,14 +117,14 @@ async def agent(settings: Settings) -> int:
 
 
 async def _sync(gateway: Agent, reflectors: list[Reflector]) -> None:
-    """Envoy is answered only when every watch has delivered what existed."""
+    """Begin to answer Envoy when every watch has delivered the objects that existed."""
     for reflector in reflectors:
         await reflector.synced.wait()
     gateway.synced()
 
 
 def write_bootstrap(arguments: list[str]) -> int:
-    """Write Envoy's first configuration to the file given, or to standard output."""
+    """Write Envoy's first configuration to the file in the arguments, or to standard output."""
     settings = Settings()
     content = bootstrap(
         settings.pod_name or "envoy",

@@ -1,6 +1,6 @@
-"""The stores of watched objects, the reflectors that fill them, and the census of models.
+"""Stores of watched objects, the reflectors that fill them, and the census of models.
 
-Made by `operator`. Only wiring.
+`compose.operator` makes them. Only wiring.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Stores:
-    """All stores with the reflectors that fill them; models are filled by Kopf."""
+    """All stores with the reflectors that fill them; Kopf fills the models."""
 
     models: Store
     versions: Store
@@ -46,17 +46,17 @@ class Stores:
     reflectors: list[Reflector]
 
     def waiting(self) -> list[str]:
-        """Kinds that have not been listed yet."""
+        """Return the kinds that have not been listed yet."""
         return [r.resource.kind for r in self.reflectors if not r.synced.is_set()]
 
 
 def stores_of(client: KubeClient, settings: Settings, queue: KeyQueue) -> Stores:
-    """Stores of all kinds, empty; models are filled by Kopf."""
+    """Return stores of all kinds, empty; Kopf fills the models."""
     namespaces = namespaces_of(settings) or [None]
 
     def settle(key: Key) -> None:
-        # Children change in bursts (a pod passes through four states in a second), and no request
-        # waits for us to see them: the gateways watch endpoints themselves.
+        # Children change in bursts (a pod passes through four states in a second). No request
+        # waits for these turns: the gateways watch endpoints themselves.
         queue.wake_later(key, SETTLE_SECONDS)
 
     stores = Stores(
@@ -85,14 +85,14 @@ def stores_of(client: KubeClient, settings: Settings, queue: KeyQueue) -> Stores
 
 
 def namespaces_of(settings: Settings) -> list[str | None]:
-    """Namespaces that are watched; empty means all."""
+    """Return the namespaces that are watched; empty means all."""
     return [part.strip() for part in settings.watch_namespaces.split(",") if part.strip()]
 
 
 async def census(
     client: KubeClient, stores: Stores, settings: Settings, observer: Observer
 ) -> None:
-    """Models that vanished while Kopf's watch was away are never reported by it: count anew."""
+    """Count the models again and again: Kopf does not report those deleted without its watch."""
     while True:
         await asyncio.sleep(CENSUS_SECONDS)
         observer.forget_gone()
@@ -100,7 +100,7 @@ async def census(
 
 
 async def count_models(client: KubeClient, stores: Stores, settings: Settings) -> bool:
-    """Take all models that there are; returns whether all were told."""
+    """Store all models that exist; return whether all of them could be read."""
     is_whole = True
     for namespace in namespaces_of(settings) or [None]:
         try:
@@ -115,20 +115,20 @@ async def count_models(client: KubeClient, stores: Stores, settings: Settings) -
 
 
 def on_model(models: Store) -> Callable[[str | None, dict[str, Any]], None]:
-    """What Kopf calls with each event of a model."""
+    """Return the function that Kopf calls with each event of a model."""
 
-    def seen(kind: str | None, item: dict[str, Any]) -> None:
+    def store_event(kind: str | None, item: dict[str, Any]) -> None:
         if kind == "DELETED":
             models.remove(item)
         else:
             models.put(item)
         metrics.MODELS.set(len(models))
 
-    return seen
+    return store_event
 
 
 def applier_of(stores: Stores, client: KubeClient, lease: Lease) -> Applier:
-    """The one that writes, through to the stores."""
+    """Return the applier, which writes through to the stores."""
     by_kind = {
         MODELS.kind: stores.models,
         VERSIONS.kind: stores.versions,

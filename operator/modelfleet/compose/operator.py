@@ -1,7 +1,6 @@
-"""Composition root: the only file that knows all concrete classes. No logic.
+"""Composition root of the operator: the only module that imports all concrete classes. No logic.
 
-Called by `__main__` for the long-running processes. What is optional (gateways) is decided here
-by leaving it out.
+`modelfleet operator` runs it. An optional part (gateways) is left out here.
 """
 
 import asyncio
@@ -64,7 +63,7 @@ if TYPE_CHECKING:
     from modelfleet.prometheus.connection import PrometheusServer
 
 HISTORY_SECONDS = 30.0
-"""Patience with a query for a day of many models."""
+"""Time-out in seconds of a query for one day of many models."""
 COLLECT_AFTER = (20_000, 20, 20)
 
 log = structlog.get_logger()
@@ -100,7 +99,7 @@ async def _links(client: KubeClient, settings: Settings, queue: KeyQueue) -> Gat
 
 
 async def _follow_gateways(links: GatewayLinks, pods: Store, drain_seconds: float) -> None:
-    """Streams follow the gateway pods that could get traffic, or soon will."""
+    """Keep a stream to each gateway pod that can get traffic, or soon will."""
     while True:
         now = datetime.now(UTC)
         links.update(
@@ -115,7 +114,7 @@ async def _follow_gateways(links: GatewayLinks, pods: Store, drain_seconds: floa
         await asyncio.sleep(0.2)
 
 
-def _turner(
+def _model_turns(
     stores: Stores,
     client: KubeClient,
     writer: Applier,
@@ -135,21 +134,21 @@ def _turner(
     )
 
 
-def _kept(
+def _stored_memory(
     stores: Stores,
     lease: Lease,
     writer: Applier,
     ticker: Ticker | None,
     parts: tuple[Ledger, Settings],
 ) -> tuple[LearnedFile | None, LearnedStatus | None, HistoryBackfill | None]:
-    """What the autoscaler knows of earlier times: a file, statuses, and what a Prometheus kept."""
+    """Return the sources of earlier knowledge: a file, statuses, and a Prometheus."""
     ledger, settings = parts
     if ticker is None:
         return None, None, None
     folder = Path(settings.state_dir) if settings.state_dir else None
-    known = (ledger, ticker.forecaster)
-    memory = LearnedFile(folder, *known, models=stores.models, may_write=lambda: lease.is_held)
-    learned_status = LearnedStatus(stores.models, stores.versions, *known, writer)
+    learners = (ledger, ticker.forecaster)
+    memory = LearnedFile(folder, *learners, models=stores.models, may_write=lambda: lease.is_held)
+    learned_status = LearnedStatus(stores.models, stores.versions, *learners, writer)
     return memory, learned_status, _backfill(stores, ticker.forecaster, settings)
 
 
@@ -162,7 +161,7 @@ def _backfill(stores: Stores, forecaster: Forecaster, settings: Settings) -> His
     return HistoryBackfill(past, forecaster, stores.models, public_traces.traces())
 
 
-def _sight(stores: Stores, links: GatewayLinks | None, settings: Settings) -> Caches:
+def _caches(stores: Stores, links: GatewayLinks | None, settings: Settings) -> Caches:
     return Caches(
         models=stores.models,
         versions=stores.versions,
@@ -185,7 +184,7 @@ def _prometheus(ledger: Ledger, settings: Settings) -> PrometheusSource:
 
 
 def _prometheus_server(settings: Settings, patience_seconds: float) -> "PrometheusServer":
-    # Its client is large; who has no Prometheus does without.
+    # The client is large; it is imported only where a Prometheus is set.
     from modelfleet.prometheus.connection import PrometheusAccess, PrometheusServer
 
     access = PrometheusAccess(settings.prometheus_token_file, settings.prometheus_ca_file)
@@ -217,15 +216,15 @@ def _lease(client: KubeClient, settings: Settings, identity: str) -> Lease:
 
 
 def run_operator(_: list[str]) -> int:
-    """Run the operator until it is signalled; returns the exit code."""
+    """Run the operator until it is signalled; return the exit code."""
     return uvloop.run(operator(Settings()))
 
 
 async def operator(settings: Settings) -> int:
-    """The operator; returns the exit code."""
+    """Run the operator; return the exit code."""
     logs.configure(settings.log_format, settings.log_level)
-    # Cluster objects are trees that live long: looking for cycles in them every 700 allocations
-    # finds nothing.
+    # Cluster objects are trees that stay long in memory. A search for cycles in them every 700
+    # allocations finds nothing.
     gc.set_threshold(*COLLECT_AFTER)
     access = load_access(settings.kube_context, environment=dict(os.environ))
     client = KubeClient(access, concurrency=settings.api_concurrency)
@@ -235,17 +234,19 @@ async def operator(settings: Settings) -> int:
     lease = _lease(client, settings, identity)
     publisher = Publisher(client, identity)
     links = await _links(client, settings, queue) if settings.gateway == "On" else None
-    observer = Observer(_sight(stores, links, settings), lambda: datetime.now(UTC))
+    observer = Observer(_caches(stores, links, settings), lambda: datetime.now(UTC))
     prometheus = _prometheus(ledger, settings)
     ticker = None if links is None else _ticker(ledger, links, queue, observer, prometheus)
     writer = applier_of(stores, client, lease)
-    turner = _turner(stores, client, writer, publisher, (observer, ledger, queue, settings))
-    memory, learned_status, backfill = _kept(stores, lease, writer, ticker, (ledger, settings))
-    workers = Workers(queue, turner.turn, count=settings.workers)
+    turns = _model_turns(stores, client, writer, publisher, (observer, ledger, queue, settings))
+    memory, learned_status, backfill = _stored_memory(
+        stores, lease, writer, ticker, (ledger, settings)
+    )
+    workers = Workers(queue, turns.turn, count=settings.workers)
     for reflector in stores.reflectors:
         health.watch(reflector.resource.kind, lambda r=reflector: r.silent_seconds)  # type: ignore[misc] # mypy cannot infer a lambda with a bound default
     health.waits(lambda: queue.oldest_seconds if lease.is_held else 0.0)
-    led = (workers, ticker, settings.tick_seconds, memory, learned_status)
+    loops = (workers, ticker, settings.tick_seconds, memory, learned_status)
     stop, over, ready = asyncio.Event(), asyncio.Event(), asyncio.Event()
     registry = kopf_watch.registry_of(
         server=access.server, session=lambda: client.session, on_model=on_model(stores.models)
@@ -263,7 +264,7 @@ async def operator(settings: Settings) -> int:
         _lead(
             *(lease, stores, ready),
             lambda: count_models(client, stores, settings),
-            lambda: lead(*led, backfill=backfill),
+            lambda: lead(*loops, backfill=backfill),
         ),
     ]
     if links is not None:
@@ -286,9 +287,10 @@ async def _lead(
     count: Callable[[], Awaitable[bool]],
     leading: Callable[[], Awaitable[None]],
 ) -> None:
-    """Hot stores first, then the Lease, then the work.
+    """Fill the stores, then take the Lease, then run the loops.
 
-    Kopf never says that it has told all models, and memory is recalled once: they are counted.
+    Kopf does not report when it has delivered all models, and memory is recalled only once.
+    Therefore the models are counted first.
     """
     await ready.wait()
     for reflector in stores.reflectors:
@@ -302,7 +304,7 @@ async def _lead(
         try:
             await asyncio.wait([keeper, work], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            # Also at a signal: what was learned is saved while the Lease is still held.
+            # Also after a signal: the memory is saved while the Lease is still held.
             work.cancel()
             await asyncio.wait([work])
             keeper.cancel()

@@ -1,1 +1,1 @@
-"""Kopf, and nothing but Kopf."""
+"""Front door: the only package beside `compose` that imports Kopf."""

@@ -1,7 +1,7 @@
-"""The front door: Kopf watches MLModels and tells us, without writing anything itself.
+"""The front door: Kopf watches MLModels and calls us, without writing anything itself.
 
-Called by `main`. Handlers only hand the object on: no create, update or delete handlers, no
-timers, daemons, indices, peering or finalizers, so Kopf never patches an object.
+`compose.operator` runs it. Handlers only pass the object on. There are no create, update or delete
+handlers, no timers, daemons, indices, peering or finalizers. So Kopf never patches an object.
 """
 
 import asyncio
@@ -17,18 +17,18 @@ Json = dict[str, Any]
 
 
 class NoDiffBase(kopf.DiffBaseStorage):
-    """We never ask Kopf for differences, so it need not keep nor compare anything."""
+    """Storage of no object: we never ask Kopf for differences, so Kopf compares nothing."""
 
     def build(self, **_: Any) -> kopf.BodyEssence:
-        """No essence: saves a deep copy for each event."""
+        """Return no essence: saves a deep copy for each event."""
         return kopf.BodyEssence({})
 
     def fetch(self, **_: Any) -> kopf.BodyEssence | None:
-        """Nothing was stored."""
+        """Return None: nothing was stored."""
         return None
 
     def store(self, **_: Any) -> None:
-        """Nothing is stored."""
+        """Store nothing."""
 
 
 def registry_of(
@@ -37,7 +37,7 @@ def registry_of(
     session: Callable[[], aiohttp.ClientSession],
     on_model: Callable[[str | None, Json], None],
 ) -> kopf.OperatorRegistry:
-    """An explicit registry; `on_model` gets the event type (None in a first list) and object."""
+    """Return a registry; `on_model` gets the event type (None in a first list) and the object."""
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
@@ -54,7 +54,7 @@ def registry_of(
 
 
 def settings_of() -> kopf.OperatorSettings:
-    """Kopf's settings for a fleet: nothing scanned, posted or stored."""
+    """Return Kopf's settings for many models: nothing scanned, posted or stored."""
     settings = kopf.OperatorSettings()
     settings.posting.loggers = False
     settings.posting.enabled = False
@@ -79,12 +79,12 @@ async def run(
     ready: asyncio.Event,
     stop: asyncio.Event,
 ) -> None:
-    """Kopf's reactor, embedded; ends when `stop` is set or when a watch is beyond repair."""
+    """Run Kopf's reactor until `stop` is set or a watch fails for good."""
     await kopf.operator(
         registry=registry,
         settings=settings_of(),
         standalone=True,
-        # Else Kopf asks for the user's name, and a numeric user has none.
+        # Without an identity Kopf reads the user's name, and a numeric user has none.
         identity=names.MANAGED_BY,  # type: ignore[arg-type] # a NewType of str that Kopf keeps private
         clusterwide=not namespaces,
         namespaces=list(namespaces),

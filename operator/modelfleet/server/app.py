@@ -1,6 +1,6 @@
-"""The HTTP side of the model server.
+"""HTTP application of the model server.
 
-Built by `server.serve_command`. The event loop only moves bytes: loading and inference run in
+`server.serve_command` builds it. The event loop only moves bytes. Loading and inference run in
 worker threads, so health answers stay quick under load.
 """
 
@@ -32,7 +32,7 @@ _JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """What one server serves: `slots` inferences at once, bodies up to `most_bytes`."""
+    """Model and bounds of one server: `slots` inferences at once, bodies up to `most_bytes`."""
 
     name: str
     version: str
@@ -42,7 +42,7 @@ class ServerConfig:
 
 
 class ModelServer:
-    """Holds the model once it is loaded."""
+    """Serves the model once it is loaded."""
 
     def __init__(self, config: ServerConfig, on_failure: Callable[[NotAModelError], None]) -> None:
         """`on_failure` is called when the file cannot be served; the process should end."""
@@ -50,11 +50,11 @@ class ModelServer:
         self.model: OnnxModel | None = None
         self._on_failure = on_failure
         self._workers = ThreadPoolExecutor(config.slots, thread_name_prefix="inference")
-        # One more than work, so that no worker waits for the next one to be read.
+        # One more than there are workers, so that a parsed request is ready for a free worker.
         self._turns = asyncio.Semaphore(config.slots + 1)
 
     async def load(self) -> None:
-        """Load in a worker thread."""
+        """Load the model in a worker thread."""
         started = time.perf_counter()
         loop = asyncio.get_running_loop()
         try:
@@ -62,23 +62,23 @@ class ModelServer:
         except NotAModelError as error:
             self._on_failure(error)
             return
-        _give_back()
+        _free_memory()
         request_metrics.LOAD_SECONDS.observe(time.perf_counter() - started)
 
     async def ready(self, _: Request) -> Response:
-        """200 once the model is loaded."""
+        """Answer 200 once the model is loaded."""
         return Response(status_code=200 if self.model is not None else 503)
 
     async def live(self, _: Request) -> Response:
-        """200 while the loop answers."""
+        """Answer 200 while the event loop runs."""
         return Response(status_code=200)
 
     async def server_metadata(self, _: Request) -> Response:
-        """Name and version of the server."""
+        """Answer with name and version of the server."""
         return _json({"name": "modelfleet", "version": __version__, "extensions": []})
 
     async def model_metadata(self, request: Request) -> Response:
-        """Inputs and outputs of the model."""
+        """Answer with inputs and outputs of the model."""
         unknown = self._unknown(request)
         if unknown is not None:
             return unknown
@@ -96,11 +96,11 @@ class ModelServer:
         )
 
     async def model_ready(self, request: Request) -> Response:
-        """200 once this model is loaded."""
+        """Answer 200 once this model is loaded."""
         return self._unknown(request) or await self.ready(request)
 
     async def infer(self, request: Request) -> Response:
-        """One inference."""
+        """Answer one inference."""
         unknown = self._unknown(request)
         if unknown is not None:
             return unknown
@@ -116,8 +116,8 @@ class ModelServer:
         if length is not None and int(length) > self.config.most_bytes:
             return _error(413, f"the body must be at most {self.config.most_bytes} bytes")
         raw, came = await request.body(), time.perf_counter()
-        # Read into numbers a body takes many times its bytes: a queue of them would be the end of
-        # the process, and of everything that waits in it.
+        # A parsed body takes many times its bytes in memory. A queue of parsed bodies could end
+        # the process with all waiting requests, so a body is parsed only when a worker is free.
         async with self._turns:
             return await self._answer(model, raw, came)
 
@@ -142,7 +142,7 @@ class ModelServer:
     async def _run(
         self, model: OnnxModel, inputs: dict[str, Array], came: float
     ) -> list[tuple[TensorSpec, Array]]:
-        def work() -> list[tuple[TensorSpec, Array]]:
+        def infer() -> list[tuple[TensorSpec, Array]]:
             started = time.perf_counter()
             request_metrics.WAIT_SECONDS.observe(started - came)
             outputs = model.infer(inputs)
@@ -150,7 +150,7 @@ class ModelServer:
             request_metrics.observe_outputs(outputs)
             return outputs
 
-        return await asyncio.get_running_loop().run_in_executor(self._workers, work)
+        return await asyncio.get_running_loop().run_in_executor(self._workers, infer)
 
     def _unknown(self, request: Request) -> Response | None:
         name = request.path_params["name"]
@@ -159,11 +159,11 @@ class ModelServer:
         return _error(404, f"model '{name}' is not served here; this is '{self.config.name}'")
 
     async def metrics(self, _: Request) -> Response:
-        """Prometheus exposition."""
+        """Answer with the Prometheus exposition."""
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     def app(self) -> Starlette:
-        """The routes of the protocol."""
+        """Return the application with the routes of the protocol."""
         return Starlette(
             routes=[
                 Route("/v2", self.server_metadata),
@@ -177,10 +177,10 @@ class ModelServer:
         )
 
 
-def _give_back() -> None:
-    """To the kernel, what loading needed and the allocator keeps: a third of a small model's pod.
+def _free_memory() -> None:
+    """Return unused memory of the allocator to the kernel: a third of a small model's pod.
 
-    Only glibc can; elsewhere nothing happens.
+    Loading needs that memory for a moment. Only glibc can return it; elsewhere nothing happens.
     """
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)

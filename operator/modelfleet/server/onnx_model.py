@@ -1,7 +1,7 @@
-"""One ONNX model in memory: load, describe, infer.
+"""ONNX model in memory: load, describe, infer.
 
-Called by `server.app` from worker threads. Nothing but ONNX is ever loaded: other formats can
-run code while they are read.
+`server.app` calls it from worker threads. Must never load anything but ONNX: other formats can run
+code while they are read.
 """
 
 from collections.abc import Mapping
@@ -40,8 +40,11 @@ class OnnxModel:
     """A loaded model. `infer` may be called from several threads at once."""
 
     def __init__(self, file: Path, threads: int = 1) -> None:
-        """Load `file`; `threads` are used within one inference. Raises NotAModelError."""
-        # A model server calls nobody.
+        """Load `file`; `threads` are used within one inference.
+
+        Raises NotAModelError.
+        """
+        # A model server opens no connection.
         onnxruntime.disable_telemetry_events()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -59,7 +62,7 @@ class OnnxModel:
         self.outputs = tuple(_spec(node) for node in self._session.get_outputs())
 
     def infer(self, inputs: Mapping[str, Array]) -> list[tuple[TensorSpec, Array]]:
-        """Outputs in the model's order."""
+        """Return the outputs in the model's order."""
         names = [spec.name for spec in self.outputs]
         results = self._session.run(names, dict(inputs))
         return [

@@ -1,7 +1,7 @@
 """Open Inference Protocol v2 (JSON) <-> numpy arrays. Pure.
 
-Called by `server.app`. Errors name the field of the request and say what it must be. Source:
-the protocol's REST specification, sections "Inference" and "Tensor Data Types".
+`server.app` uses it. An error names the field of the request and the allowed values. Source: the
+protocol's REST specification, sections "Inference" and "Tensor Data Types".
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,37 +34,40 @@ class RequestError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """Name, datatype (protocol's word) and shape of an input or output; -1 for any length."""
+    """Name, datatype (of the protocol) and shape of an input or output; -1 for any length."""
 
     name: str
     datatype: str
     shape: tuple[int, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """As the metadata endpoint shows it."""
+        """Return the form of the metadata endpoint."""
         return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}
 
 
 def inputs_of(
     body: Any, expected: Sequence[TensorSpec]
 ) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
-    """Arrays by input name; raises RequestError."""
+    """Return the arrays by input name.
+
+    Raises RequestError.
+    """
     if not isinstance(body, Mapping) or not isinstance(body.get("inputs"), list):
         msg = "the body must be a JSON object with a list 'inputs'"
         raise RequestError(msg)
-    given = {entry.get("name"): entry for entry in body["inputs"] if isinstance(entry, Mapping)}
-    found = {}
+    entries = {entry.get("name"): entry for entry in body["inputs"] if isinstance(entry, Mapping)}
+    arrays = {}
     for spec in expected:
-        entry = given.pop(spec.name, None)
+        entry = entries.pop(spec.name, None)
         if entry is None:
             names = ", ".join(s.name for s in expected)
             msg = f"inputs: '{spec.name}' is missing; the model's inputs are: {names}"
             raise RequestError(msg)
-        found[spec.name] = _array(entry, spec)
-    if given:
-        msg = f"inputs: '{next(iter(given))}' is not an input of the model"
+        arrays[spec.name] = _array(entry, spec)
+    if entries:
+        msg = f"inputs: '{next(iter(entries))}' is not an input of the model"
         raise RequestError(msg)
-    return found
+    return arrays
 
 
 def _array(entry: Mapping[str, Any], spec: TensorSpec) -> np.ndarray[Any, np.dtype[Any]]:
@@ -93,7 +96,7 @@ def _array(entry: Mapping[str, Any], spec: TensorSpec) -> np.ndarray[Any, np.dty
 def outputs_of(
     outputs: Sequence[tuple[TensorSpec, np.ndarray[Any, np.dtype[Any]]]],
 ) -> list[dict[str, Any]]:
-    """Outputs as the protocol writes them; strings as BYTES."""
+    """Return the outputs in the form of the protocol; strings as BYTES."""
     return [
         {
             "name": spec.name,

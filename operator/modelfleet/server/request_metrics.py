@@ -1,7 +1,7 @@
 """Metrics of the model server: latency, answers by code, histograms of the outputs.
 
-Called by `server.app`. The output histograms are what drift is later judged by: confidences in
-ten buckets, classes up to a bound.
+`server.app` sets them. The output histograms are for the detection of drift: confidences in ten
+buckets, classes up to a bound.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ _TENTHS = tuple(n / 10 for n in range(1, 11))
 REQUESTS = Counter("modelfleet_server_requests_total", "Inference requests by answer.", ["code"])
 INFERENCE_SECONDS = Histogram(
     "modelfleet_server_inference_duration_seconds",
-    "Time in the model, waiting for a worker excluded.",
+    "Time in the model, without the wait for a worker.",
     buckets=(0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
 )
 WAIT_SECONDS = Histogram(

@@ -1,7 +1,7 @@
-"""`modelfleet serve`: serve one ONNX model until told to stop.
+"""`modelfleet serve`: serve one ONNX model until a signal to stop.
 
-Run as the container of every replica of the runtime `onnx`. A file that is no model ends the
-process with one line of JSON in the termination log, from which the operator makes a condition.
+It runs as the container of every replica of the runtime `onnx`. A file that is not a model ends the
+process with one line of JSON in the termination log. The operator sets a condition from that line.
 """
 
 import argparse
@@ -16,11 +16,11 @@ from modelfleet.server.onnx_model import NotAModelError
 from modelfleet.telemetry.termination import write_last_words
 
 KEEP_ALIVE_SECONDS = 120
-"""Longer than the gateway keeps idle connections, so that it is never us who close one."""
+"""Longer than the gateway keeps idle connections, so that the server never closes one first."""
 
 
 def serve(arguments: list[str]) -> int:
-    """Run the command; returns the exit code."""
+    """Run the command; return the exit code."""
     options = _options(arguments)
     config = ServerConfig(
         name=options.name,
@@ -63,7 +63,7 @@ async def _run(server: uvicorn.Server, model_server: ModelServer) -> None:
 
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="modelfleet serve", description=serve.__doc__)
-    parser.add_argument("--name", required=True, help="name under which the model is asked")
+    parser.add_argument("--name", required=True, help="name of the model in request paths")
     parser.add_argument("--file", required=True, help="ONNX file")
     parser.add_argument("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104 - a pod's server
     parser.add_argument("--port", type=int, default=8080)

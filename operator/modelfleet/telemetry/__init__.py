@@ -1,1 +1,1 @@
-"""What the processes say about themselves: metrics and logs."""
+"""Telemetry of the processes: metrics, logs, health, and the last words of a container."""

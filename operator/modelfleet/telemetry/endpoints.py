@@ -1,6 +1,6 @@
-"""Health, readiness and metrics over HTTP: the same three endpoints for operator and gateway agent.
+"""Health, readiness and metrics over HTTP: the same three endpoints for operator and agent.
 
-Must never block the loop: the exposition of a large fleet is made in a thread.
+Must never block the event loop: the exposition of many models is made in a thread.
 """
 
 import asyncio
@@ -15,10 +15,10 @@ def health_application(
     wrong: Callable[[], Mapping[str, str]] = dict,
     registry: CollectorRegistry = REGISTRY,
 ) -> web.Application:
-    """`/readyz`, `/healthz` and `/metrics`.
+    """Return an application with `/readyz`, `/healthz` and `/metrics`.
 
-    `waiting` names what is not there yet (503 until it is empty); `wrong` names what is not alive
-    (500 until it is empty); `registry` holds the metrics.
+    `waiting` names what is missing at the start (503 until it is empty). `wrong` names failed
+    checks (500 until it is empty). `registry` has the metrics.
     """
 
     async def readyz(_: web.Request) -> web.Response:
@@ -41,7 +41,7 @@ def health_application(
 
 
 async def serve_application(application: web.Application, address: tuple[str, int]) -> None:
-    """Answer until cancelled."""
+    """Serve until cancelled."""
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     try:

@@ -1,6 +1,6 @@
-"""One configuration for our own lines (structlog) and those of libraries (logging).
+"""Configuration of logs: one for our own lines (structlog) and those of libraries (logging).
 
-Called by `main` at the start of every process.
+Every process calls it at its start.
 """
 
 import logging
@@ -12,7 +12,7 @@ _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
 def configure(log_format: str, level: str) -> None:
-    """Lines of JSON, or of coloured text for a terminal; at least of `level`."""
+    """Set lines of JSON, or of coloured text for a terminal; at least of `level`."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

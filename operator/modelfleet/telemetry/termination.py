@@ -1,7 +1,7 @@
-"""Last words of a container, which the operator makes a condition of.
+"""Last words of a container, from which the operator sets a condition.
 
-Called by `modelfleet fetch` and `modelfleet serve` before they end. Must import the standard
-library only: it stands in the way of a pod's start.
+`modelfleet fetch` and `modelfleet serve` write them before they end. Must import the standard
+library only: every other import would delay the start of a pod.
 """
 
 import json
@@ -12,7 +12,7 @@ TERMINATION_LOG = Path("/dev/termination-log")
 
 
 def write_last_words(words: dict[str, object], log: Path = TERMINATION_LOG) -> None:
-    """One line of JSON to standard error, and to the pod's termination log where there is one."""
+    """Write a line of JSON to standard error, and to the pod's termination log if it exists."""
     line = json.dumps(words)
     sys.stderr.write(line + "\n")
     if log.exists():
