@@ -1,7 +1,7 @@
-"""Environment -> frozen Settings. Read by `operator` only; everything else gets values.
+"""Environment -> frozen Settings. Only `compose` reads them; all other modules get values.
 
-Each setting is an environment variable `MODELFLEET_<NAME>`; the reference page is generated
-from the descriptions here. Must never hold what a user could say in an MLModel.
+Each setting is an environment variable `MODELFLEET_<NAME>`. The reference page is generated from
+the descriptions here. Must never hold a value that a user can set in an MLModel.
 """
 
 from typing import Literal
@@ -22,17 +22,19 @@ class Settings(BaseSettings):
         "", description="Comma-separated namespaces to serve; empty serves all."
     )
     pod_name: str = Field("", description="Name of the own pod; identity in the Lease and links.")
-    pod_ip: str = Field("", description="Address of the own pod.")
     cluster_domain: str = Field("cluster.local", description="DNS suffix of the cluster.")
     domain: str = Field("localhost", description="DNS suffix of the hosts seen from outside.")
     gateway: Literal["On", "Off"] = Field(
         "On", description="Off: no gateway is installed; models are plain Deployments."
     )
     default_exposure: Literal["Cluster", "External"] = Field(
-        "Cluster", description="Exposure of models that do not say it."
+        "Cluster", description="Exposure of models whose spec does not set it."
     )
     default_concurrency: int = Field(
-        4, ge=1, description="Requests a replica is taken to answer at once without a hint."
+        4,
+        ge=1,
+        description="Assumed concurrent requests per replica when"
+        " `scaling.concurrencyPerReplica` is not set.",
     )
     server_image: str = Field(
         "modelfleet/server:0.1.0", description=f"{_IMAGE_HELP} serves ONNX and fetches artifacts."
@@ -42,25 +44,25 @@ class Settings(BaseSettings):
     )
     tick_seconds: float = Field(1.0, gt=0, description="Period of the scaling pass.")
     scale_down_seconds: float = Field(
-        60.0, ge=0, description="Lower demand must last this long before replicas leave."
+        60.0, ge=0, description="How long demand must stay lower before replicas are removed."
     )
     keep_alive_seconds: float = Field(
-        300.0, ge=1, description="Time without a request before a model may go to zero."
+        300.0, ge=1, description="Time without a request before a model may scale to zero."
     )
     prometheus_url: str = Field(
         "",
-        description="Address of a Prometheus for `scaling.signals` and the past of models; empty:"
-        " none is asked.",
+        description="Address of a Prometheus for `scaling.signals` and past arrivals of models;"
+        " empty: no Prometheus is used.",
     )
     prometheus_token_file: str = Field(
         "",
         description="File with a bearer token for that Prometheus, such as"
-        " `/var/run/secrets/kubernetes.io/serviceaccount/token`; empty: none is sent.",
+        " `/var/run/secrets/kubernetes.io/serviceaccount/token`; empty: no token is sent.",
     )
     prometheus_ca_file: str = Field(
         "",
-        description="File with the certificates (PEM) by which that Prometheus proves itself;"
-        " empty: those of the image.",
+        description="File with the certificates (PEM) that the certificate of that Prometheus is"
+        " checked against; empty: those of the image.",
     )
     prometheus_interval_seconds: float = Field(
         10.0, ge=1, description="Period of reading the signals from Prometheus."
@@ -71,25 +73,27 @@ class Settings(BaseSettings):
     prometheus_window_seconds: int = Field(
         120,
         ge=5,
-        description="Time over which canonical metrics take rates, and twice the step of a model's"
-        " past; 4 scrapes or more.",
+        description="Range of `rate()` in seconds; at least four scrape intervals. History is read"
+        " in steps of half this length.",
     )
     keep_warm_seconds: int = Field(
-        300, ge=0, description="How long a former version stays ready on CPU."
+        300, ge=0, description="How long a retired version stays ready on CPU."
     )
     hopeless_seconds: float = Field(
-        30.0, ge=0, description="How long an outside cause may last before Stalled is said."
+        30.0, ge=0, description="How long an outside cause may last before `Stalled` becomes true."
     )
     pre_stop_seconds: int = Field(
-        5, ge=0, description="Sleep of a replica before its server is told to stop."
+        5, ge=0, description="Sleep of a replica before its server gets the signal to stop."
     )
     gateway_drain_seconds: float = Field(
         60.0, ge=0, description="A gateway out of its Service for this long gets no traffic."
     )
     lease_name: str = Field("modelfleet-operator", description="Name of the leader's Lease.")
     lease_seconds: float = Field(8.0, ge=1, description="Validity of the leader's Lease.")
-    workers: int = Field(32, ge=1, description="Models that are turned at the same time.")
-    api_concurrency: int = Field(64, ge=1, description="Requests to the API server under way.")
+    workers: int = Field(32, ge=1, description="Most turns (one for a model) at the same time.")
+    api_concurrency: int = Field(
+        64, ge=1, description="Most requests to the API server at the same time."
+    )
     kube_context: str = Field("", description="Context of the kubeconfig outside a cluster.")
     log_format: Literal["json", "console"] = Field("json", description="Format of log lines.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
@@ -99,7 +103,8 @@ class Settings(BaseSettings):
     health_port: int = Field(9446, description="Port of the operator's health and metrics.")
     state_dir: str = Field(
         "",
-        description="Directory for what the autoscaler has learned; empty keeps it in memory only.",
+        description="Directory of the memory file, which keeps what the autoscaler has learned over"
+        " restarts; empty: no file.",
     )
     run_dir: str = Field("/run/modelfleet", description="Directory of the gateway's sockets.")
     link_dir: str = Field(

@@ -1,7 +1,7 @@
-"""Every metric of the operator, in one file; the reference page is generated from it.
+"""Metrics of the operator, all in one file; the reference page is generated from it.
 
-Used everywhere above `core`. Names follow the Prometheus naming rules: one prefix, base units.
-Must never carry a label without a bound.
+All packages above `core` use them. Names follow the Prometheus naming rules: one prefix, base
+units. Must never have a label without a bound.
 """
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -15,7 +15,7 @@ WATCH_FAILURES = Counter(
     "modelfleet_watch_failures_total", "Watches that ended with an error, by kind.", ["kind"]
 )
 WATCH_SILENCE = Gauge(
-    "modelfleet_watch_silence_seconds", "Time since a watch's last sign of life.", ["kind"]
+    "modelfleet_watch_silence_seconds", "Time since a watch last received anything.", ["kind"]
 )
 TURNS = Counter("modelfleet_turns_total", "Turns by outcome.", ["outcome"])
 TURN_SECONDS = Histogram(
@@ -42,33 +42,32 @@ SCALING_SLOTS = Gauge(
 )
 SCALING_AIM = Gauge(
     "modelfleet_scaling_aim_ratio",
-    "Share of requests that the error budget allows to break the promise now.",
+    "Share of requests that the error budget allows to break the objective now.",
     ["namespace", "model"],
 )
 SCALING_RISK = Gauge(
     "modelfleet_scaling_risk_ratio",
-    "Risk of more demand than forecast that the followed candidate takes.",
+    "Risk of the chosen dial: probability of more demand than it provides for.",
     ["namespace", "model"],
 )
 SCALING_REPLICAS = Gauge(
     "modelfleet_scaling_replicas",
-    "Replicas at a model's newest scaling decision: granted, ready, and the least and the most"
-    " that are allowed.",
+    "Replicas at a model's newest scaling decision: granted, ready, and the bounds (least, most).",
     ["namespace", "model", "state"],
 )
 REPLICA_SLOTS = Gauge(
     "modelfleet_model_replica_slots",
-    "Requests at once that one replica of a model is counted for.",
+    "Requests that one replica works on at once: set in the spec, or learned.",
     ["namespace", "model"],
 )
 SERVICE_SECONDS = Gauge(
     "modelfleet_model_service_seconds",
-    "Learned time of a slot that one request needs.",
+    "Learned service time: seconds of a slot that one request needs.",
     ["namespace", "model"],
 )
 OVERLOAD = Gauge(
     "modelfleet_model_overload_ratio",
-    "Requests that come over those that are not refused, rounded; 1 without an overload.",
+    "Arriving requests divided by those that are not refused, rounded; 1 without an overload.",
     ["namespace", "model"],
 )
 SIGNALS_SECONDS = Histogram(
@@ -78,10 +77,10 @@ SIGNALS_SECONDS = Histogram(
 )
 MEMORY_SAVES = Counter(
     "modelfleet_memory_saves_total",
-    "Times that what the autoscaler has learned was written to the file, by outcome.",
+    "Writes of the autoscaler's memory file, by outcome.",
     ["outcome"],
 )
-LOOP_LAG = Gauge("modelfleet_loop_lag_seconds", "How late the event loop runs its timers.")
+LOOP_LAG = Gauge("modelfleet_loop_lag_seconds", "Delay of the timers of the event loop.")
 IS_LEADER = Gauge("modelfleet_leader", "1 while this process holds the Lease.")
 BREACHES = Counter(
     "modelfleet_plans_refused_total", "Plans that broke an invariant, by invariant.", ["invariant"]
@@ -99,7 +98,7 @@ OF_MODELS = (
 
 
 def forget_model(namespace: str, name: str) -> None:
-    """The series of a model that is gone."""
+    """Remove the series of a model that was deleted."""
     labels = {"namespace": namespace, "model": name}
     for metric in OF_MODELS:
         metric.remove_by_labels(labels)
