@@ -138,7 +138,7 @@ class Toleration(ApiObject):
     key: LabelKey | None = None
     """Taint key; absent with operator Exists matches every taint."""
     operator: Literal["Exists", "Equal"] | None = None
-    """How `key` is compared (Equal)."""
+    """Comparison of `key` (Equal)."""
     value: LabelValue | None = None
     """Taint value for operator Equal."""
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
@@ -191,7 +191,7 @@ class ServiceOptions(ApiObject):
 
 
 class TrafficSpec(ApiObject):
-    """How gateways treat requests to the model."""
+    """Treatment of requests to the model by the gateways."""
 
     request_timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
     """Longest time for one answer, without time on hold."""
@@ -206,7 +206,7 @@ class TrafficSpec(ApiObject):
 
 
 class Rollout(ApiObject):
-    """How the candidate replaces the stable version."""
+    """Replacement of the stable version by a candidate."""
 
     strategy: Annotated[CatalogueName, Field(json_schema_extra=named_in("strategies"))] = "Rolling"
     """Rolling: the candidate's weight follows the share of its replicas that are in effect."""
@@ -237,7 +237,7 @@ class MLModelSpec(ApiObject):
     objective: Objective | None = None
     """Latency that you promise to clients; the autoscaler meets it with few replicas."""
     traffic: TrafficSpec = TrafficSpec()
-    """How gateways treat requests."""
+    """Treatment of requests by the gateways."""
     replicas: Annotated[int, Field(ge=0, le=1000)] | None = None
     """Fixed replicas, from you or another autoscaler (`/scale`); modelfleet only recommends."""
     scaling: Annotated[
@@ -246,7 +246,7 @@ class MLModelSpec(ApiObject):
     ] = Scaling()
     """Bounds and sources of the autoscaler."""
     rollout: Rollout = Rollout()
-    """How a new version replaces the stable one."""
+    """Replacement of the stable version by a new one."""
     quality: Quality = Quality()
     """Checks of answers."""
     paused: bool = False

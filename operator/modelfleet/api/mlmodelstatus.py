@@ -41,7 +41,7 @@ class RouteOverload(ApiObject):
 
 
 class RouteStatus(ApiObject):
-    """What every gateway must do for this model; complete without the spec."""
+    """Weights, waits and time-outs that every gateway must apply; complete without the spec."""
 
     revision: Annotated[int, Field(ge=1, json_schema_extra={"format": "int64"})]
     """Number that grows with each change of the route."""
@@ -92,7 +92,7 @@ class RolloutStatus(ApiObject):
     step: Annotated[str, Field(min_length=1, max_length=32, pattern="^[A-Za-z]+$")]
     """Present step of the strategy."""
     why: Annotated[str, Field(max_length=512)]
-    """What the step waits for."""
+    """Fact that the present step waits for, as a sentence."""
     start_time: Timestamp
     """Time at which the rollout began."""
     state: (
@@ -141,7 +141,7 @@ class MLModelStatus(ApiObject):
     last_version: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] | None = None
     """Highest version number ever used; numbers are never reused."""
     route: RouteStatus | None = None
-    """What every gateway must do for this model."""
+    """Weights, waits and time-outs that every gateway must apply."""
     replicas: Annotated[int, Field(ge=0, le=100_000)] | None = None
     """Replicas of all versions at the last decision."""
     selector: Annotated[str, Field(max_length=256)] | None = None

@@ -110,7 +110,7 @@ class MLModelVersionStatus(ApiObject):
     startup_milliseconds: Annotated[int, Field(ge=0, le=7_200_000)] | None = None
     """Learned time from a pod's creation to its first traffic, rounded to 100 ms."""
     learned: Learned | None = None
-    """What the autoscaler has learned of the model's traffic."""
+    """Learned values of the autoscaler for this model's traffic."""
 
 
 class MLModelVersion(ApiObject):

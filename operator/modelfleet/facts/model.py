@@ -21,7 +21,7 @@ from modelfleet.facts.traffic import RouteAcknowledgement
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a pod does not become ready; with `is_hopeless` waiting cannot help."""
+    """Reason why a pod does not become ready; with `is_hopeless` waiting cannot help."""
 
     reason: str
     message: str
@@ -76,7 +76,7 @@ class ChildFacts:
     editors: tuple[str, ...] = ()
     is_terminating: bool = False
     fault: Fault | None = None
-    """Why Kubernetes cannot create the pods of a Deployment."""
+    """Reason why Kubernetes cannot create the pods of a Deployment."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,10 @@ class SignalSpec:
 
 @dataclass(frozen=True, slots=True)
 class SignalFault:
-    """Why a signal has no value, and what to do. Must never hold a text that changes on its own."""
+    """Reason why a signal has no value, and what to do.
+
+    Must never hold a text that changes on its own.
+    """
 
     reason: Reason
     message: str

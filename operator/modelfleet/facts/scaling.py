@@ -82,7 +82,7 @@ class Window:
 
     @property
     def missing(self) -> str | None:
-        """Why no replica may be taken away: a fact is not known now; None while all are known."""
+        """Unknown fact because of which no replica may be taken away; None while all are known."""
         if not self.is_complete:
             return "a gateway does not report; the last number is kept"
         unknown = [r.spec.name for r in self.readings if not r.is_current]

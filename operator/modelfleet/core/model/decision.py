@@ -51,8 +51,7 @@ class Decision:
     is_paused: bool
     """Whether `spec.paused` stops a rollout."""
     moving: str
-    """What the rollout or the first start waits for, as a sentence; empty when neither is under
-    way."""
+    """Fact that the rollout or the first start waits for, as a sentence; empty without either."""
     waits_for_gateways: bool
     """Whether a silent gateway keeps the rollout from going on."""
 

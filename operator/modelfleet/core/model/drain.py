@@ -36,7 +36,7 @@ def next_drain(facts: ModelFacts, version: VersionFacts, target: int, *, may_lea
         return Drain(waits_for="Kubernetes to end the pods of the last step")
     if not may_leave:
         # A gateway may only be silent: pods that are out of service already stay out.
-        return Drain(waits_for="the route to leave it")
+        return Drain(waits_for="every gateway to take its weight away")
     leaving = _victims(version, version.replicas - target)
     pods = _labels(version, leaving)
     waits_for = _waits_for(facts, version, leaving, target)

@@ -13,7 +13,8 @@ def since(facts: ModelFacts, plan: Plan) -> tuple[EventFact, ...]:
     before, after = facts.status, plan.status
     events: list[EventFact] = []
     if before.stable is not None and after.candidate not in {None, before.candidate}:
-        events.append(EventFact("Normal", "RolloutStarted", f"{after.candidate} is to take over"))
+        text = f"{after.candidate} replaces {before.stable} as its replicas become ready"
+        events.append(EventFact("Normal", "RolloutStarted", text))
     if before.stable is not None and after.stable != before.stable:
         text = f"{after.stable} serves all traffic; before it was {before.stable}"
         events.append(EventFact("Normal", "RolloutComplete", text))

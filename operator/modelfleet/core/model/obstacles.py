@@ -39,7 +39,8 @@ def worst(facts: ModelFacts, wanted: WantedVersion, roles: Roles) -> Obstacle | 
 def _name_taken(facts: ModelFacts, _: WantedVersion, __: Roles) -> Obstacle | None:
     if not facts.taken:
         return None
-    fault = Fault("NameTaken", f"{min(facts.taken)} exists and is not ours", is_hopeless=True)
+    text = f"{min(facts.taken)} exists and is not owned by this model"
+    fault = Fault("NameTaken", text, is_hopeless=True)
     return of_fault(facts, Reason.NAME_TAKEN, fault, "")
 
 

@@ -72,7 +72,7 @@ def _wanted(
     seconds = keep_alive_seconds(window, params)
     if window.quiet_seconds >= seconds:
         return 0, (f"no request for {seconds:.0f} s",)
-    return 0, (f"no traffic; one is kept until {seconds:.0f} s without a request",)
+    return 0, (f"no traffic; one replica stays until {seconds:.0f} s without a request",)
 
 
 def _reasons_to_keep(
@@ -86,14 +86,14 @@ def _reasons_to_keep(
     window_seconds = params.scale_down_seconds
     reasons: list[Bounds] = []
     if window.observed_seconds < window_seconds:
-        text = f"watched for {window.observed_seconds:.0f} s only without a gap"
+        text = f"only {window.observed_seconds:.0f} s were watched without a gap"
         reasons.append((params.max_replicas, text))
     horizon = window.now - window_seconds
     recent = max((r for at, r in needs if at >= horizon), default=0.0)
     reasons.append((_whole(recent), f"highest demand of the last {window_seconds:.0f} s"))
     reasons += [(_whole(d.keep), d.why) for d in signal_demands if d.keep is not None]
     if want == 0 and window.quiet_seconds < (seconds := keep_alive_seconds(window, params)):
-        text = f"kept until {seconds:.0f} s without a request"
+        text = f"one replica stays until {seconds:.0f} s without a request"
         reasons.append((1, text))
     return reasons
 

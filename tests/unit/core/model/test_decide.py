@@ -239,7 +239,7 @@ def test_name_taken_is_said_and_nothing_is_touched():
     given = a_model().serving(1).with_facts(taken=frozenset({"Service/digits"}))
     plan = decide(given.facts())
     assert "Service/digits" not in created(plan)
-    assert "Service/digits exists and is not ours" in str(plan.status.conditions)
+    assert "Service/digits exists and is not owned by this model" in str(plan.status.conditions)
 
 
 def test_foreign_edit_is_repaired_and_replicas_are_not_in_it():

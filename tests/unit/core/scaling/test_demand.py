@@ -224,7 +224,7 @@ def test_highest_demand_of_the_window_is_kept():
 def test_leader_that_has_not_watched_the_whole_window_takes_nothing_away():
     young = ask(window(1, observed_seconds=59.0), PARAMS, 4)
     assert young.want == 4
-    assert "watched for 59 s only" in young.why[0]
+    assert "only 59 s were watched" in young.why[0]
 
 
 @pytest.mark.parametrize(
