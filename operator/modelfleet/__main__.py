@@ -9,14 +9,14 @@ from modelfleet import __version__
 
 
 class Command(NamedTuple):
-    """`place` is `module:function`; the function takes arguments and returns an exit code."""
+    """`target` is `module:function`; the function takes arguments and returns an exit code."""
 
     help: str
-    place: str
+    target: str
 
     def load(self) -> Callable[[list[str]], int]:
         """Import the function."""
-        module, _, name = self.place.partition(":")
+        module, _, name = self.target.partition(":")
         function: Callable[[list[str]], int] = getattr(import_module(module), name)
         return function
 

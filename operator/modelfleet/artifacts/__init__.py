@@ -17,6 +17,6 @@ def by_uri(uri: str) -> Fetcher:
     for fetcher in SCHEMES:
         if scheme in fetcher.schemes:
             return fetcher
-    known = ", ".join(f"{name}://" for fetcher in SCHEMES for name in fetcher.schemes)
-    msg = f"the scheme of '{uri}' must be one of {known}"
+    schemes = ", ".join(f"{name}://" for fetcher in SCHEMES for name in fetcher.schemes)
+    msg = f"the scheme of '{uri}' must be one of {schemes}"
     raise FetchError(msg, is_final=True)

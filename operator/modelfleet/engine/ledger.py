@@ -27,11 +27,11 @@ class Entry:
     is_inherited: bool = False
     """Whether replicas served already when this leader saw the model first."""
 
-    def hand_over(self, seen: LastTurn) -> None:
+    def hand_over(self, last_turn: LastTurn) -> None:
         """Store what a turn saw; the next scaling pass works with these values."""
         if self.last_turn is None:
-            self.is_inherited = seen.ready > 0
-        self.last_turn = seen
+            self.is_inherited = last_turn.ready > 0
+        self.last_turn = last_turn
 
 
 class Ledger:
@@ -59,9 +59,9 @@ class Ledger:
     def watched(self) -> dict[Key, Watched]:
         """Return what is to be read from Prometheus, by model."""
         return {
-            key: Watched(seen.params.signals, seen.pods, seen.ready_pods)
+            key: Watched(last_turn.params.signals, last_turn.pods, last_turn.ready_pods)
             for key, entry in self._entries.items()
-            if (seen := entry.last_turn) is not None and seen.params.signals
+            if (last_turn := entry.last_turn) is not None and last_turn.params.signals
         }
 
     def items(self) -> list[tuple[Key, Entry]]:

@@ -175,8 +175,8 @@ def _own(column: Column, alive: NDArray[np.bool_], since: int) -> Column:
     """
     requests = column.copy()
     requests[: max(since, 0)] = np.nan
-    seen = np.flatnonzero(~np.isnan(requests))
-    first_seen = seen[0] if len(seen) else len(requests)
+    with_series = np.flatnonzero(~np.isnan(requests))
+    first_seen = with_series[0] if len(with_series) else len(requests)
     later = np.arange(len(requests)) > first_seen
     requests[np.isnan(requests) & alive & later] = 0.0
     is_known = ~np.isnan(requests)

@@ -151,7 +151,7 @@ class HistoryBackfill:
         counts = np.full(max(0, unknown.clock - first), np.nan, dtype=np.float32)
         part = coarse[first - history.begin :][: len(counts)]
         counts[: len(part)] = part
-        # The first bin also contains the arrivals from before the first answer: it is left out.
+        # The first bin also contains the arrivals from before the first answer: skip it.
         watched = unknown.watched[1:][-len(counts) :] if len(counts) else unknown.watched[:0]
         counts[len(counts) - len(watched) :] = watched
         return counts

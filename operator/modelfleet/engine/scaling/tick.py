@@ -193,12 +193,12 @@ class Ticker:
     def _is_taking_over(self, entry: Entry, now: float) -> bool:
         return takeover.is_under_way(entry, now - self._begun_at)
 
-    def _learn(self, key: Key, entry: Entry, seen: LastTurn, bucket: Bucket) -> None:
+    def _learn(self, key: Key, entry: Entry, last_turn: LastTurn, bucket: Bucket) -> None:
         """Learn the service time of a request, and how many requests a replica works on at once.
 
         Latencies during this leader's start teach neither service time nor concurrency.
         """
-        slots = seen.ready * _params(entry, seen).slots
+        slots = last_turn.ready * _params(entry, last_turn).slots
         if self._is_taking_over(entry, bucket.at):
             entry.scaling.first_service_time = entry.scaling.first_service_time.after(bucket, slots)
             if entry.scaling.answered.answers <= 0:
@@ -207,15 +207,15 @@ class Ticker:
             entry.scaling.is_as_before = takeover.is_over(entry, slots, bucket.at)
             return
         entry.scaling.service_time = entry.scaling.learned().after(bucket, slots)
-        if seen.params.learns_slots:
-            self._learn_slots(key, entry, seen, bucket)
+        if last_turn.params.learns_slots:
+            self._learn_slots(key, entry, last_turn, bucket)
 
-    def _learn_slots(self, key: Key, entry: Entry, seen: LastTurn, bucket: Bucket) -> None:
+    def _learn_slots(self, key: Key, entry: Entry, last_turn: LastTurn, bucket: Bucket) -> None:
         """Learn how many requests at once a replica answers within the objective."""
-        self._drop_other_evidence(key, entry, seen)
-        params = seen.params
+        self._drop_other_evidence(key, entry, last_turn)
+        params = last_turn.params
         before = entry.scaling.evidence
-        entry.scaling.evidence = before.after(bucket, seen.ready, params.aim)
+        entry.scaling.evidence = before.after(bucket, last_turn.ready, params.aim)
         if entry.scaling.evidence.levels is before.levels:
             return
         entry.scaling.slots = learned_slots(
@@ -226,9 +226,9 @@ class Ticker:
             entry.answer.lone_latency_seconds = lone_latency
             self._wake(key)
 
-    def _drop_other_evidence(self, key: Key, entry: Entry, seen: LastTurn) -> None:
+    def _drop_other_evidence(self, key: Key, entry: Entry, last_turn: LastTurn) -> None:
         """Drop evidence that was measured for another objective or for another version."""
-        measured_for = (seen.stable, seen.params.latency_objective_seconds)
+        measured_for = (last_turn.stable, last_turn.params.latency_objective_seconds)
         before, entry.scaling.evidence_of = entry.scaling.evidence_of, measured_for
         if before in {None, measured_for}:
             return
@@ -264,8 +264,8 @@ class Ticker:
         if self._complete_since is None:
             self._complete_since = now
 
-    def _ask(self, key: Key, entry: Entry, seen: LastTurn, now: float) -> Ask:
-        readings = self._read_signals(key, entry, seen, now)
+    def _ask(self, key: Key, entry: Entry, last_turn: LastTurn, now: float) -> Ask:
+        readings = self._read_signals(key, entry, last_turn, now)
         whole_since = self._complete_since
         if readings and whole_since is not None:
             whole_since = max(
@@ -276,9 +276,9 @@ class Ticker:
             buckets=tuple(entry.scaling.buckets),
             now=now,
             observed_seconds=observed,
-            ready=seen.ready,
-            starting=seen.starting,
-            startup_seconds=seen.startup_seconds,
+            ready=last_turn.ready,
+            starting=last_turn.starting,
+            startup_seconds=last_turn.startup_seconds,
             service_seconds=entry.scaling.learned().service_seconds,
             is_complete=self._complete_since is not None,
             forecast=self.forecaster.forecast(key),
@@ -286,16 +286,18 @@ class Ticker:
             is_taking_over=self._is_taking_over(entry, now),
             remembered_seconds=entry.scaling.answered.service_seconds,
         )
-        params = _params(entry, seen)
+        params = _params(entry, last_turn)
         signal_demands = demands(window, params)
         entry.scaling.needs.append((now, signal_demands[0].replicas if signal_demands else 0.0))
-        return ask(window, params, granted_now(entry, seen), signal_demands, entry.scaling.needs)
+        return ask(
+            window, params, granted_now(entry, last_turn), signal_demands, entry.scaling.needs
+        )
 
     def _read_signals(
-        self, key: Key, entry: Entry, seen: LastTurn, now: float
+        self, key: Key, entry: Entry, last_turn: LastTurn, now: float
     ) -> tuple[Reading, ...]:
         """Return the readings of the model's signals; wake its turn when their state changed."""
-        signals = seen.params.signals
+        signals = last_turn.params.signals
         readings = self._readings.readings(key, signals) if signals and self._readings else ()
         if not all(reading.is_current for reading in readings):
             entry.scaling.whole_since = None
@@ -309,15 +311,15 @@ class Ticker:
         return readings
 
 
-def _params(entry: Entry, seen: LastTurn) -> ScalingParams:
+def _params(entry: Entry, last_turn: LastTurn) -> ScalingParams:
     """Return the parameters with the learned slots; a hint in the spec is an upper bound.
 
     A new hint applies at once.
     """
-    if entry.scaling.slots is None or not seen.params.learns_slots:
-        return seen.params
-    most = seen.params.slots if seen.params.is_hint else entry.scaling.slots
-    return replace(seen.params, slots=min(entry.scaling.slots, most))
+    if entry.scaling.slots is None or not last_turn.params.learns_slots:
+        return last_turn.params
+    most = last_turn.params.slots if last_turn.params.is_hint else entry.scaling.slots
+    return replace(last_turn.params, slots=min(entry.scaling.slots, most))
 
 
 def _is_other(published: float | None, measured: float | None) -> bool:
@@ -326,41 +328,45 @@ def _is_other(published: float | None, measured: float | None) -> bool:
     return abs(measured - published) > PUBLISHED_SHARE * published
 
 
-def _replicas_now(entry: Entry, seen: LastTurn, service_seconds: float, now: float) -> ReplicasNow:
-    params = _params(entry, seen)
+def _replicas_now(
+    entry: Entry, last_turn: LastTurn, service_seconds: float, now: float
+) -> ReplicasNow:
+    params = _params(entry, last_turn)
     service = ModelFigures(
-        startup_seconds=seen.startup_seconds,
+        startup_seconds=last_turn.startup_seconds,
         wait_seconds=params.wait_seconds(service_seconds),
         slots=params.slots,
         service_seconds=service_seconds,
         aim=params.aim,
     )
-    ages = sum(min(now - at, seen.startup_seconds) for at in seen.starting_at)
+    ages = sum(min(now - at, last_turn.startup_seconds) for at in last_turn.starting_at)
     bounds = (params.min_replicas, params.max_replicas)
-    return ReplicasNow(service, seen.ready, seen.starting, ages, granted_now(entry, seen), bounds)
+    return ReplicasNow(
+        service, last_turn.ready, last_turn.starting, ages, granted_now(entry, last_turn), bounds
+    )
 
 
-def granted_now(entry: Entry, seen: LastTurn) -> int:
+def granted_now(entry: Entry, last_turn: LastTurn) -> int:
     """Return the replicas granted now; without `follows`, those of the last recommendation."""
-    if seen.follows or entry.answer.grant is None:
-        return seen.granted
+    if last_turn.follows or entry.answer.grant is None:
+        return last_turn.granted
     return entry.answer.grant.replicas
 
 
-def _is_moving(entry: Entry, seen: LastTurn) -> bool:
+def _is_moving(entry: Entry, last_turn: LastTurn) -> bool:
     """Return whether a model needs a look without new traffic.
 
     It does while it has more replicas than its minimum, or other replicas than its grant.
     """
-    return seen.granted > seen.params.min_replicas or seen.granted != (
-        entry.answer.grant.replicas if entry.answer.grant else seen.granted
+    return last_turn.granted > last_turn.params.min_replicas or last_turn.granted != (
+        entry.answer.grant.replicas if entry.answer.grant else last_turn.granted
     )
 
 
-def _collect(entry: Entry, seen: LastTurn, samples: list[ModelSample]) -> None:
+def _collect(entry: Entry, last_turn: LastTurn, samples: list[ModelSample]) -> None:
     """Keep the requests of each version apart while a rollout goes on."""
-    if not seen.candidate and not entry.answer.evidence:
+    if not last_turn.candidate and not entry.answer.evidence:
         return
     entry.answer.evidence, entry.scaling.rollout_of = evidence.after(
-        entry.answer.evidence, entry.scaling.rollout_of, seen, samples
+        entry.answer.evidence, entry.scaling.rollout_of, last_turn, samples
     )

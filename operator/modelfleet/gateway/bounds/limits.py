@@ -111,10 +111,10 @@ class RequestLimits:
         now = self._clock()
         changes: dict[str, int | None] = dict.fromkeys(sorted(self._stale))
         self._stale.clear()
-        seen = {
+        version_keys = {
             (key, version) for key, traffic in sample.models.items() for version in traffic.versions
         }
-        for version_key in sorted(seen | self._rates.keys()):
+        for version_key in sorted(version_keys | self._rates.keys()):
             served = serving(*version_key)
             if served is None:
                 continue
@@ -149,12 +149,12 @@ class RequestLimits:
 def _second(
     sample: GatewaySample, model: ModelSample | None, version: str, served: Serving
 ) -> Second:
-    seen = (model.versions.get(version) if model is not None else None) or VersionSample()
+    version_sample = (model.versions.get(version) if model is not None else None) or VersionSample()
     return Second(
         seconds=sample.seconds,
-        answers=sum(seen.latency.values()),
-        service_seconds=seen.service_seconds,
-        in_flight=seen.in_flight,
+        answers=sum(version_sample.latency.values()),
+        service_seconds=version_sample.service_seconds,
+        in_flight=version_sample.in_flight,
         replicas=served.replicas,
     )
 

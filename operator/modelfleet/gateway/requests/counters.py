@@ -113,13 +113,13 @@ class Counter:
         return sample
 
     def pods(self) -> dict[str, int]:
-        """Return requests under way at the pods of this bucket, and start the next bucket.
+        """Return requests under way by pod, and start the next bucket.
 
-        With pods that had some in this bucket and have none now.
+        Includes the pods that had requests in this bucket and have none now.
         """
-        seen = {endpoint: self.in_flight.get(endpoint, 0) for endpoint in self.touched}
+        in_flight = {endpoint: self.in_flight.get(endpoint, 0) for endpoint in self.touched}
         self.touched = set(self.in_flight)
-        return seen
+        return in_flight
 
     def _carry_over(self) -> None:
         totals = self.totals

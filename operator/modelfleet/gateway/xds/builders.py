@@ -43,7 +43,7 @@ SELECTIONS: Final = 64
 """Draws for a host not tried yet. Of two, the broken one is idle, and least-request prefers it (3
 in 4). 5 draws miss the good one in 24 %, 64 draws in 1e-8."""
 NEVER_SPILL: Final = 100_000
-"""Overprovisioning factor (percent): traffic stays on living replicas while one replica lives."""
+"""Overprovisioning factor (percent): traffic stays on healthy replicas while one is healthy."""
 UPSTREAM_IDLE: Final = "1.5s"
 """Shorter than the keep-alive of common servers (gunicorn: 2 s), so the server never closes
 first."""
