@@ -100,9 +100,9 @@ def refusals(case: Case) -> list[str]:
             flight = sum(one[2] == number for one in world.under_way)
             one = Second(1.0, len(latencies), sum(latencies), flight, case.replicas)
             known[number].after(one, case.waits, second)
-            most = known[number].most(case.waits, second, said)
+            most = known[number].bound(case.waits, second, said)
             if most is None:
-                sure = known[number].sure(case.waits, case.replicas)
+                sure = known[number].certain_requests(case.waits, case.replicas)
                 most = max(UNKNOWN_THROUGHPUT * case.replicas, sure)
             allowed = known[number].bound_seconds(case.waits, second)
             is_stalled = world.stalled_until and second < world.stalled_until + RESUMED_SECONDS

@@ -167,7 +167,7 @@ class Forecaster:
             row = self._rows[key] = _Row(self._free_row())
         carry_on(block, self.policy.steps - block.steps)
         # A source of past arrivals has no counts of requests that broke the objective.
-        for table in ("lived", "missed"):
+        for table in ("ended", "missed"):
             getattr(block.choice, table)[:, 0] = getattr(self.policy.choice, table)[:, row.number]
         place(self.policy, [row.number], block)
         if row.service is None:

@@ -186,8 +186,8 @@ class Ticker:
             slow = bucket.slow if mends else 0
             # A refusal also ends a request, and it breaks the objective.
             ended = bucket.completions + bucket.refused
-            lived = replace(bucket, completions=ended, slow=slow + bucket.refused)
-            self.forecaster.add_traffic(key, lived)
+            bucket_with_refusals = replace(bucket, completions=ended, slow=slow + bucket.refused)
+            self.forecaster.add_traffic(key, bucket_with_refusals)
         return set(sums)
 
     def _is_taking_over(self, entry: Entry, now: float) -> bool:
