@@ -1,7 +1,7 @@
-"""Applies the parts of a plan, each by the one request that fits it.
+"""Applier: writes the parts of a plan, each by the one request that fits it.
 
-Called by `model.turn`. What comes back goes into the store at once. Must never adopt an object
-that is not ours, and never write while the Lease is not held.
+`model.turn` calls it. The object in each answer goes into its store at once. Must never adopt an
+object that is not ours, and never write while the Lease is not held.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,7 +32,7 @@ class Applier:
     def __init__(
         self, client: KubeClient, stores: Mapping[str, Store], may_write: Callable[[], bool]
     ) -> None:
-        """`stores` by kind; `may_write` says whether the Lease is held right now."""
+        """`stores` by kind; `may_write` returns whether the Lease is held right now."""
         self._client = client
         self._stores = stores
         self._may_write = may_write
@@ -43,27 +43,29 @@ class Applier:
             raise Transient(msg, retry_after=1.0)
 
     async def create(self, key: Key, uid: str, create: Create) -> None:
-        """POST; an object of that name that is ours is taken as it is, a foreign one refused."""
+        """Create an object with POST; accept an existing one of ours, refuse a foreign one."""
         self._check()
         manifest = create.manifest
         resource = BY_KIND[manifest["kind"]]
         try:
-            made = await self._client.post(resource, key.namespace, manifest)
+            created = await self._client.post(resource, key.namespace, manifest)
         except TakenError:
-            made = await self._client.get(resource, key.namespace, manifest["metadata"]["name"])
-            if not is_owned(made, uid):
-                raise _in_the_way(resource.kind, made, key) from None
-        self._keep(resource.kind, made)
+            created = await self._client.get(resource, key.namespace, manifest["metadata"]["name"])
+            if not is_owned(created, uid):
+                raise _name_error(resource.kind, created, key) from None
+        self._store(resource.kind, created)
 
     async def repair(self, key: Key, repair: Repair) -> None:
-        """Server-side apply to the very object; without replicas."""
+        """Set fields of this object by server-side apply, without replicas."""
         self._check()
         manifest = repair.manifest
         resource = BY_KIND[manifest["kind"]]
         body = {**manifest, "metadata": {**manifest["metadata"], "uid": repair.uid}}
         path = resource.path(key.namespace, manifest["metadata"]["name"])
-        made = await self._client.patch(path, body, kind=resource.kind, content_type=APPLY_PATCH)
-        self._keep(resource.kind, made)
+        repaired = await self._client.patch(
+            path, body, kind=resource.kind, content_type=APPLY_PATCH
+        )
+        self._store(resource.kind, repaired)
 
     async def set_service(self, key: Key, change: PodService) -> None:
         """Take a pod out of its Service with the lowest deletion cost, or put it back."""
@@ -78,29 +80,29 @@ class Applier:
             }
         }
         try:
-            made = await self._client.patch(
+            patched = await self._client.patch(
                 PODS.path(key.namespace, change.name), body, kind=PODS.kind
             )
         except Gone:
             return
-        self._keep(PODS.kind, made)
+        self._store(PODS.kind, patched)
 
     async def scale(self, key: Key, scale: Scale, *, is_down: bool) -> None:
-        """Set replicas by their own request; a decrease only on the state that was looked at."""
+        """Set replicas by a request of its own; a decrease only on the state that was read."""
         self._check()
         meta: dict[str, Any] = {"uid": scale.uid}
         if is_down:
             meta["resourceVersion"] = scale.resource_version
-        made = await self._client.patch(
+        scaled = await self._client.patch(
             DEPLOYMENTS.path(key.namespace, scale.name),
             {"metadata": meta, "spec": {"replicas": scale.replicas}},
             kind=DEPLOYMENTS.kind,
             manager=names.SCALE_FIELD_MANAGER,
         )
-        self._keep(DEPLOYMENTS.kind, made)
+        self._store(DEPLOYMENTS.kind, scaled)
 
     async def delete(self, key: Key, delete: Delete) -> None:
-        """Delete exactly the object that was looked at; one that is gone already is fine."""
+        """Delete exactly the object that was read; one that is deleted already is fine."""
         self._check()
         resource = BY_KIND[delete.kind]
         store = self._stores[delete.kind]
@@ -115,27 +117,27 @@ class Applier:
                 known["metadata"].setdefault("deletionTimestamp", "now")
 
     async def learn(self, key: Key, learned: VersionLearned) -> None:
-        """Status of a version: outcome and learned start-up time."""
+        """Write the status of a version: outcome and learned start-up time."""
         self._check()
         status: dict[str, Any] = {"outcome": learned.outcome, "observedGeneration": 1}
         if learned.startup_milliseconds is not None:
             status["startupMilliseconds"] = learned.startup_milliseconds
-        made = await self._client.patch(
+        patched = await self._client.patch(
             VERSIONS.path(key.namespace, learned.name, "status"),
             {"status": status},
             kind=VERSIONS.kind,
         )
-        self._keep(VERSIONS.kind, made)
+        self._store(VERSIONS.kind, patched)
 
     async def note_policy(self, key: Key, learned: PolicyLearned) -> None:
-        """What the autoscaler has learned, whole, into the status of this very version."""
+        """Write the whole learned status of the autoscaler into the status of this version."""
         self._check()
         path = VERSIONS.path(key.namespace, learned.name, "status")
         known = self._stores[VERSIONS.kind].get(key.namespace, learned.name) or {}
         before = (known.get("status") or {}).get("learned") or {}
         change = merge_patch(before, learned.learned)
         body = {"metadata": {"uid": learned.uid}, "status": {"learned": change}}
-        self._keep(VERSIONS.kind, await self._client.patch(path, body, kind=VERSIONS.kind))
+        self._store(VERSIONS.kind, await self._client.patch(path, body, kind=VERSIONS.kind))
 
     async def publish_status(
         self, item: Mapping[str, Any], status: ApiObject, resource: ResourceKind = MODELS
@@ -152,32 +154,38 @@ class Applier:
             {"metadata": {"resourceVersion": meta["resourceVersion"]}, "status": change},
             kind=resource.kind,
         )
-        self._keep(resource.kind, written)
-        return moved_fields(item.get("status") or {}, change)
+        self._store(resource.kind, written)
+        return changed_fields(item.get("status") or {}, change)
 
-    def _keep(self, kind: str, item: dict[str, Any]) -> None:
+    def _store(self, kind: str, item: dict[str, Any]) -> None:
         store = self._stores.get(kind)
         if store is not None:
             store.keep(item)
 
 
-def _in_the_way(kind: str, item: Mapping[str, Any], key: Key) -> Exception:
-    """Of an earlier model of the same name it goes by itself; anybody else's is left alone."""
+def _name_error(kind: str, item: Mapping[str, Any], key: Key) -> Exception:
+    """Return the error for a name that a foreign object has.
+
+    An object of a deleted model of the same name goes away by itself. Any other object is left
+    alone.
+    """
     for owner in item["metadata"].get("ownerReferences") or []:
         if owner.get("kind") == MODELS.kind and owner.get("name") == key.name:
             return Transient("the objects of the deleted model are still there", retry_after=1.0)
     return NameTaken(kind, item["metadata"]["name"])
 
 
-def moved_fields(old: Mapping[str, Any], change: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names of the fields of a status change; conditions by their type."""
-    known = {c["type"]: c for c in old.get("conditions") or []}
-    conditions = [c["type"] for c in change.get("conditions") or [] if known.get(c["type"]) != c]
+def changed_fields(old: Mapping[str, Any], change: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the fields of a status change; conditions by their type."""
+    old_conditions = {c["type"]: c for c in old.get("conditions") or []}
+    conditions = [
+        c["type"] for c in change.get("conditions") or [] if old_conditions.get(c["type"]) != c
+    ]
     return (*sorted(key for key in change if key != "conditions"), *conditions)
 
 
 def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON merge patch (RFC 7396) from `old` to `new`; empty when they are equal.
+    """Return the JSON merge patch (RFC 7396) from `old` to `new`; empty when they are equal.
 
     Worked example: {'a': 1, 'b': 2} to {'a': 1, 'c': 3} is {'b': None, 'c': 3}.
     """

@@ -1,7 +1,7 @@
-"""Sender of requests to the API server: bounded, timed, with typed errors.
+"""Sender of requests to the API server: bounded, with time-outs and typed errors.
 
-Used by the reflectors, the applier, the publisher and the lease. One aiohttp session is shared
-with Kopf. Must never retry a write by itself: the next turn knows better what is wanted.
+Reflectors, applier, publisher and lease use it. One aiohttp session is shared with Kopf. Must never
+retry a write by itself: the next turn decides anew.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ class TakenError(Conflict):
 
 
 class KubeClient:
-    """Requests as values in, plain dicts out. `user_agent` shows in the audit log."""
+    """Requests as values in, plain dicts out. `component` shows in the audit log."""
 
     def __init__(
         self, access: Access, *, concurrency: int = 64, component: str = "operator"
@@ -48,7 +48,7 @@ class KubeClient:
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """The shared session; made at the first use, inside the running loop."""
+        """The shared session, created at the first use inside the running loop."""
         if self._session is None or self._session.closed:
             connector = aiohttp.TCPConnector(
                 limit=0, ssl=self.access.tls if self.access.tls is not None else True
@@ -75,13 +75,19 @@ class KubeClient:
             await self._session.close()
 
     async def get(self, resource: ResourceKind, namespace: str | None, name: str) -> dict[str, Any]:
-        """One object; raises Gone when it does not exist."""
+        """Return one object.
+
+        Raises Gone when it does not exist.
+        """
         return await self._send("GET", resource.path(namespace, name), kind=resource.kind)
 
     async def post(
         self, resource: ResourceKind, namespace: str, body: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Create an object; raises TakenError when the name exists."""
+        """Create an object.
+
+        Raises TakenError when the name exists.
+        """
         return await self._send(
             "POST",
             resource.path(namespace),
@@ -99,7 +105,7 @@ class KubeClient:
         content_type: str = MERGE_PATCH,
         manager: str = "modelfleet",
     ) -> dict[str, Any]:
-        """Patch an object; server-side apply takes over fields that others hold."""
+        """Patch an object; server-side apply takes over fields of other managers."""
         params = {"fieldManager": manager}
         if content_type == APPLY_PATCH:
             params["force"] = "true"
@@ -114,7 +120,10 @@ class KubeClient:
     async def delete(
         self, resource: ResourceKind, namespace: str, name: str, preconditions: Mapping[str, str]
     ) -> None:
-        """Delete exactly the object that was looked at; raises Gone or Conflict."""
+        """Delete exactly the object that was read.
+
+        Raises Gone or Conflict.
+        """
         body = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
@@ -126,8 +135,8 @@ class KubeClient:
     async def list(
         self, resource: ResourceKind, namespace: str | None, params: Mapping[str, str]
     ) -> tuple[list[dict[str, Any]], str]:
-        """All objects, in pages, with the resource version from which to watch."""
-        found: list[dict[str, Any]] = []
+        """Return all objects, read in pages, with the resource version from which to watch."""
+        items: list[dict[str, Any]] = []
         query = {**params, "limit": str(_PAGE)}
         while True:
             page = await self._send(
@@ -136,10 +145,10 @@ class KubeClient:
             for item in page.get("items") or []:
                 item.setdefault("apiVersion", resource.api_version)
                 item.setdefault("kind", resource.kind)
-                found.append(item)
+                items.append(item)
             token = page["metadata"].get("continue")
             if not token:
-                return found, page["metadata"]["resourceVersion"]
+                return items, page["metadata"]["resourceVersion"]
             query["continue"] = token
 
     async def watch(
@@ -150,7 +159,7 @@ class KubeClient:
         *,
         silence_seconds: float,
     ) -> AsyncIterator[dict[str, Any]]:
-        """Events of a watch; ends when the server ends it or is silent for too long."""
+        """Yield the events of a watch until the server ends it or is silent for too long."""
         url = self.access.server + resource.path(namespace)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=silence_seconds)
         try:
@@ -211,7 +220,7 @@ class KubeClient:
 
 
 def _error_of(status: int, content: bytes, method: str, retry_after: str | None) -> Exception:
-    """The error of our tree for an answer of the API server."""
+    """Return the error of our tree for an answer of the API server."""
     try:
         message = str(orjson.loads(content).get("message", ""))
     except (orjson.JSONDecodeError, AttributeError):

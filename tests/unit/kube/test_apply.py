@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelfleet.build.metadata import is_owned
-from modelfleet.kube.apply import merge_patch, moved_fields
+from modelfleet.kube.apply import merge_patch, changed_fields
 
 JSON = st.recursive(
     st.integers() | st.text(max_size=3),
@@ -61,4 +61,4 @@ def test_moved_conditions_are_named():
         "stable": "v1",
         "conditions": [{"type": "Ready", "status": "True"}, {"type": "Stalled"}],
     }
-    assert moved_fields(old, change) == ("stable", "Ready")
+    assert changed_fields(old, change) == ("stable", "Ready")
