@@ -260,8 +260,15 @@ def build_virtual_host(view: ModelView, routes: str, site: GatewaySite) -> Envoy
     sent = [share.version for share in view.route.weights if share.weight > 0]
     pods = frozenset(envoy_names.pods_cluster(view.namespace, version) for version in sent)
     fronts = frozenset(envoy_names.version_cluster(view.namespace, version) for version in sent)
-    fed = pods | {envoy_names.HOLDER_CLUSTER}
-    return pack(VIRTUAL_HOST, name, content, owner=view.key, needs=fronts | fed, fed=fed)
+    with_endpoints = pods | {envoy_names.HOLDER_CLUSTER}
+    return pack(
+        VIRTUAL_HOST,
+        name,
+        content,
+        owner=view.key,
+        needs=fronts | with_endpoints,
+        needs_endpoints=with_endpoints,
+    )
 
 
 def sharing(requests_per_second: float) -> dict[str, Any]:

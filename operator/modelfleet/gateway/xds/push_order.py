@@ -125,7 +125,7 @@ class PushOrder:
         if resource.kind != VIRTUAL_HOST:
             return True
         return all(self._is_in_effect(CLUSTER, name) for name in resource.needs) and all(
-            self._is_in_effect(ENDPOINTS, name) for name in resource.fed
+            self._is_in_effect(ENDPOINTS, name) for name in resource.needs_endpoints
         )
 
     def may_remove(self, kind: str, name: str) -> bool:

@@ -46,8 +46,9 @@ _CLASSES: Final[Mapping[str, Any]] = {
 class EnvoyResource:
     """One Envoy resource.
 
-    `needs`: clusters that a virtual host sends to. `fed`: those of them that also need their
-    endpoints before the host may be pushed. `addresses`: the addresses in an endpoint resource.
+    `needs`: clusters that a virtual host sends to. `needs_endpoints`: those of them that also need
+    their endpoints before the host may be pushed. `addresses`: the addresses in an endpoint
+    resource.
     """
 
     kind: str
@@ -56,7 +57,7 @@ class EnvoyResource:
     body: bytes
     owner: str = ""
     needs: frozenset[str] = field(default_factory=frozenset)
-    fed: frozenset[str] = field(default_factory=frozenset)
+    needs_endpoints: frozenset[str] = field(default_factory=frozenset)
     addresses: tuple[str, ...] = ()
 
     @property

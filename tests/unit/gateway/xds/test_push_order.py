@@ -18,7 +18,13 @@ def fed(name: str, version: str = "1") -> EnvoyResource:
 
 def host(name: str, *needs: str, version: str = "1") -> EnvoyResource:
     return EnvoyResource(
-        VIRTUAL_HOST, name, version, b"", owner=name, needs=frozenset(needs), fed=frozenset(needs)
+        VIRTUAL_HOST,
+        name,
+        version,
+        b"",
+        owner=name,
+        needs=frozenset(needs),
+        needs_endpoints=frozenset(needs),
     )
 
 
