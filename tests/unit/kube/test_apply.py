@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelfleet.build.metadata import is_owned
-from modelfleet.kube.apply import merge_patch, changed_fields
+from modelfleet.kube.apply import changed_fields, merge_patch
 
 JSON = st.recursive(
     st.integers() | st.text(max_size=3),
