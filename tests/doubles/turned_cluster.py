@@ -43,13 +43,24 @@ class Cluster:
         self.written.append(f"create {create.manifest['kind']}")
         self.keep(create.manifest["kind"], create.manifest)
 
-    async def repair(self, key, repair) -> None:
-        self.written.append(f"repair {repair.manifest['kind']}")
+    async def repair(self, key, repair) -> dict:
+        """As server-side apply does: additions of others stay."""
+        return self._mend("repair", key, repair, is_whole=False)
+
+    async def replace(self, key, repair) -> dict:
+        return self._mend("replace", key, repair, is_whole=True)
+
+    def _mend(self, verb: str, key, repair, *, is_whole: bool) -> dict:
+        manifest = repair.manifest
+        kind, name = manifest["kind"], manifest["metadata"]["name"]
+        self.written.append(f"{verb} {kind}")
+        old = self.stores[kind].get(key.namespace, name)
         if self.repairs_stick:
-            manifest = repair.manifest
-            old = self.stores[manifest["kind"]].get(key.namespace, manifest["metadata"]["name"])
             spec = {**manifest["spec"], "replicas": old["spec"].get("replicas")}
-            self.keep(manifest["kind"], {**manifest, "spec": spec})
+            if not is_whole and kind == "Service":
+                spec["selector"] = {**old["spec"].get("selector", {}), **spec["selector"]}
+            self.keep(kind, {**manifest, "spec": spec})
+        return self.stores[kind].get(key.namespace, name)
 
     async def publish_status(self, model, status) -> tuple[str, ...]:
         wanted = status.model_dump(by_alias=True, exclude_none=True, mode="json")

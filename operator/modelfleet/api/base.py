@@ -5,6 +5,7 @@ these defaults, and old objects keep them.
 """
 
 import re
+from fractions import Fraction
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
@@ -40,28 +41,41 @@ class ApiObject(BaseModel):
 
 _QUANTITY_SCHEMA: dict[str, Any] = {
     "x-kubernetes-int-or-string": True,
-    "pattern": r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
+    "pattern": r"^([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3}|[numkMGTPE]|[KMGTPE]i)?$",
     "maxLength": 20,
 }
 Quantity = Annotated[str | int, WithJsonSchema(_QUANTITY_SCHEMA)]
 """A Kubernetes resource quantity such as `500m`, `2` or `1Gi`."""
 
-_FACTORS = {"": 1.0, "m": 1e-3} | {
-    **dict(zip("kMGT", (1e3, 1e6, 1e9, 1e12), strict=True)),
-    **{f"{letter}i": 1024.0 ** (index + 1) for index, letter in enumerate("KMGT")},
+_SUFFIXES: dict[str, Fraction] = {
+    "": Fraction(1),
+    **{suffix: Fraction(1, 1000**power) for power, suffix in enumerate("mun", start=1)},
+    **{suffix: Fraction(1000**power) for power, suffix in enumerate("kMGTPE", start=1)},
+    **{f"{suffix}i": Fraction(1024**power) for power, suffix in enumerate("KMGTPE", start=1)},
 }
-_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
+_QUANTITY = re.compile(
+    r"([0-9]+\.?[0-9]*|\.[0-9]+)(?:([eE][+-]?[0-9]{1,3})|([numkMGTPE]|[KMGTPE]i)?)"
+)
+
+
+def exact_amount(quantity: str | float) -> Fraction:
+    """Return the number that a Kubernetes quantity stands for; raises ValueError for other text.
+
+    Worked example: `500m`, `0.5` and `5e-1` are one half; `1024Mi` and `1Gi` are equal.
+    """
+    parts = _QUANTITY.fullmatch(str(quantity).removeprefix("+"))
+    if parts is None:
+        raise ValueError("must be a number such as 4, '0.5' or '500m'")
+    number, exponent, suffix = parts.groups()
+    return Fraction(number + (exponent or "")) * _SUFFIXES[suffix or ""]
 
 
 def amount(quantity: str | int) -> float:
-    """Return the number that a quantity stands for; raises ValueError for other text.
+    """Return `exact_amount` as a float.
 
     Worked example: `500m` is 0.5.
     """
-    parts = _QUANTITY.fullmatch(str(quantity))
-    if parts is None:
-        raise ValueError("must be a number such as 4, '0.5' or '500m'")
-    return float(parts[1]) * _FACTORS[parts[2] or ""]
+    return float(exact_amount(quantity))
 
 
 def _above_zero(quantity: str | int) -> str | int:

@@ -30,6 +30,7 @@ def deployment(
             "selector": {"matchLabels": selector},
             "template": dict(template),
             "revisionHistoryLimit": 0,
+            "paused": False,
             "progressDeadlineSeconds": startup_seconds + 60,
             "strategy": {
                 "type": "RollingUpdate",

@@ -45,8 +45,12 @@ class Writer(Protocol):
         """Create an object with POST."""
         ...
 
-    async def repair(self, key: Key, repair: Repair) -> None:
-        """Set back fields of an object that another writer has changed."""
+    async def repair(self, key: Key, repair: Repair) -> Json:
+        """Set back fields of an object that another writer has changed; return the object."""
+        ...
+
+    async def replace(self, key: Key, repair: Repair) -> Json:
+        """Replace the parts of an object that belong to modelfleet alone; return the object."""
         ...
 
     async def set_service(self, key: Key, change: PodService) -> None:

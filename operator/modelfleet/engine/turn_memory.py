@@ -28,6 +28,8 @@ class TurnMemory:
     causes: dict[str, float] = field(default_factory=dict)
     taken: dict[str, float] = field(default_factory=dict)
     refused: dict[str, Refusal] = field(default_factory=dict)
+    unmoved: dict[str, str] = field(default_factory=dict)
+    """Objects that a repair left as they were, to the edition that was repaired."""
     status_at: float = float("-inf")
     """Time of the last write of the status."""
 

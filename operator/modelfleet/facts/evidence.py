@@ -1,6 +1,6 @@
 """Evidence of a rollout: requests of each version, counted apart since the candidate appeared.
 
-`scaling.evidence` sums the gateways' samples; strategies judge by the result. Counts of two
+`scaling.rollout_evidence` sums the gateways' samples; strategies judge by the result. Counts of two
 versions are never mixed, because an average over both hides a bad candidate.
 """
 

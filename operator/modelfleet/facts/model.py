@@ -192,6 +192,9 @@ class ModelFacts:
     """`Kind/name` of foreign objects whose names the model needs."""
     refused: Mapping[str, Fault] = field(default_factory=dict)
     """`Kind/name` of objects that the API server refused, with its message."""
+    unmoved: Mapping[str, str] = field(default_factory=dict)
+    """`Kind/name` of objects that a repair left as they were, to the edition that was repaired.
+    Other writers set their fields, so each further repair would be in vain."""
     ask: Ask | None = None
     grant: Grant | None = None
     cause_seconds: Mapping[str, float] = field(default_factory=dict)

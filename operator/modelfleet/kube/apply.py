@@ -21,9 +21,12 @@ from modelfleet.facts.plan import (
     Scale,
     VersionLearned,
 )
-from modelfleet.kube.client import APPLY_PATCH, KubeClient, TakenError
+from modelfleet.kube.client import APPLY_PATCH, JSON_PATCH, KubeClient, TakenError
 from modelfleet.kube.resource import BY_KIND, DEPLOYMENTS, MODELS, PODS, VERSIONS, ResourceKind
 from modelfleet.kube.store import Store
+
+_OWN_PARTS = ("template", "selector", "ports")
+"""Parts of a spec that are ours alone. A Deployment's selector is immutable."""
 
 
 class Applier:
@@ -55,17 +58,32 @@ class Applier:
                 raise _name_error(resource.kind, created, key) from None
         self._store(resource.kind, created)
 
-    async def repair(self, key: Key, repair: Repair) -> None:
-        """Set fields of this object by server-side apply, without replicas."""
+    async def repair(self, key: Key, repair: Repair) -> dict[str, Any]:
+        """Apply our fields to the very object, without replicas; return the live object."""
         self._check()
         manifest = repair.manifest
         resource = BY_KIND[manifest["kind"]]
         body = {**manifest, "metadata": {**manifest["metadata"], "uid": repair.uid}}
         path = resource.path(key.namespace, manifest["metadata"]["name"])
-        repaired = await self._client.patch(
-            path, body, kind=resource.kind, content_type=APPLY_PATCH
-        )
-        self._store(resource.kind, repaired)
+        live = await self._client.patch(path, body, kind=resource.kind, content_type=APPLY_PATCH)
+        self._store(resource.kind, live)
+        return live
+
+    async def replace(self, key: Key, repair: Repair) -> dict[str, Any]:
+        """Replace whole parts that are ours alone: an apply leaves the additions of others."""
+        self._check()
+        manifest = repair.manifest
+        resource = BY_KIND[manifest["kind"]]
+        patch = [{"op": "test", "path": "/metadata/uid", "value": repair.uid}]
+        patch += [
+            {"op": "add", "path": f"/spec/{part}", "value": manifest["spec"][part]}
+            for part in _OWN_PARTS
+            if part in manifest["spec"] and (resource.kind, part) != ("Deployment", "selector")
+        ]
+        path = resource.path(key.namespace, manifest["metadata"]["name"])
+        live = await self._client.patch(path, patch, kind=resource.kind, content_type=JSON_PATCH)
+        self._store(resource.kind, live)
+        return live
 
     async def set_service(self, key: Key, change: PodService) -> None:
         """Take a pod out of its Service with the lowest deletion cost, or put it back."""

@@ -5,7 +5,7 @@ retry a write by itself: the next turn decides anew.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -20,6 +20,7 @@ from modelfleet.telemetry import metrics
 
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
+JSON_PATCH = "application/json-patch+json"
 REQUEST_SECONDS = 30.0
 _OK_BELOW = 300
 _WATCH_LINE_LIMIT = 16 * 1024 * 1024
@@ -99,7 +100,7 @@ class KubeClient:
     async def patch(
         self,
         path: str,
-        body: Mapping[str, Any],
+        body: Mapping[str, Any] | Sequence[Mapping[str, Any]],
         *,
         kind: str,
         content_type: str = MERGE_PATCH,
@@ -187,7 +188,7 @@ class KubeClient:
         path: str,
         *,
         kind: str,
-        body: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
         params: Mapping[str, str] | None = None,
         content_type: str = "application/json",
     ) -> dict[str, Any]:

@@ -5,7 +5,8 @@ good state, sets a condition and counts a metric. Must never check less than the
 promises.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from modelfleet.core.model import next_route
 from modelfleet.facts.model import ModelFacts
@@ -18,6 +19,8 @@ class Breach:
 
     name: str
     message: str
+    name_of: str = ""
+    """Name of the object that the breach concerns; empty for the whole plan."""
 
 
 def guard(plan: Plan, facts: ModelFacts) -> list[Breach]:
@@ -29,6 +32,23 @@ def guard(plan: Plan, facts: ModelFacts) -> list[Breach]:
         *_no_delete_of_routed(plan, facts),
         *_drained_before_scale(plan, facts),
     ]
+
+
+def without_breaches(plan: Plan, breaches: Sequence[Breach]) -> Plan:
+    """Return the plan without the writes that breach an invariant; the rest may be right.
+
+    A plan that was refused as a whole would keep a model from healing, and its next rollout from
+    ever starting.
+    """
+    repaired = {breach.name_of for breach in breaches if breach.name == "TemplateAndScale"}
+    scaled = {breach.name_of for breach in breaches if breach.name == "ScaleBeforeDrain"}
+    deleted = {breach.name_of for breach in breaches if breach.name == "DeleteOfRouted"}
+    return replace(
+        plan,
+        repairs=tuple(r for r in plan.repairs if r.manifest["metadata"]["name"] not in repaired),
+        scales=tuple(scale for scale in plan.scales if scale.name not in scaled),
+        deletes=tuple(d for d in plan.deletes if d.kind == "Pod" or d.name not in deleted),
+    )
 
 
 def _weights_sum(plan: Plan) -> list[Breach]:
@@ -59,7 +79,9 @@ def _never_both(plan: Plan) -> list[Breach]:
     """Check that no turn writes both a template and zero replicas of one version."""
     templated = {r.manifest["metadata"]["name"] for r in plan.repairs}
     both = sorted(s.name for s in plan.scales if s.name in templated and s.replicas == 0)
-    return [Breach("TemplateAndScale", f"{name} would be repaired and emptied") for name in both]
+    return [
+        Breach("TemplateAndScale", f"{name} would be repaired and emptied", name) for name in both
+    ]
 
 
 def _no_delete_of_routed(plan: Plan, facts: ModelFacts) -> list[Breach]:
@@ -67,7 +89,7 @@ def _no_delete_of_routed(plan: Plan, facts: ModelFacts) -> list[Breach]:
     routed = set(before.versions) if before else set()
     named = {facts.status.stable, facts.status.candidate} | routed
     return [
-        Breach("DeleteOfRouted", f"{d.kind} {d.name} is in the route")
+        Breach("DeleteOfRouted", f"{d.kind} {d.name} is in the route", d.name)
         for d in plan.deletes
         if d.kind != "Pod" and d.name in named
     ]
@@ -87,5 +109,5 @@ def _drained_before_scale(plan: Plan, facts: ModelFacts) -> list[Breach]:
         )
         if reachable > scale.replicas:
             text = f"{scale.name} to {scale.replicas} while gateways use {reachable} of its pods"
-            breaches.append(Breach("ScaleBeforeDrain", text))
+            breaches.append(Breach("ScaleBeforeDrain", text, scale.name))
     return breaches

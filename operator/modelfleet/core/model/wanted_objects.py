@@ -10,7 +10,7 @@ from typing import Any
 from modelfleet.api import names
 from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.build.workload import deployment, model_service, version_service
-from modelfleet.core.model.object_diff import first_difference
+from modelfleet.core.model.object_diff import edition, first_difference
 from modelfleet.core.model.roles import Roles
 from modelfleet.facts.model import ChildFacts, ModelFacts, VersionFacts
 from modelfleet.facts.plan import Create, Delete, Repair
@@ -71,6 +71,8 @@ def _object(
         creates.append(Create(manifest))
         return
     if child.is_terminating:
+        return
+    if facts.unmoved.get(identity) == edition(child.live):
         return
     changed_field = first_difference(manifest, child.live)
     if changed_field is not None:

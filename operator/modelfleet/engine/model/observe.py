@@ -105,6 +105,7 @@ class Observer:
             config_maps=config,
             taken=entry.turn.still_taken(monotonic),
             refused=entry.turn.refusals(monotonic, self._caches.defaults.hopeless_seconds),
+            unmoved=entry.turn.unmoved,
             ask=entry.answer.ask,
             grant=entry.answer.grant,
             readings=entry.answer.readings,

@@ -16,7 +16,8 @@ from modelfleet.api.reasons import Reason
 from modelfleet.core.model import status as claims
 from modelfleet.core.model.decide import decide
 from modelfleet.core.model.decision import is_decision, leads_on
-from modelfleet.core.model.invariants import guard
+from modelfleet.core.model.invariants import guard, without_breaches
+from modelfleet.core.model.object_diff import edition, first_difference
 from modelfleet.core.model.validation import config_references
 from modelfleet.core.model.version_hash import source_hash
 from modelfleet.core.scaling.schedules import bounds
@@ -29,7 +30,7 @@ from modelfleet.engine.ports import ConfigReader, Events, Json, Objects, Writer
 from modelfleet.errors import ModelfleetError, NameTaken, Refused, Transient
 from modelfleet.facts.identity import Key
 from modelfleet.facts.model import ModelFacts
-from modelfleet.facts.plan import Create, EventFact, Plan
+from modelfleet.facts.plan import Create, EventFact, Plan, Repair
 from modelfleet.facts.scaling import ScalingParams
 from modelfleet.telemetry import metrics
 
@@ -164,12 +165,16 @@ class ModelTurns:
         )
 
     def _guarded(self, plan: Plan, facts: ModelFacts) -> Plan:
+        """Return the plan without the writes that would break an invariant."""
         breaches = guard(plan, facts)
         if not breaches:
             return plan
         for breach in breaches:
             metrics.BREACHES.labels(breach.name).inc()
             log.error("plan refused", key=str(facts.key), breach=breach.name, text=breach.message)
+        rest = without_breaches(plan, breaches)
+        if not guard(rest, facts):
+            return rest
         text = f"{breaches[0].name}: {breaches[0].message}; please report this"
         status = claims.refused(facts, Reason.PLAN_REFUSED, text)
         return Plan(status=status, why=text, look_again_seconds=5.0)
@@ -254,8 +259,7 @@ class ModelTurns:
             if applied.looks_anew:
                 return applied
         for repair in plan.repairs:
-            await self._writer.repair(key, repair)
-            self._events.publish(model, EventFact("Warning", "Repaired", repair.why[:900]))
+            await self._repair(model, facts, repair)
         for change in plan.pods:
             await self._writer.set_service(key, change)
         for scale in plan.scales:
@@ -269,6 +273,22 @@ class ModelTurns:
         parts = (plan.repairs, plan.pods, plan.scales, plan.learned, plan.deletes)
         applied.writes += sum(len(part) for part in parts)
         return applied
+
+    async def _repair(self, model: Json, facts: ModelFacts, repair: Repair) -> None:
+        """Set back changed fields: first only our own, then whole parts with additions of others.
+
+        Where admission or another writer makes the same object again, that edition is left as it
+        is: a fight would never end, and would keep everything else from being done.
+        """
+        live = await self._writer.repair(facts.key, repair)
+        if first_difference(repair.manifest, live) is not None:
+            live = await self._writer.replace(facts.key, repair)
+        reason, text = "Repaired", repair.why
+        if first_difference(repair.manifest, live) is not None:
+            identity = f"{repair.manifest['kind']}/{repair.manifest['metadata']['name']}"
+            self._ledger.entry(facts.key).turn.unmoved[identity] = edition(live)
+            reason, text = "ForeignEdit", f"{repair.why}; it is left so, as each repair is undone"
+        self._events.publish(model, EventFact("Warning", reason, text[:900]))
 
     async def _create(self, facts: ModelFacts, create: Create, applied: Applied) -> None:
         """Create one object; a refusal must not stop the rest of the plan."""

@@ -1,7 +1,7 @@
 """Buckets from the gateways' samples: all versions and gateways of a model in one.
 
 `scaling.tick` keeps the buckets and learns from them. Evidence of a rollout keeps versions apart:
-`scaling.evidence`.
+`scaling.rollout_evidence`.
 """
 
 from collections import defaultdict

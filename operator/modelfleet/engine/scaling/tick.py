@@ -24,7 +24,7 @@ from modelfleet.core.scaling.learned_concurrency import (
 from modelfleet.engine.handover import LastTurn
 from modelfleet.engine.ledger import Entry, Ledger
 from modelfleet.engine.ports import Readings, Samples
-from modelfleet.engine.scaling import evidence, takeover
+from modelfleet.engine.scaling import rollout_evidence, takeover
 from modelfleet.engine.scaling.decision_metrics import ReplicasNow
 from modelfleet.engine.scaling.forecaster import Forecaster
 from modelfleet.engine.scaling.samples import bucket_of
@@ -367,6 +367,6 @@ def _collect(entry: Entry, last_turn: LastTurn, samples: list[ModelSample]) -> N
     """Keep the requests of each version apart while a rollout goes on."""
     if not last_turn.candidate and not entry.answer.evidence:
         return
-    entry.answer.evidence, entry.scaling.rollout_of = evidence.after(
+    entry.answer.evidence, entry.scaling.rollout_of = rollout_evidence.after(
         entry.answer.evidence, entry.scaling.rollout_of, last_turn, samples
     )

@@ -7,11 +7,11 @@ import pytest
 
 from modelfleet.api.conditions import ConditionType
 from modelfleet.core.model.decide import decide
-from modelfleet.core.model.invariants import guard
+from modelfleet.core.model.invariants import guard, without_breaches
 from modelfleet.core.model.version_hash import source_hash
 from modelfleet.core.model.wanted_version import next_number
 from modelfleet.facts.model import ChildFacts, Fault, Orphan, ResolveFacts
-from modelfleet.facts.plan import Plan
+from modelfleet.facts.plan import Plan, Repair, Scale
 from tests.given import DIGEST, NOW, Given, a_model, pod_of
 
 
@@ -292,6 +292,23 @@ def test_guard_refuses_weight_on_nothing():
     wrong = Plan(status=plan.status.model_copy(update={"route": bad}))
     assert [b.name for b in guard(wrong, facts)] == ["WeightOnNothing"]
     assert guard(plan, facts) == []
+
+
+def test_only_the_write_that_breaks_an_invariant_is_dropped():
+    given = a_model().serving(2)
+    facts = given.facts()
+    manifest = {"kind": "Deployment", "metadata": {"name": "digits-v1"}}
+    plan = Plan(
+        status=facts.status,
+        repairs=(Repair(manifest, "uid", "changed"),),
+        scales=(Scale("digits-v1", "uid", "1", 0, "empty"), Scale("digits-v9", "uid", "1", 3, "")),
+    )
+    breaches = guard(plan, facts)
+    assert {breach.name for breach in breaches} == {"TemplateAndScale", "ScaleBeforeDrain"}
+    rest = without_breaches(plan, breaches)
+    assert guard(rest, facts) == []
+    assert [scale.name for scale in rest.scales] == ["digits-v9"]
+    assert rest.repairs == ()
 
 
 def test_decision_is_written_before_anything_that_follows_from_it():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from modelfleet.engine.model.turn import FIGHT_SECONDS, MAX_PASSES
+from modelfleet.engine.model.turn import FIGHT_SECONDS
 from modelfleet.facts.identity import Key
 from tests.doubles.turned_cluster import KEY, Cluster, turner
 
@@ -32,13 +32,30 @@ async def test_second_turn_writes_nothing_and_looks_once(cluster):
     assert looks == [KEY]
 
 
-async def test_hopeless_fight_is_fought_slowly(cluster):
-    made = turner(cluster, [])
-    await made.turn(KEY)
+async def test_addition_that_an_apply_leaves_is_taken_back_as_a_whole(cluster):
+    turns = turner(cluster, [])
+    await turns.turn(KEY)
+    service = cluster.stores["Service"].get("team-a", "digits-v1")
+    service["spec"]["selector"]["foreign"] = "hand"
+    cluster.written.clear()
+    await turns.turn(KEY)
+    assert cluster.written == ["repair Service", "replace Service", "event Repaired"]
+    assert "foreign" not in cluster.stores["Service"].get("team-a", "digits-v1")["spec"]["selector"]
+
+
+async def test_edit_that_each_repair_leaves_is_left_once_and_named(cluster):
+    turns = turner(cluster, [])
+    await turns.turn(KEY)
     service = cluster.stores["Service"].get("team-a", "digits-v1")
     service["spec"]["selector"] = {"foreign": "hand"}
     cluster.repairs_stick = False
     cluster.written.clear()
-    outcome = await made.turn(KEY)
-    assert cluster.written.count("repair Service") <= MAX_PASSES
-    assert outcome.look_again_seconds == FIGHT_SECONDS
+    outcome = await turns.turn(KEY)
+    assert cluster.written == ["repair Service", "replace Service", "event ForeignEdit"]
+    assert outcome.look_again_seconds != FIGHT_SECONDS
+    cluster.written.clear()
+    assert (await turns.turn(KEY)).writes == 0
+    # Another edit is another attempt.
+    service["metadata"]["resourceVersion"] = "9999"
+    await turns.turn(KEY)
+    assert "repair Service" in cluster.written
