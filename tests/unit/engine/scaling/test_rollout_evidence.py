@@ -3,7 +3,7 @@
 import pytest
 
 from modelfleet.engine.handover import LastTurn
-from modelfleet.engine.scaling import rollout_evidence
+from modelfleet.engine.scaling.rollout_evidence import after
 from modelfleet.facts.traffic import GatewaySample, ModelSample, VersionSample
 from tests.doubles.scaled_model import KEY, PARAMS, Fleet
 
@@ -24,10 +24,8 @@ def turn(candidate: str) -> LastTurn:
 
 def test_versions_are_summed_apart_over_gateways_and_seconds():
     both = ModelSample({"m-v1": sample(9, 1), "m-v2": sample(0, 3)})
-    found, of = rollout_evidence.after({}, ("", ""), turn("m-v2"), [both, both])
-    found, of = rollout_evidence.after(
-        found, of, turn("m-v2"), [ModelSample({"m-v2": sample(1, 0)})]
-    )
+    found, of = after({}, ("", ""), turn("m-v2"), [both, both])
+    found, of = after(found, of, turn("m-v2"), [ModelSample({"m-v2": sample(1, 0)})])
     assert of == ("m-v1", "m-v2")
     assert found["m-v1"].completions == {"2xx": 18, "5xx": 2}
     assert found["m-v2"].completions == {"2xx": 1, "5xx": 6}
@@ -37,16 +35,10 @@ def test_versions_are_summed_apart_over_gateways_and_seconds():
 
 
 def test_another_candidate_begins_anew_and_none_leaves_nothing():
-    first, of = rollout_evidence.after(
-        {}, ("", ""), turn("m-v2"), [ModelSample({"m-v2": sample(5, 5)})]
-    )
-    again, of = rollout_evidence.after(
-        first, of, turn("m-v3"), [ModelSample({"m-v3": sample(2, 0)})]
-    )
+    first, of = after({}, ("", ""), turn("m-v2"), [ModelSample({"m-v2": sample(5, 5)})])
+    again, of = after(first, of, turn("m-v3"), [ModelSample({"m-v3": sample(2, 0)})])
     assert set(again) == {"m-v3"}
-    assert (
-        rollout_evidence.after(again, of, turn(""), [ModelSample({"m-v1": sample(1, 0)})])[0] == {}
-    )
+    assert after(again, of, turn(""), [ModelSample({"m-v1": sample(1, 0)})])[0] == {}
 
 
 def test_the_tick_hands_the_evidence_to_the_turn():
