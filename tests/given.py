@@ -13,7 +13,7 @@ from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.api.mlmodelstatus import MLModelStatus
 from modelfleet.api.mlmodelversion import MLModelVersionSpec
 from modelfleet.build.workload import deployment, version_service
-from modelfleet.core.model.version_hash import source_hash
+from modelfleet.core.model.version.version_hash import source_hash
 from modelfleet.facts.identity import Key
 from modelfleet.facts.model import (
     ChildFacts,

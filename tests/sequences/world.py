@@ -17,7 +17,7 @@ from modelfleet.api.mlmodelstatus import MLModelStatus
 from modelfleet.api.mlmodelversion import MLModelVersionSpec
 from modelfleet.core.model.decide import decide
 from modelfleet.core.model.invariants import guard
-from modelfleet.core.model.version_hash import source_hash
+from modelfleet.core.model.version.version_hash import source_hash
 from modelfleet.facts.model import (
     ChildFacts,
     Defaults,

@@ -1,7 +1,7 @@
 """MLModelVersion: one immutable state of a model, with the pod template that serves it.
 
-The operator creates it (`model.wanted_version`) and never edits it. A pod can be rebuilt from it on
-another cluster. An operator upgrade never changes it.
+The operator creates it (`version.wanted_version`) and never edits it. A pod can be rebuilt from it
+on another cluster. An operator upgrade never changes it.
 """
 
 from typing import Annotated, Any, Literal

@@ -1,6 +1,6 @@
 """Pod template of a version. Built once, then frozen into the MLModelVersion.
 
-`model.wanted_version` puts it into the new version. Must never run for a version that exists: a
+`version.wanted_version` puts it into the new version. Must never run for a version that exists: a
 newer operator would build another template and restart the model.
 """
 

@@ -1,6 +1,6 @@
-"""Virtual cluster and traffic: what an autoscaler would have done, request by request.
+"""Virtual cluster and virtual traffic: replays an autoscaler request by request.
 
-Used by `modelfleet bench autoscale` and `modelfleet simulate`. Needs the extra 'simulate' (numba
-and numpy). Must never hold policy of ours: `shipped_scaler` drives the engine's own tick, and
-`baselines` are the peers.
+`modelfleet bench autoscale` and `modelfleet simulate` drive this package. The extra 'simulate'
+(numba and numpy) is required. `shipped_scaler` drives the operator's own tick; `baselines` holds
+the peers. Must never hold a scaling policy of modelfleet.
 """

@@ -1,7 +1,7 @@
-"""Single requests drawn from a trace: when each comes and how much work it brings.
+"""Single requests drawn from a trace: the arrival time and the work of each.
 
-Made once for each seed and shared by all policies, so that all meet the same requests. Must never
-depend on what a policy does.
+`draw_arrivals` runs once for each seed. All policies share the draw, so that all meet the same
+requests. `world` replays it. Must never depend on the actions of a policy.
 """
 
 from dataclasses import dataclass
@@ -17,9 +17,11 @@ STARTUPS = 4096
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """Requests of one seed: `moments` sorted, in seconds; `work` of each in seconds of service.
+    """Requests of one seed, and the start-up times of replicas.
 
-    `startups` are start-up times in seconds, used in turn by the replicas that are created.
+    `moments` are the arrival times in seconds, sorted. `work` is the service time of each request
+    in seconds. `startups` are start-up times in seconds; the replicas that are created use them in
+    turn. `seconds` is the length of the trace.
     """
 
     moments: Floats
@@ -29,11 +31,11 @@ class Arrivals:
 
 
 def draw_arrivals(trace: Trace, service: SimulatedService, seed: int) -> Arrivals:
-    """The requests of a trace.
+    """Return the requests of a trace for one seed.
 
-    Whole counts are measurements: they are kept and placed uniformly inside their bin, which is
-    what a Poisson process does given its count. Fractional counts are means: each seed draws a
-    Poisson number. Exact moments are kept. Raises nothing.
+    Whole counts are measurements and stay as they are. Their requests are placed uniformly inside
+    their bin, which is what a Poisson process does given its count. Fractional counts are means:
+    each seed draws a Poisson number. Exact moments stay unchanged. Raises nothing.
     """
     chance = np.random.default_rng(np.random.SeedSequence([20_231, seed]))
     moments = trace.moments if trace.moments is not None else _placed(trace, chance)
@@ -50,7 +52,7 @@ def draw_arrivals(trace: Trace, service: SimulatedService, seed: int) -> Arrival
 
 
 def lognormal(chance: np.random.Generator, size: int, cv: float) -> NDArray[np.float32]:
-    """Log-normal numbers of mean 1: sigma^2 = ln(1 + cv^2), mu = -sigma^2 / 2.
+    """Return log-normal numbers of mean 1: sigma^2 = ln(1 + cv^2), mu = -sigma^2 / 2.
 
     Worked example: cv 0.7 gives sigma^2 = ln 1.49 = 0.399.
     """

@@ -1,8 +1,8 @@
-"""Policies against each other on the same requests: defaults, best settings in hindsight, ours.
+"""Comparison of policies on the same requests: defaults, best settings in hindsight, modelfleet.
 
-Called by `modelfleet bench autoscale` and tests. Every policy meets the same draws; peers begin an
-hour before the scored time (none of their windows is longer), the shipped policy at the begin of
-the trace. Must never give one policy what another does not get.
+`report` turns the outcomes into tables. Every policy meets the same draws. Peers begin an hour
+before the scored time; none of their windows is longer. The shipped policy begins with the trace.
+Must never give one policy an input that another policy does not get.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,14 +24,14 @@ from modelfleet.simulate.world import MAX_REPLICAS, World
 
 WARM_UP_SECONDS = 3600.0
 MAX_OF_SMALL = 100
-"""Replicas of each model of a fleet at most, so that hundreds of worlds fit into memory."""
+"""Most replicas of each model of a fleet: hundreds of worlds then fit into memory."""
 Note = Callable[[str], None]
-"""Told what was just finished, for a progress bar."""
+"""Callback for a progress bar: takes the name of the step that was just finished."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One service of a case with its trace."""
+    """One service of a case with its trace; `scored` marks the minutes that count."""
 
     service: SimulatedService
     trace: Trace
@@ -40,11 +40,12 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is measured: models, the promise, seeds.
+    """Models that are measured together, with the aim and the seeds.
 
-    `aim` is the share of requests that may violate; `least` replicas are kept by every policy
-    (the clairvoyant one, and those that know no zero, take 0 and 1 alike); `most` bounds each
-    model.
+    `aim` is the share of requests that may wait longer than the service allows. The first
+    `skip_seconds` of a trace are history and not scored. Every policy keeps at least `least`
+    replicas. Of 0 and 1, the clairvoyant reference always takes 0, and a policy that cannot scale
+    to zero takes 1. `most` bounds the replicas of each model.
     """
 
     name: str
@@ -56,13 +57,17 @@ class Case:
     most: int = MAX_REPLICAS
 
     def keeping(self, least: int) -> "Case":
-        """The same with another number of replicas that are always kept."""
+        """Return this case with another least number of replicas."""
         return replace(self, least=least)
 
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """The requests of one seed, and the clairvoyant reference for them."""
+    """Requests of one seed, and their clairvoyant reference.
+
+    `beta` is the margin of the reference. `initial` are the replicas of each model when the peers
+    begin.
+    """
 
     seed: int
     arrivals: tuple[Arrivals, ...]
@@ -73,7 +78,7 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One setting on the first seed: a point of a policy's curve."""
+    """One setting on the first seed: one point of a policy's curve."""
 
     setting: str
     violations_percent: float
@@ -82,7 +87,10 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One policy with one setting: a score for each seed. `kind` is default, best or shipped."""
+    """One policy with one setting: a score for each seed.
+
+    `kind` is default, best, shipped or reference.
+    """
 
     policy: str
     kind: str
@@ -94,7 +102,7 @@ class Outcome:
 def one_model(
     trace: Trace, service: SimulatedService, aim: float, skip_seconds: float, seeds: Sequence[int]
 ) -> Case:
-    """A case of a single service."""
+    """Return a case of a single service."""
     model = Model(service, trace, scored_minutes(trace, skip_seconds))
     return Case(trace.name, (model,), aim, skip_seconds, tuple(seeds))
 
@@ -106,13 +114,15 @@ def fleet(
     skip_seconds: float,
     seeds: Sequence[int],
 ) -> Case:
-    """A case of many services, each from zero."""
-    made = tuple(Model(s, t, scored_minutes(t, skip_seconds)) for t, s in models)
-    return Case(name, made, aim, skip_seconds, tuple(seeds), least=0, most=MAX_OF_SMALL)
+    """Return a case of many services that may all scale to zero."""
+    case_models = tuple(Model(s, t, scored_minutes(t, skip_seconds)) for t, s in models)
+    return Case(name, case_models, aim, skip_seconds, tuple(seeds), least=0, most=MAX_OF_SMALL)
 
 
 def default_skip_seconds(seconds: float) -> float:
-    """History that is not scored: a week of ten days or more, else an eighth of the trace.
+    """Return the seconds of history at the begin of a trace that are not scored.
+
+    A trace of ten days or more has a week of history. A shorter trace has an eighth of its length.
 
     Worked examples: 14 days: 7 days; 24 h: 3 h; 57 min: 7.1 min.
     """
@@ -120,12 +130,12 @@ def default_skip_seconds(seconds: float) -> float:
 
 
 def draws(case: Case, note: Note = lambda _: None) -> list[Draw]:
-    """Requests and references of all seeds."""
-    found = []
+    """Return the requests and the references of all seeds."""
+    drawn = []
     for seed in case.seeds:
-        found.append(_draw(case, seed))
+        drawn.append(_draw(case, seed))
         note(f"clairvoyant reference, seed {seed}")
-    return found
+    return drawn
 
 
 def _begin(case: Case) -> float:
@@ -135,37 +145,38 @@ def _begin(case: Case) -> float:
 def _draw(case: Case, seed: int) -> Draw:
     arrivals = tuple(draw_arrivals(m.trace, m.service, seed) for m in case.models)
     plans = [plan(m.service, a) for m, a in zip(case.models, arrivals, strict=True)]
-    known: dict[float, Score] = {}
+    scores: dict[float, Score] = {}
 
     def score_of(beta: float) -> Score:
-        if beta not in known:
-            known[beta] = _follow(case, arrivals, [make(beta) for make in plans])
-        return known[beta]
+        if beta not in scores:
+            scores[beta] = _follow(case, arrivals, [make(beta) for make in plans])
+        return scores[beta]
 
-    def is_kept(beta: float) -> bool:
+    def meets_aim(beta: float) -> bool:
         return score_of(beta).violations <= case.aim * score_of(beta).requests
 
-    beta = cheapest(is_kept)
+    beta = cheapest(meets_aim)
     initial = tuple(max(make(beta).at(_begin(case)), case.least) for make in plans)
     return Draw(seed, arrivals, beta, score_of(beta), initial)
 
 
 def _follow(case: Case, arrivals: Sequence[Arrivals], schedules: Sequence[Foresight]) -> Score:
-    # It may sleep where one is kept: what others are divided by stays the same for 0 and 1.
+    # The reference may scale to zero where others keep one replica. Costs with `least` 0 and 1
+    # are then divided by the same number.
     least = case.least if case.least > 1 else 0
     schedules = [s.keeping(least) for s in schedules]
     initial = [s.at(_begin(case)) for s in schedules]
     worlds = _worlds(case, arrivals, initial)
     return total(
         [
-            follow(world, made.wanted, made.step_seconds).result()
-            for world, made in zip(worlds, schedules, strict=True)
+            follow(world, foresight.wanted, foresight.step_seconds).result()
+            for world, foresight in zip(worlds, schedules, strict=True)
         ]
     )
 
 
 def _worlds(case: Case, arrivals: Sequence[Arrivals], initial: Sequence[int]) -> Iterator[World]:
-    """One after the other, as fleets are large."""
+    """Yield the worlds one after the other, as fleets are large."""
     begin, most = _begin(case), case.most
     for model, drawn, size in zip(case.models, arrivals, initial, strict=True):
         yield World(model.service, drawn, model.scored, begin, initial=size, most=most)
@@ -182,12 +193,15 @@ def _simulate(
 
 
 def measure(case: Case, drawn: Draw, makers: Sequence[Callable[[], Scaler]]) -> Score:
-    """One seed under one scaler for each model."""
+    """Return the score of one seed under one scaler for each model."""
     return _simulate(case, drawn.arrivals, drawn.initial, makers)
 
 
 def static(case: Case, drawn: Sequence[Draw], note: Note = lambda _: None) -> Outcome:
-    """The smallest constant fleet that keeps the promise, the same for each model."""
+    """Return the outcome of the least constant number of replicas that meets the aim.
+
+    Each model has the same number.
+    """
 
     def scores_of(size: int) -> tuple[Score, ...]:
         makers = [lambda: Static(size)] * len(case.models)
@@ -205,12 +219,12 @@ def static(case: Case, drawn: Sequence[Draw], note: Note = lambda _: None) -> Ou
 
 
 def mean_violations(scores: Sequence[Score]) -> float:
-    """Mean share over the seeds."""
+    """Return the mean share of violating requests over the seeds."""
     return sum(s.violations_percent for s in scores) / len(scores) / 100
 
 
 def default(case: Case, drawn: Sequence[Draw], peer: Peer, note: Note = lambda _: None) -> Outcome:
-    """A peer as it comes."""
+    """Return the outcome of a peer with its default setting."""
     chosen = [peer.default(m.service, case.least) for m in case.models]
     scores = tuple(measure(case, d, [s.make for s in chosen]) for d in drawn)
     note(f"{peer.name}, default")
@@ -218,11 +232,13 @@ def default(case: Case, drawn: Sequence[Draw], peer: Peer, note: Note = lambda _
 
 
 def best(case: Case, drawn: Sequence[Draw], peer: Peer, note: Note = lambda _: None) -> Outcome:
-    """A peer at its cheapest setting that keeps the promise, chosen on the scored time itself.
+    """Return the outcome of a peer's cheapest setting that meets the aim.
 
-    The grid, and the default where it is not in it, run on the first seed; what keeps the promise
-    there runs on the others, the cheapest first, until one keeps it in the mean. If none does: the
-    one that violates least.
+    The setting is chosen in hindsight, on the scored time itself. All settings of the grid run on
+    the first seed, and the default where the grid lacks it. Settings that meet the aim there run on
+    the other seeds, the cheapest first. The first one that meets the aim in the mean is the result.
+    If none does so in the mean, the dearest of them is the result. If no setting meets the aim on
+    the first seed, the one that violates least is the result.
     """
     grids = [peer.grid(m.service, case.least) for m in case.models]
     tried: list[tuple[Score, list[Setting]]] = []
@@ -232,7 +248,8 @@ def best(case: Case, drawn: Sequence[Draw], peer: Peer, note: Note = lambda _: N
         note(f"{peer.name}, {chosen[0].label}")
     reference = drawn[0].reference
     curve = tuple(
-        Point(s[0].label, one.violations_percent, one.cost_ratio(reference)) for one, s in tried
+        Point(s[0].label, first.violations_percent, first.cost_ratio(reference))
+        for first, s in tried
     )
     plain = [peer.default(m.service, case.least) for m in case.models]
     if plain[0].label.removeprefix(DEFAULT) not in {s[0].label for _, s in tried}:
@@ -250,9 +267,9 @@ def best(case: Case, drawn: Sequence[Draw], peer: Peer, note: Note = lambda _: N
 def _in_order(
     case: Case, tried: Sequence[tuple[Score, list[Setting]]]
 ) -> Iterator[tuple[Score, list[Setting]]]:
-    kept = [t for t in tried if t[0].violations <= case.aim * t[0].requests]
-    yield from sorted(kept, key=lambda t: t[0].billed_seconds)
-    if not kept:
+    within_aim = [t for t in tried if t[0].violations <= case.aim * t[0].requests]
+    yield from sorted(within_aim, key=lambda t: t[0].billed_seconds)
+    if not within_aim:
         yield min(tried, key=lambda t: t[0].violations)
 
 
@@ -261,16 +278,16 @@ def shipped(
     drawn: Sequence[Draw],
     make: Callable[[Sequence[SimulatedService], float], FleetScaler],
 ) -> Outcome:
-    """All seeds and models in one run of our own policy, from the begin of the trace.
+    """Return the outcome of modelfleet: all seeds and models in one run.
 
-    It learns from the time before the scored one, so it starts with the trace; where the peers
-    do so too, with the replicas that they have.
+    The policy learns from the time before the scored time, so its run begins with the trace. It has
+    initial replicas only where the peers begin with the trace too: the same as theirs.
     """
     is_same_start = _begin(case) == 0
     worlds = [
         World(model.service, arrivals, model.scored, initial=size * is_same_start, most=case.most)
-        for one in drawn
-        for model, arrivals, size in zip(case.models, one.arrivals, one.initial, strict=True)
+        for draw in drawn
+        for model, arrivals, size in zip(case.models, draw.arrivals, draw.initial, strict=True)
     ]
     scaler = make([w.service for w in worlds], case.aim)
     run_fleet(worlds, scaler)

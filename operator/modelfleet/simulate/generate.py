@@ -1,7 +1,7 @@
 """Generated traces with one property each: calendar bursts, seasons, steps, flash crowds, sleep.
 
-Used by tests and benchmarks beside the recorded traces. All are seeded; rates are Poisson means
-until they are drawn into whole counts here.
+Tests and benchmarks use them beside the recorded traces. All are seeded. Rates are Poisson means;
+this module draws whole counts from them.
 """
 
 from collections.abc import Mapping
@@ -21,9 +21,10 @@ FLASH_HEIGHT, FLASH_SECONDS = 12.0, 1800.0
 
 
 def calendar_bursts(days: float = 14, rate: float = 6.0, seed: int = 1) -> Trace:
-    """Jumps of 3 to 5 times within two minutes, at minutes 0 and 30 of hours 8, 10, 13 and 17.
+    """Return jumps of 3 to 5 times within two minutes, at fixed times of each day.
 
-    Each lasts ten minutes; its height is drawn anew every time.
+    Each begins at minute 0 or 30 of hour 8, 10, 13 or 17 and lasts ten minutes. Each has a random
+    height of its own.
     """
     chance = np.random.default_rng([seed, 1])
     at = _times(days)
@@ -38,14 +39,20 @@ def calendar_bursts(days: float = 14, rate: float = 6.0, seed: int = 1) -> Trace
 
 
 def _pulse(since: Floats) -> Floats:
-    """0 to 1 within two minutes, ten minutes long, back within two minutes."""
+    """Return a rise from 0 to 1 in two minutes, then a fall back in two minutes.
+
+    The fall begins ten minutes after the rise began.
+    """
     up = np.clip(since / RISE_SECONDS, 0, 1)
     down = np.clip((BURST_SECONDS + RISE_SECONDS - since) / RISE_SECONDS, 0, 1)
     return np.asarray(np.minimum(up, down))
 
 
 def seasons(days: float = 14, rate: float = 12.0, seed: int = 1) -> Trace:
-    """A strong day (nights at a tenth of noon) and week (weekends at 40 %), with slow noise."""
+    """Return a trace with a strong day, a strong week and slow noise.
+
+    Nights have a tenth of the rate of noon; weekends have 40 % of a working day.
+    """
     chance = np.random.default_rng([seed, 2])
     at = _times(days)
     is_weekend = (at // DAY_SECONDS).astype(int) % WEEK_DAYS >= WORK_DAYS
@@ -54,28 +61,31 @@ def seasons(days: float = 14, rate: float = 12.0, seed: int = 1) -> Trace:
 
 
 def steps(days: float = 14, rate: float = 10.0, seed: int = 1) -> Trace:
-    """Levels between a third and twice the rate that hold for 2 to 12 hours and change at once."""
+    """Return levels that change at once, each held for 2 to 12 hours.
+
+    The levels lie between a third of the rate and twice the rate.
+    """
     chance = np.random.default_rng([seed, 3])
     size = len(_times(days))
     rates = np.ones(size)
-    place = 0
-    while place < size:
+    begin = 0
+    while begin < size:
         length = int(chance.uniform(2, 12) * 3600 / BIN_SECONDS)
-        rates[place : place + length] = rate * np.exp(chance.uniform(np.log(1 / 3), np.log(2)))
-        place += length
+        rates[begin : begin + length] = rate * np.exp(chance.uniform(np.log(1 / 3), np.log(2)))
+        begin += length
     return _drawn("steps", rates, chance)
 
 
 def steady(days: float = 2, rate: float = 5.0, seed: int = 1) -> Trace:
-    """One rate for ever: all that happens is chance."""
+    """Return a trace of one constant rate: all variation is chance."""
     chance = np.random.default_rng([seed, 5])
     return _drawn("steady", np.full(len(_times(days)), rate), chance)
 
 
 def flash_crowd(days: float = 2, rate: float = 5.0, seed: int = 1) -> Trace:
-    """Steady, and after three quarters of the time at once twelve times as much.
+    """Return a steady trace that jumps to twelve times the rate after three quarters of its time.
 
-    What is more falls off to a third within each half hour.
+    The excess falls to about a third (1/e) within each half hour.
     """
     chance = np.random.default_rng([seed, 6])
     since = _times(days) - 0.75 * days * DAY_SECONDS
@@ -84,10 +94,11 @@ def flash_crowd(days: float = 2, rate: float = 5.0, seed: int = 1) -> Trace:
 
 
 def idle_fleet(models: int = 200, days: float = 2, seed: int = 1) -> Mapping[str, Trace]:
-    """Small models that sleep most of the time: sessions of a few requests, hours apart.
+    """Return small models that are idle most of the time: sessions of a few requests, hours apart.
 
-    The gaps between sessions are heavy-tailed with means from 20 min to a day; a third of the
-    models has sessions at fixed times of the day only. Requests take 0.05 to 3 s each by model.
+    The gaps between sessions are heavy-tailed; their means range from 20 min to a day. A third of
+    the models has sessions only at fixed times of the day. A request takes 0.05 to 3 s, depending
+    on the model.
     """
     chance = np.random.default_rng([seed, 4])
     return {f"model-{number:03d}": _sleeper(number, days, chance) for number in range(models)}
@@ -118,12 +129,12 @@ def _times(days: float) -> Floats:
 
 
 def _daily(at: Floats) -> Floats:
-    """-1 at 3 h, 1 at 15 h."""
+    """Return the daily swing: -1 at 3 h, 1 at 15 h."""
     return np.asarray(np.sin(2 * np.pi * (at / DAY_SECONDS - 9 / 24)))
 
 
 def _slow_noise(size: int, chance: np.random.Generator) -> Floats:
-    """Log-normal noise that wanders over half an hour, +-10 %."""
+    """Return log-normal noise of +-10 % that changes over half an hour."""
     knots = np.arange(0, size + 360, 360)
     values = chance.normal(0, 0.1, len(knots))
     wander: Floats = np.asarray(np.interp(np.arange(size), knots, values), dtype=np.float64)

@@ -1,7 +1,8 @@
-"""What a simulation may hold, said before an array is made: requests and slots.
+"""Memory limit of a simulation: checks requests and slots before any array exists.
 
-Called by the command line. A forgotten rate() asked for 97 billion requests, and
-the machine ended other processes before it ended this one. Must never refuse what fits.
+The command line calls these checks before `replay` or `comparison` runs. Without them, a query that
+lacked rate() asked for 97 billion requests. The machine then ended other processes before the
+simulation. Must never refuse a simulation that fits.
 """
 
 import math
@@ -10,26 +11,27 @@ from collections.abc import Sequence
 from modelfleet.simulate.trace import Trace, TraceError
 
 MAX_BYTES = 4e9
-"""What a laptop can spare; `--jobs` multiplies it, as each process has its own."""
+"""Bytes that a laptop can spare for one process; `--jobs` multiplies them."""
 DRAWING_BYTES = 32
-"""Of a request while it is drawn: its bin, chance, moment and work, and copies of them."""
+"""Bytes of a request while it is drawn: bin, random number, moment, work, and their copies."""
 DRAWN_BYTES = 16
-"""Of a request in each draw afterwards: moment, work, wait."""
+"""Bytes of a request in each draw afterwards: moment, work, wait."""
 SLOT_BYTES = 40
-"""Of a request slot: two orders and three times."""
+"""Bytes of a request slot: two positions and three times."""
 
 
 def check_requests(traces: Sequence[Trace], source: str, draws: int, is_rising: bool) -> None:
-    """Raises `TraceError` for more requests than fit; `source` is the file or query.
+    """Check that the requests fit into memory; raises `TraceError`.
 
-    `is_rising`: its values never fall, as those of a counter do not.
+    `source` is the file or the query, for the message. `is_rising`: whether the values never fall,
+    like those of a counter.
     """
     requests = min(sum(trace.requests() for trace in traces), 1e300)
     most = MAX_BYTES / (DRAWING_BYTES + DRAWN_BYTES * draws)
     if requests <= most:
         return
     if is_rising:
-        advice = "its values never fall, it looks like a counter: wrap it in rate(...)"
+        advice = "its values never fall, so it looks like a counter: wrap it in rate(...)"
     elif len(traces) > 1:
         advice = "take a shorter piece, or fewer models"
     else:
@@ -45,7 +47,7 @@ def check_requests(traces: Sequence[Trace], source: str, draws: int, is_rising: 
 
 
 def check_slots(slots: int, most: int, worlds: int) -> None:
-    """Raises ValueError for more slots than fit into `worlds` of `most` replicas each."""
+    """Check that the slots of `worlds` worlds with `most` replicas each fit; raises ValueError."""
     rows = (2 * most + 1) * worlds
     fitting = int(MAX_BYTES / SLOT_BYTES / max(1, rows))
     if slots <= fitting:

@@ -1,7 +1,7 @@
-"""Independent measurements side by side, each in a process of its own.
+"""Parallel measurements that are independent of each other, each in a process of its own.
 
-Called by `modelfleet bench`. Processes are started anew, not forked, so that it works alike
-everywhere; what goes to them is pickled. Must never change a result or the order of results.
+Each runs functions of `comparison`. Processes are spawned, not forked: this works alike on every
+platform. All arguments are pickled. Must never change a result or the order of results.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ POLL_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class _Notes:
-    """Sends what was just finished to the process that shows it."""
+    """Callback that sends the name of a finished step to the process with the progress bar."""
 
     sent: "queue.Queue[str]"
 
@@ -32,14 +32,15 @@ class _Notes:
 
 
 def side_by_side(tasks: Sequence[Callable[[Note], T]], jobs: int, note: Note) -> list[T]:
-    """Results in the order of `tasks`, at most `jobs` at once; the first error is raised.
+    """Return the results in the order of `tasks`; at most `jobs` tasks run at once.
 
-    Tasks must be picklable where `jobs` is above one. The dearest should come first.
+    The first error of a task is raised. Tasks must be picklable where `jobs` is above one. The most
+    expensive task should come first.
     """
     if min(jobs, len(tasks)) <= 1:
         return [task(note) for task in tasks]
     context = multiprocessing.get_context("spawn")
-    with _deaf():
+    with _sigint_blocked():
         manager = context.Manager()
     with manager:
         sent: queue.Queue[str] = manager.Queue()
@@ -55,23 +56,26 @@ def side_by_side(tasks: Sequence[Callable[[Note], T]], jobs: int, note: Note) ->
 
 
 def _results(pool: ProcessPoolExecutor, tasks: Sequence[Callable[[], T]]) -> list[T]:
-    """What the tasks give; when one fails, or at Ctrl-C, the others are ended at once."""
+    """Return the results of the tasks.
+
+    When a task fails, or at Ctrl-C, the other processes are terminated at once.
+    """
     try:
-        with _deaf():
+        with _sigint_blocked():
             waiting = [pool.submit(task) for task in tasks]
-        return [one.result() for one in waiting]
+        return [future.result() for future in waiting]
     except BaseException:
-        # Leaving the pool would wait for measurements that nobody wants any more.
+        # The exit of the pool would wait for all measurements; their results are not needed now.
         for process in list((pool._processes or {}).values()):
             process.terminate()
         raise
 
 
 @contextlib.contextmanager
-def _deaf() -> Iterator[None]:
-    """Ctrl-C waits until the end; processes that are started within never hear it.
+def _sigint_blocked() -> Iterator[None]:
+    """Block SIGINT (Ctrl-C) until the end; processes started within never receive it.
 
-    A terminal sends it to all of them, and each would show a traceback.
+    A terminal sends SIGINT to all of them, and each would print a traceback.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield

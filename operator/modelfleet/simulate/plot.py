@@ -1,6 +1,7 @@
-"""Pictures of a benchmark and of a run. Needs the extra 'plot' (matplotlib).
+"""Pictures of a benchmark and of a run.
 
-Called by the command line. Must never be imported by anything that can do without it.
+The extra 'plot' (matplotlib) is required. Must never be imported by a module that works without
+pictures.
 """
 
 from pathlib import Path
@@ -9,15 +10,15 @@ from typing import Any
 from modelfleet.simulate.trace import Floats
 
 MIN_PERCENT = 0.01
-"""What a logarithmic axis shows for no violation at all."""
+"""Value in percent that a logarithmic axis shows for no violation at all."""
 COLOURS = ("#4477aa", "#66ccee", "#228833", "#ccbb44", "#ee6677", "#aa3377", "#bbbbbb", "#882255")
 OURS = "#d62728"
 MIN_RATIO = 0.9
-"""Left edge: cheaper than the clairvoyant reference are only those that break the promise."""
+"""Left edge: only a policy that misses the aim is cheaper than the clairvoyant reference."""
 
 
 def figure(width: float, height: float) -> Any:
-    """An empty figure, in inches."""
+    """Return an empty figure of this size in inches; raises ImportError without matplotlib."""
     try:
         from matplotlib.figure import Figure
     except ImportError as fault:
@@ -26,17 +27,20 @@ def figure(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def plot_policies(found: dict[str, Any], path: Path) -> None:
-    """Violations (log) over cost ratio: a curve for each peer, points for default and best."""
-    made = figure(8, 5.5)
-    axes = made.add_subplot()
-    names = sorted({p["name"] for p in found["policies"] if p["kind"] in {"default", "best"}})
+def plot_policies(measured: dict[str, Any], path: Path) -> None:
+    """Draw violations (log) over cost ratio into `path`.
+
+    Each peer has a curve, and points for its default and its best setting.
+    """
+    picture = figure(8, 5.5)
+    axes = picture.add_subplot()
+    names = sorted({p["name"] for p in measured["policies"] if p["kind"] in {"default", "best"}})
     colours = dict(zip(names, COLOURS, strict=False))
-    # Where the reference costs nothing there is no ratio to show.
-    rows = [row for row in found["policies"] if row["cost_ratio"] is not None]
-    kept = [row["cost_ratio"] for row in rows if row["violations_percent"] <= found["aim_percent"]]
-    edge = 1.15 * sorted([2.0, *kept])[(len(kept) + 1) * 3 // 4]
-    # Some peers have a default only.
+    # A row has no ratio where the reference costs nothing.
+    rows = [row for row in measured["policies"] if row["cost_ratio"] is not None]
+    within_aim = [row["cost_ratio"] for row in rows if row["violations_percent"] <= measured["aim_percent"]]
+    edge = 1.15 * sorted([2.0, *within_aim])[(len(within_aim) + 1) * 3 // 4]
+    # Some peers have only a default.
     best = {row["name"] for row in rows if row["kind"] == "best"}
     for row in rows:
         colour = colours.get(row["name"], OURS if row["kind"] == "shipped" else "black")
@@ -51,23 +55,23 @@ def plot_policies(found: dict[str, Any], path: Path) -> None:
             zorder=3,
         )
         _curve(axes, row, colour)
-    axes.axhline(found["aim_percent"], color="grey", linestyle=":", linewidth=1)
+    axes.axhline(measured["aim_percent"], color="grey", linestyle=":", linewidth=1)
     axes.set(
         yscale="log",
         xlim=(MIN_RATIO, edge),
         xlabel="cost / cost of the clairvoyant reference",
-        ylabel=f"requests that waited over {found['wait_seconds']:g} s, %",
+        ylabel=f"requests that waited over {measured['wait_seconds']:g} s, %",
     )
-    # A dollar in a name is no formula.
-    title = f"{found['trace']} (o best in hindsight, x default, dotted: the aim)"
+    # Without math text: a dollar sign in a name does not begin a formula.
+    title = f"{measured['trace']} (o best in hindsight, x default, dotted: the aim)"
     axes.set_title(title, parse_math=False)
     axes.legend(fontsize=8, ncols=2)
     axes.grid(visible=True, which="major", alpha=0.25)
-    made.savefig(path, dpi=130)
+    picture.savefig(path, dpi=130)
 
 
 def _label(row: dict[str, Any], edge: float) -> str:
-    """Says where a point is that the picture does not reach."""
+    """Return the name of a row, with its ratio where the point lies outside the picture."""
     ratio = row["cost_ratio"]
     if MIN_RATIO <= ratio <= edge:
         return str(row["name"])
@@ -75,7 +79,7 @@ def _label(row: dict[str, Any], edge: float) -> str:
 
 
 def _curve(axes: Any, row: dict[str, Any], colour: str) -> None:
-    """Lines through the settings of equal window, which differ in the target only."""
+    """Draw lines through the settings of equal window, which differ only in the target."""
     windows: dict[str, list[tuple[float, float]]] = {}
     for point in row["curve"]:
         if point["cost_ratio"] is None:
@@ -88,9 +92,9 @@ def _curve(axes: Any, row: dict[str, Any], colour: str) -> None:
 
 
 def plot_run(rates: Floats, replicas: Floats, title: str, path: Path) -> None:
-    """Requests per second above replicas, both by minute."""
-    made = figure(9, 5)
-    above, below = made.subplots(2, 1, sharex=True)
+    """Draw requests per second above replicas into `path`, both by minute."""
+    picture = figure(9, 5)
+    above, below = picture.subplots(2, 1, sharex=True)
     hours = [minute / 60 for minute in range(len(rates))]
     above.plot(hours, rates, linewidth=0.8, color="#4477aa")
     above.set(ylabel="requests/s")
@@ -100,4 +104,4 @@ def plot_run(rates: Floats, replicas: Floats, title: str, path: Path) -> None:
     for axes in (above, below):
         axes.grid(visible=True, alpha=0.25)
         axes.set_ylim(bottom=0)
-    made.savefig(path, dpi=130)
+    picture.savefig(path, dpi=130)

@@ -1,7 +1,7 @@
-"""What the shipped policy would have done with the traffic of a trace.
+"""Replay of a trace through the shipped policy.
 
-Called by `modelfleet simulate`. The trace may come from a file or from Prometheus. Must
-never compare: that is `comparison`.
+`modelfleet simulate` prints the result. The trace may come from a file or from Prometheus. Must
+never compare policies: that is the task of `comparison`.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,10 @@ from modelfleet.simulate.world import World
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """One run. By minute: requests per second, replicas paid for (mean)."""
+    """One run of the shipped policy.
+
+    By minute: `rates` are requests per second, `replicas` are the mean replicas that are billed.
+    """
 
     score: Score
     rates: Floats

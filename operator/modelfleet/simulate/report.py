@@ -1,6 +1,6 @@
 """Outcomes as numbers, tables and pictures.
 
-Called by `modelfleet bench autoscale`. Every metric is the mean over the seeds with `_min` and
+`modelfleet bench autoscale` prints them. Every metric is the mean over the seeds, with `_min` and
 `_max`. Must never leave out a policy that did well.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 MIN_SETTING = 16
-"""Characters, so that a setting takes two lines at most."""
+"""Characters of the column: a setting then takes two lines at most."""
 METRICS = (
     "violations_percent",
     "cost_ratio",
@@ -35,7 +35,10 @@ METRICS = (
 
 
 def metrics(score: Score, reference: Score) -> dict[str, float]:
-    """The metrics of one run; `cost_ratio` is to the clairvoyant reference of the same seed."""
+    """Return the metrics of one run.
+
+    `cost_ratio` is the cost divided by that of the clairvoyant reference of the same seed.
+    """
     days = score.scored_seconds / DAY_SECONDS
     return {
         "violations_percent": score.violations_percent,
@@ -52,29 +55,32 @@ def metrics(score: Score, reference: Score) -> dict[str, float]:
 
 
 def reference_outcome(drawn: Sequence[Draw]) -> Outcome:
-    """The clairvoyant reference as a row among the others."""
+    """Return the clairvoyant reference as a row among the others."""
     betas = sorted({d.beta for d in drawn})
     label = "beta " + " ".join(f"{b:g}" for b in betas)
     return Outcome("clairvoyant", "reference", label, tuple(d.reference for d in drawn))
 
 
 def policy(outcome: Outcome, drawn: Sequence[Draw]) -> dict[str, Any]:
-    """One policy for the JSON; waits of requests that were never served are null."""
+    """Return one policy for the JSON.
+
+    The waits of requests that were never served are null.
+    """
     runs = [metrics(s, d.reference) for s, d in zip(outcome.scores, drawn, strict=True)]
-    found: dict[str, Any] = {
+    row: dict[str, Any] = {
         "name": outcome.policy,
         "kind": outcome.kind,
         "setting": outcome.setting,
     }
     for name in METRICS:
         values = [r[name] for r in runs]
-        found[name] = _finite(sum(values) / len(values))
-        found[f"{name}_min"], found[f"{name}_max"] = _finite(min(values)), _finite(max(values))
-    found["seeds"] = [
+        row[name] = _finite(sum(values) / len(values))
+        row[f"{name}_min"], row[f"{name}_max"] = _finite(min(values)), _finite(max(values))
+    row["seeds"] = [
         {"seed": d.seed, **{k: _finite(v) for k, v in r.items()}}
         for d, r in zip(drawn, runs, strict=True)
     ]
-    found["curve"] = [
+    row["curve"] = [
         {
             "setting": p.setting,
             "violations_percent": p.violations_percent,
@@ -82,7 +88,7 @@ def policy(outcome: Outcome, drawn: Sequence[Draw]) -> dict[str, Any]:
         }
         for p in outcome.curve
     ]
-    return found
+    return row
 
 
 def _finite(value: float) -> float | None:
@@ -90,7 +96,7 @@ def _finite(value: float) -> float | None:
 
 
 def document(case: Case, drawn: Sequence[Draw], outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """Everything that was measured."""
+    """Return everything that was measured, for JSON, table and picture."""
     service = case.models[0].service
     return {
         "trace": case.name,
@@ -111,79 +117,80 @@ def document(case: Case, drawn: Sequence[Draw], outcomes: Sequence[Outcome]) -> 
     }
 
 
-def write_json(path: Path, found: dict[str, Any]) -> None:
-    """One file, keys in the order in which they were made."""
-    path.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+def write_json(path: Path, measured: dict[str, Any]) -> None:
+    """Write one JSON file; keys keep the order in which they were added."""
+    path.write_bytes(orjson.dumps(measured, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
-def fitting(found: dict[str, Any], most: int, width: int) -> "Table":
-    """The fullest table that a terminal of `width` shows whole; `most` as in `table`.
+def fitting(measured: dict[str, Any], most: int, width: int) -> "Table":
+    """Return the fullest table that a terminal of `width` characters shows whole.
 
-    First the spreads go below their numbers, then the columns that matter least are left out.
+    First the spreads move below their numbers. Then the least important columns are left out.
+    `most` is the cap of each model's replicas.
     """
     from rich.console import Console
 
-    # Of unlimited width: what is measured is never wider than the console.
+    # A wide console: the measured table is never wider than it.
     console = Console(width=1000)
     for left_out in SPARED:
-        made = table(found, most, left_out)
-        if console.measure(made).minimum <= width:
+        candidate = table(measured, most, left_out)
+        if console.measure(candidate).minimum <= width:
             break
-    return made
+    return candidate
 
 
-def table(found: dict[str, Any], most: int, left_out: frozenset[str] | None = None) -> "Table":
-    """The policies, those that keep the promise first, the cheapest first among them.
+def table(measured: dict[str, Any], most: int, left_out: frozenset[str] | None = None) -> "Table":
+    """Return the policies as a table: first those that meet the aim, the cheapest first.
 
-    `most` is the cap of each model's replicas. With `left_out`, columns that are not shown,
-    spreads stand below their numbers.
+    `most` is the cap of each model's replicas. `left_out` names columns that are not shown; the
+    spreads then stand below their numbers.
     """
     from rich.table import Table
     from rich.text import Text
 
-    aim = found["aim_percent"]
-    # As `Text`: names of files may look like markup.
-    title = f"{found['trace']}: at most {aim:g} % wait over {found['wait_seconds']:g} s"
-    made = Table(title=Text(title, "table.title"), caption=_caption(found, most))
-    made.add_column("policy", no_wrap=True)
-    made.add_column("setting", min_width=MIN_SETTING)
-    rows = sorted(found["policies"], key=lambda r: _rank(r, aim))
+    aim = measured["aim_percent"]
+    # As `Text`: file names may look like markup.
+    title = f"{measured['trace']}: at most {aim:g} % wait over {measured['wait_seconds']:g} s"
+    shown = Table(title=Text(title, "table.title"), caption=_caption(measured, most))
+    shown.add_column("policy", no_wrap=True)
+    shown.add_column("setting", min_width=MIN_SETTING)
+    rows = sorted(measured["policies"], key=lambda r: _rank(r, aim))
     columns = []
     for head, cell in CELLS.items():
         if head not in (left_out or ()):
             below = " (" if left_out is None else "\n("
             texts = [cell(row).replace(" (", below) for row in rows]
-            # Said in characters, as a table takes every space for a place to break.
+            # A width in characters: without it, a table may break a line at every space.
             widest = max(len(line) for text in (head, *texts) for line in text.split("\n"))
-            made.add_column(head, justify="right", no_wrap=True, min_width=widest)
+            shown.add_column(head, justify="right", no_wrap=True, min_width=widest)
             columns.append(texts)
     for row, *cells in zip(rows, *columns, strict=True):
-        is_kept = row["violations_percent"] <= aim
-        style = "bold" if row["kind"] == "shipped" else "" if is_kept else "dim"
-        made.add_row(Text(row["name"]), Text(row["setting"]), *cells, style=style)
-    return made
+        meets_aim = row["violations_percent"] <= aim
+        style = "bold" if row["kind"] == "shipped" else "" if meets_aim else "dim"
+        shown.add_row(Text(row["name"]), Text(row["setting"]), *cells, style=style)
+    return shown
 
 
-def _caption(found: dict[str, Any], most: int) -> str | None:
-    """Whom the simulation's own cap kept from keeping the promise."""
-    aim = found["aim_percent"]
+def _caption(measured: dict[str, Any], most: int) -> str | None:
+    """Return the policies that missed the aim because of the simulation's own cap."""
+    aim = measured["aim_percent"]
     capped = [
         row["name"]
-        for row in found["policies"]
+        for row in measured["policies"]
         if row["violations_percent"] > aim and row["peak_replicas_max"] >= most
     ]
     if not capped:
         return None
     return (
         f"{', '.join(dict.fromkeys(capped))}: reached the most replicas that are simulated"
-        f" ({most:,}); the promise could not be kept within them"
+        f" ({most:,}); the aim needs more replicas"
     )
 
 
 def _rank(row: dict[str, Any], aim: float) -> tuple[bool, bool, float]:
-    is_broken = row["violations_percent"] > aim
+    misses_aim = row["violations_percent"] > aim
     ratio = row["cost_ratio"]
-    return row["kind"] != "reference", is_broken, row["replica_hours"] if ratio is None else ratio
+    return row["kind"] != "reference", misses_aim, row["replica_hours"] if ratio is None else ratio
 
 
 def _spread(row: dict[str, Any], name: str, digits: int) -> str:
@@ -216,5 +223,6 @@ SPARED = (
     frozenset({"p99 wait s", "starts/day", "replica-h"}),
     frozenset({"p99 wait s", "starts/day", "replica-h", "peak"}),
 )
-"""Columns that are left out, the narrower the terminal the more. Policy, setting, violations and
-cost always stay."""
+"""Columns that are left out, in steps: a narrower terminal loses more of them.
+
+Policy, setting, violations and cost always stay."""

@@ -1,7 +1,7 @@
 """Protocol of a runtime: from a version of a model to a container.
 
-`build.pod` turns the container into the pod template when `model.wanted_version` creates a version.
-Must never use replicas, weights or any other value that is not frozen into the version.
+`build.pod` turns the container into the pod template when `version.wanted_version` creates a
+version. Must never use replicas, weights or any other value that is not frozen into the version.
 """
 
 from dataclasses import dataclass

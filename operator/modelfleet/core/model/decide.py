@@ -24,7 +24,7 @@ from modelfleet.core.model import (
 from modelfleet.core.model.decision import Decision
 from modelfleet.core.model.roles import Roles, roles_of
 from modelfleet.core.model.validation import check_names, check_schedules
-from modelfleet.core.model.wanted_version import WantedVersion, wanted_version_of
+from modelfleet.core.model.version.wanted_version import WantedVersion, wanted_version_of
 from modelfleet.core.scaling.schedules import bounds
 from modelfleet.errors import Refused
 from modelfleet.facts.model import ModelFacts, VersionFacts

@@ -12,7 +12,7 @@ from modelfleet.api.mlmodelstatus import MLModelStatus
 from modelfleet.catalog.strategies import Step
 from modelfleet.core.model.obstacles import Obstacle
 from modelfleet.core.model.roles import Roles
-from modelfleet.core.model.wanted_version import WantedVersion
+from modelfleet.core.model.version.wanted_version import WantedVersion
 from modelfleet.core.scaling.schedules import Bounds
 from modelfleet.facts.model import ModelFacts
 from modelfleet.facts.route import Route

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from modelfleet.api.reasons import Reason
 from modelfleet.core.model.roles import Roles
-from modelfleet.core.model.wanted_version import WantedVersion
+from modelfleet.core.model.version.wanted_version import WantedVersion
 from modelfleet.facts.model import Fault, ModelFacts, PodFacts, VersionFacts
 
 

@@ -19,7 +19,7 @@ from modelfleet.core.model.decision import is_decision, leads_on
 from modelfleet.core.model.invariants import guard, without_breaches
 from modelfleet.core.model.object_diff import edition, first_difference
 from modelfleet.core.model.validation import config_references
-from modelfleet.core.model.version_hash import source_hash
+from modelfleet.core.model.version.version_hash import source_hash
 from modelfleet.core.scaling.schedules import bounds
 from modelfleet.core.scaling.signal_status import signals_of
 from modelfleet.engine.handover import LastTurn

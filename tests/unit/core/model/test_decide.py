@@ -8,8 +8,8 @@ import pytest
 from modelfleet.api.conditions import ConditionType
 from modelfleet.core.model.decide import decide
 from modelfleet.core.model.invariants import guard, without_breaches
-from modelfleet.core.model.version_hash import source_hash
-from modelfleet.core.model.wanted_version import next_number
+from modelfleet.core.model.version.version_hash import source_hash
+from modelfleet.core.model.version.wanted_version import next_number
 from modelfleet.facts.model import ChildFacts, Fault, Orphan, ResolveFacts
 from modelfleet.facts.plan import Plan, Repair, Scale
 from tests.given import DIGEST, NOW, Given, a_model, pod_of

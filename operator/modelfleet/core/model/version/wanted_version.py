@@ -11,10 +11,11 @@ from modelfleet.api import names
 from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.api.reasons import Reason
 from modelfleet.build.metadata import owned_by_model
-from modelfleet.build.pod import pod_template
 from modelfleet.build.workload import resolve_pod
 from modelfleet.core.model.validation import config_references, runtime_of
-from modelfleet.core.model.version_hash import shape_hash, source_hash
+from modelfleet.core.model.version.unchanged_version import unchanged_version
+from modelfleet.core.model.version.version_body import version_body
+from modelfleet.core.model.version.version_hash import source_hash
 from modelfleet.errors import Refused
 from modelfleet.facts.model import Fault, ModelFacts, ResolveFacts, VersionFacts
 from modelfleet.facts.plan import Create, Delete
@@ -50,6 +51,9 @@ def wanted_version_of(facts: ModelFacts, spec: MLModelSpec) -> WantedVersion:
         return WantedVersion(
             version=max(existing, key=lambda v: v.number), deletes=_leftover(facts)
         )
+    unchanged = unchanged_version(facts, spec)
+    if unchanged is not None:
+        return WantedVersion(version=unchanged, deletes=_leftover(facts))
     missing = [ref for ref in config_references(spec) if facts.config_maps.get(ref) is None]
     if missing:
         name, key = missing[0]
@@ -136,41 +140,11 @@ def next_number(facts: ModelFacts) -> int:
 def _manifest(
     facts: ModelFacts, spec: MLModelSpec, source: str, digest: str | None
 ) -> dict[str, Any]:
-    runtime = runtime_of(spec)
-    shape = runtime.pod(facts.key.name, spec, facts.defaults.server_image)
     number = next_number(facts)
     name = names.version_name(facts.key.name, number)
-    probed = spec.quality.generated_probes and shape.probe_model is not None
-    body: dict[str, Any] = {
-        "model": facts.key.name,
-        "number": number,
-        "shape": shape_hash(spec, digest),
-        "source": source,
-        "runtime": runtime.name,
-        "port": shape.port,
-        "protocol": shape.protocol,
-        "startupSeconds": spec.runtime.startup_seconds or 600,
-        "shutdownSeconds": spec.runtime.shutdown_seconds or spec.traffic.request_timeout_seconds,
-        "template": pod_template(
-            name,
-            facts.key.name,
-            spec,
-            shape,
-            digest=digest,
-            config=facts.config_maps,
-            defaults=facts.defaults,
-        ),
-        "createdBy": facts.defaults.release,
-    }
-    if spec.model.uri is not None and digest is not None:
-        body["artifact"] = {"uri": spec.model.uri, "digest": digest}
-    if spec.model.version is not None:
-        body["modelVersion"] = spec.model.version
-    if probed:
-        body["probe"] = {"protocol": "OpenInferenceV2", "model": shape.probe_model}
     return {
         "apiVersion": names.API_VERSION,
         "kind": names.VERSION_KIND,
         "metadata": owned_by_model(facts.key, facts.uid, name, name),
-        "spec": body,
+        "spec": version_body(facts, spec, source, digest, number),
     }

@@ -1,6 +1,6 @@
 """Hashes of the spec fields that shape a version.
 
-`model.wanted_version` compares them with those of existing versions. The hash starts with the
+`version.wanted_version` compares them with those of existing versions. The hash starts with the
 algorithm's version. Fields equal to their default are left out, so a new field with a default never
 changes an old hash.
 """
