@@ -124,7 +124,8 @@ def test_deleted_model_takes_everything_with_it(namespace, store):
 
 def test_custom_image_serves_without_an_artifact(namespace):
     script = (
-        "import http.server,signal,os;signal.signal(15,lambda *_:os._exit(0));"
+        "import http.server,signal,os,tempfile;signal.signal(15,lambda *_:os._exit(0));"
+        "tempfile.mkstemp();open(os.path.expanduser('~/cache'),'w').close();"
         "http.server.HTTPServer(('',9000),http.server.SimpleHTTPRequestHandler).serve_forever()"
     )
     runtime = {

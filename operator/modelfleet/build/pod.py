@@ -15,6 +15,7 @@ from modelfleet.catalog.schemes import FetchShape, scheme_of
 from modelfleet.facts.model import Defaults
 
 _USER = 65532
+SCRATCH, SCRATCH_FOLDER = "tmp", "/tmp"
 _DEFAULT_CPU = "250m"
 _DEFAULT_MEMORY = "512Mi"
 _STARTUP_PERIOD_SECONDS = 1
@@ -49,6 +50,8 @@ def pod_template(
         fetching = _fetching(spec)
         pod["initContainers"] = [_fetch(spec.model.uri, digest, shape, fetching, defaults)]
         pod["volumes"] = [{"name": "model", "emptyDir": {}}, *fetching.volumes]
+    if defaults.has_scratch:
+        pod.setdefault("volumes", []).append({"name": SCRATCH, "emptyDir": {}})
     if spec.placement.node_selector:
         pod["nodeSelector"] = dict(spec.placement.node_selector)
     if spec.placement.tolerations:
@@ -95,14 +98,18 @@ def _server(
         container["command"] = list(shape.command)
     if shape.args:
         container["args"] = list(shape.args)
-    container["env"] = [
-        {"name": "MODELFLEET_VERSION", "value": version},
-        *(_variable(entry, config) for entry in spec.runtime.env or []),
-    ]
+    own = [_variable(entry, config) for entry in spec.runtime.env or []]
+    container["env"] = [{"name": "MODELFLEET_VERSION", "value": version}, *own]
+    mounts: list[dict[str, Any]] = []
     if shape.artifact_file:
-        container["volumeMounts"] = [
-            {"name": "model", "mountPath": ARTIFACT_FOLDER, "readOnly": True}
-        ]
+        mounts.append({"name": "model", "mountPath": ARTIFACT_FOLDER, "readOnly": True})
+    if defaults.has_scratch:
+        # The root is read-only, and most servers need a place for a temporary file or a cache.
+        mounts.append({"name": SCRATCH, "mountPath": SCRATCH_FOLDER})
+        if all(entry["name"] != "HOME" for entry in own):
+            container["env"].append({"name": "HOME", "value": SCRATCH_FOLDER})
+    if mounts:
+        container["volumeMounts"] = mounts
     if defaults.pre_stop_seconds == 0:
         del container["lifecycle"]
     return container

@@ -167,6 +167,8 @@ class Defaults:
     cluster_domain: str = "cluster.local"
     gateway_host: str = "modelfleet-gateway.modelfleet-system.svc.cluster.local"
     release: str = "0.0.0"
+    has_scratch: bool = True
+    """Whether a replica has an empty folder at /tmp; versions of earlier releases have none."""
 
 
 @dataclass(frozen=True, slots=True)

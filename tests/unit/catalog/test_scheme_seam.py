@@ -51,9 +51,9 @@ def test_credentials_and_volumes_reach_the_container_that_fetches_and_no_other(s
     [fetch], [server] = pod["initContainers"], pod["containers"]
     assert fetch["env"] == [TOKEN]
     assert {"name": "ca", "mountPath": "/ca", "readOnly": True} in fetch["volumeMounts"]
-    assert [volume["name"] for volume in pod["volumes"]] == ["model", "ca"]
+    assert [volume["name"] for volume in pod["volumes"]] == ["model", "ca", "tmp"]
     assert TOKEN not in server["env"]
-    assert [mount["name"] for mount in server["volumeMounts"]] == ["model"]
+    assert [mount["name"] for mount in server["volumeMounts"]] == ["model", "tmp"]
 
 
 def test_the_resolve_pod_has_them_too(shelf):
@@ -65,7 +65,7 @@ def test_the_resolve_pod_has_them_too(shelf):
 def test_a_scheme_that_needs_nothing_changes_nothing():
     pod = template(spec_of("https://models.example/b.onnx"))
     assert "env" not in pod["initContainers"][0]
-    assert [volume["name"] for volume in pod["volumes"]] == ["model"]
+    assert [volume["name"] for volume in pod["volumes"]] == ["model", "tmp"]
 
 
 def test_the_crd_takes_its_addresses(shelf):

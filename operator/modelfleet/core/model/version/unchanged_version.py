@@ -13,6 +13,7 @@ from typing import Any
 from modelfleet.api.base import exact_amount
 from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.api.mlmodelversion import MLModelVersionSpec
+from modelfleet.build.pod import SCRATCH
 from modelfleet.core.model.version.version_body import version_body
 from modelfleet.facts.model import Defaults, ModelFacts, VersionFacts
 
@@ -65,6 +66,7 @@ def _frozen_defaults(defaults: Defaults, template: Mapping[str, Any]) -> Default
         server_image=fetching[0]["image"] if fetching else defaults.server_image,
         image_pull_policy=server.get("imagePullPolicy", defaults.image_pull_policy),
         pre_stop_seconds=int(sleep.get("seconds", 0)),
+        has_scratch=any(volume["name"] == SCRATCH for volume in pod.get("volumes") or []),
     )
 
 

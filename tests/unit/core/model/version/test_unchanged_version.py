@@ -40,9 +40,11 @@ def changed(*path_and_value: object) -> dict:
     return spec
 
 
-def facts_with_version(spec: dict = SPEC) -> ModelFacts:
+def facts_with_version(spec: dict = SPEC, *, scratch: bool = True) -> ModelFacts:
     """A model with one version, built from `spec`."""
-    facts = replace(a_model().facts(), versions=(), config_maps=CONFIG)
+    facts = a_model().facts()
+    defaults = replace(facts.defaults, has_scratch=scratch)
+    facts = replace(facts, versions=(), config_maps=CONFIG, defaults=defaults)
     parsed = MLModelSpec.model_validate(spec)
     digest = DIGEST if parsed.model.uri else None
     body = version_body(facts, parsed, source_hash(parsed), digest, 1)
@@ -114,6 +116,12 @@ def test_neither_does_it_after_an_upgrade_of_the_operator_with_other_defaults(sp
     )
     config = {("settings", "mode"): "slow, since yesterday"}
     assert wanted(replace(facts, defaults=later, config_maps=config), spec) == "digits-v1"
+
+
+@pytest.mark.parametrize("spec", UNCHANGED.values(), ids=UNCHANGED)
+def test_neither_does_it_where_the_version_has_no_scratch_folder_yet(spec):
+    facts = facts_with_version(scratch=False)
+    assert wanted(replace(facts, defaults=a_model().facts().defaults), spec) == "digits-v1"
 
 
 def test_an_image_of_ones_own_is_compared_too():
