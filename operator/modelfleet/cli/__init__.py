@@ -1,1 +1,1 @@
-"""The command line: `verbs`, and what they share in `support`."""
+"""Command line: `verbs`, and the parts that they share in `support`."""

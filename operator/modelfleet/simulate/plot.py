@@ -38,7 +38,9 @@ def plot_policies(measured: dict[str, Any], path: Path) -> None:
     colours = dict(zip(names, COLOURS, strict=False))
     # A row has no ratio where the reference costs nothing.
     rows = [row for row in measured["policies"] if row["cost_ratio"] is not None]
-    within_aim = [row["cost_ratio"] for row in rows if row["violations_percent"] <= measured["aim_percent"]]
+    within_aim = [
+        row["cost_ratio"] for row in rows if row["violations_percent"] <= measured["aim_percent"]
+    ]
     edge = 1.15 * sorted([2.0, *within_aim])[(len(within_aim) + 1) * 3 // 4]
     # Some peers have only a default.
     best = {row["name"] for row in rows if row["kind"] == "best"}

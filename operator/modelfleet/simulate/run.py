@@ -1,7 +1,7 @@
-"""Worlds and controllers in lockstep: advance, look, decide, scale, until the trace ends.
+"""Worlds and scalers in lockstep: advance, observe, decide, scale, until the trace ends.
 
-Called by the benchmark, `simulate` and tests. Must never show a controller anything but
-observations, nor let it act on what it could not have seen yet.
+`score` then values what happened. Must never show a scaler anything but observations. Must never
+let a scaler act on an observation before its delay is over.
 """
 
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ from modelfleet.simulate.scaler import FleetScaler, Scaler
 from modelfleet.simulate.world import World
 
 SHIPPED_DELAY_SECONDS = 1.0
-"""From a gateway's sample to the decision at work: the samples are pushed every second."""
+"""Seconds from a gateway's sample to the effect of the decision: samples come every second."""
 
 
 def run(world: World, scaler: Scaler, until_seconds: float | None = None) -> World:
-    """Drive one world to the end of its trace; returns it."""
+    """Drive one world to the end of its trace; returns the world."""
     end = world.seconds if until_seconds is None else until_seconds
     interval, delay = scaler.interval_seconds, min(scaler.delay_seconds, scaler.interval_seconds)
     at, resting = world.now, 0.0
@@ -40,17 +40,20 @@ def run(world: World, scaler: Scaler, until_seconds: float | None = None) -> Wor
 
 def follow(world: World, plan: NDArray[np.int64], step_seconds: float) -> World:
     """Carry out a schedule: `plan[i]` replicas from i * `step_seconds` on; returns the world."""
-    for place in (np.flatnonzero(np.diff(plan)) + 1).tolist():
-        at = place * step_seconds
+    for step in (np.flatnonzero(np.diff(plan)) + 1).tolist():
+        at = step * step_seconds
         if world.now <= at < world.seconds:
             world.advance(at)
-            world.scale_to(int(plan[place]))
+            world.scale_to(int(plan[step]))
     world.advance(world.seconds)
     return world
 
 
 def _pass(world: World, until: float, wake_seconds: float | None) -> None:
-    """Time passes; at zero the first request starts a replica where somebody sees to it."""
+    """Let time pass; at zero replicas the first request starts one.
+
+    `wake_seconds` is the delay of that start; None for a scaler without such a start.
+    """
     if wake_seconds is not None and world.have() == 0:
         came = world.oldest_unserved()
         if came + wake_seconds < until:
@@ -66,7 +69,7 @@ def run_fleet(
     until_seconds: float | None = None,
     delay_seconds: float = SHIPPED_DELAY_SECONDS,
 ) -> Sequence[World]:
-    """Drive worlds of equal length through one pass of one controller each interval."""
+    """Drive worlds of equal length through one decision for all in each interval."""
     end = worlds[0].seconds if until_seconds is None else until_seconds
     at = worlds[0].now
     while at < end:

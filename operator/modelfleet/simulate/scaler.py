@@ -1,7 +1,7 @@
-"""The seam between a world and whoever scales it: what may be known, what is asked back.
+"""Protocols between a world and its scaler: the observation, and the replicas that it asks for.
 
-Implemented by the peers in `baselines` and by the shipped policy; called by `run`. Must never
-carry anything that a controller in a cluster could not know.
+The peers in `baselines` and `shipped_scaler` implement them; `run` connects them to a world. Must
+never carry a value that a controller in a cluster could not have.
 """
 
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What one look at a service shows; counts are since the previous look.
+    """Values that one look at a service shows; counts begin at the previous look.
 
-    `service_seconds` is summed over the completions, without waiting. `slow` are the completions
-    whose wait exceeded W. A queued request is held at the gateway because no slot is free.
+    `service_seconds` is the sum over the completions, without waits. `slow` counts the completions
+    whose wait exceeded W. A queued request is at the gateway because no slot is free.
     `busy_seconds` and `queued_seconds` are the integrals of in-flight and queued requests over
-    time: divided by `seconds` they are the mean concurrencies.
+    time. Divided by `seconds` they are the mean concurrencies.
     """
 
     now: float
@@ -35,53 +35,54 @@ class Observation:
 
 
 class Scaler(Protocol):
-    """Scales one service.
+    """Scaler of one service.
 
-    Asked every `interval_seconds`. What it is shown is `delay_seconds` old when its answer acts:
-    the age of metrics that were scraped, at most the interval. `wake_seconds`: while no replica
-    exists, how long after a request came somebody (an activator, a proxy) starts one out of turn;
-    None if nobody does. `memory_seconds`: how far back a silence at zero may still matter; longer
-    ones are not ticked through.
+    `decide` is called every `interval_seconds`. Its observation is `delay_seconds` old when its
+    answer acts: this is the age of scraped metrics, at most the interval. At zero replicas, a
+    component such as an activator or a proxy starts one between two decisions. `wake_seconds` is
+    its delay after the first request; None where no such component exists. `memory_seconds` is the
+    longest silence at zero replicas that may still matter. The simulator skips the ticks of longer
+    silences.
     """
 
     @property
     def name(self) -> str:
-        """What tables call it."""
+        """Name in tables and pictures."""
         ...
 
     @property
     def interval_seconds(self) -> float:
-        """Time between two decisions."""
+        """Seconds between two decisions."""
         ...
 
     @property
     def delay_seconds(self) -> float:
-        """Age of what is seen when the answer acts."""
+        """Age of the observation in seconds when the answer acts."""
         ...
 
     @property
     def wake_seconds(self) -> float | None:
-        """How fast the first request at zero starts a replica."""
+        """Seconds until the first request at zero replicas starts one."""
         ...
 
     @property
     def memory_seconds(self) -> float:
-        """Length of the longest window that is not kept by the clock."""
+        """Seconds of the longest window of past observations."""
         ...
 
     def decide(self, seen: Observation) -> int:
-        """Wanted replicas (ready and starting); the world applies it."""
+        """Return the wanted replicas (ready and starting); the world applies them."""
         ...
 
 
 class FleetScaler(Protocol):
-    """Scales many services in one pass; observation i and answer i belong to world i."""
+    """Scaler of many services in one pass; observation i and answer i belong to world i."""
 
     @property
     def interval_seconds(self) -> float:
-        """Time between two decisions."""
+        """Seconds between two decisions."""
         ...
 
     def decide(self, seen: Sequence[Observation]) -> Sequence[int]:
-        """Wanted replicas of each world."""
+        """Return the wanted replicas of each world."""
         ...

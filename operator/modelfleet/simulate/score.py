@@ -1,7 +1,7 @@
-"""What a run was worth: violations, cost, starts, from the accounts of a world.
+"""Score of a run: violations, cost and starts, from the accounts of a world.
 
-Made by `world.World.result`, read by the benchmark and the reports. Must never count a minute
-that is history or a gap of the collection.
+`world.World.result` makes it; `report` and `replay` pass it on. Must never count a minute of the
+history or of a gap in the collection.
 """
 
 import math
@@ -21,7 +21,10 @@ QUANTILES = (0.5, 0.99)
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Of the scored minutes of one run. Waits in seconds, `billed_seconds` are replica-seconds."""
+    """Sums over the scored minutes of one run.
+
+    Waits are in seconds; `billed_seconds` are replica-seconds.
+    """
 
     requests: int
     violations: int
@@ -37,16 +40,16 @@ class Score:
 
     @property
     def violations_percent(self) -> float:
-        """Share of the requests that waited longer than W or were never served, in percent."""
+        """Percent of the requests that waited longer than W or were never served."""
         return 100.0 * self.violations / self.requests if self.requests else 0.0
 
     @property
     def replica_hours(self) -> float:
-        """From the creation of each replica to the end of its drain."""
+        """Hours from the creation of each replica to the end of its drain, summed."""
         return self.billed_seconds / 3600.0
 
     def cost_ratio(self, reference: "Score") -> float:
-        """To what a reference paid; infinity where that is nothing."""
+        """Return the cost divided by that of a reference; infinity where that is nothing."""
         if reference.billed_seconds <= 0:
             return math.inf
         return self.billed_seconds / reference.billed_seconds
@@ -58,7 +61,7 @@ class Score:
 
 
 def scored_minutes(trace: Trace, skip_seconds: float) -> NDArray[np.bool_]:
-    """Which minutes of a trace count: whole ones after the history and outside of all gaps."""
+    """Return which minutes of a trace count: whole ones after the history, outside of all gaps."""
     size = int(np.ceil(trace.seconds / MINUTE - 1e-9))
     begins = np.arange(size) * MINUTE
     counted = begins >= skip_seconds - 1e-6
@@ -68,9 +71,9 @@ def scored_minutes(trace: Trace, skip_seconds: float) -> NDArray[np.bool_]:
 
 
 def score(s: State, scored: NDArray[np.bool_]) -> Score:
-    """Sums over the scored minutes; requests belong to the minute in which they came.
+    """Return the sums over the scored minutes; a request belongs to the minute in which it came.
 
-    A request that was not served until the end has violated, however short it waited.
+    A request that was not served until the end counts as a violation, however short its wait is.
     """
     minutes = s.minutes[:, : len(scored)][:, scored]
     requests, violated, waits = _requests(s, scored)
@@ -97,7 +100,7 @@ def score(s: State, scored: NDArray[np.bool_]) -> Score:
 def _requests(
     s: State, scored: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """Of the scored minutes: requests and violations of each, and the waits of all requests."""
+    """Return requests and violations of each scored minute, and the waits of all their requests."""
     first = int(s.figures["first"])
     came = s.moments[first : int(s.figures["arrived"])]
     waits = s.waits[first : int(s.figures["arrived"])]
@@ -115,7 +118,11 @@ def _requests(
 
 
 def total(scores: Sequence[Score]) -> Score:
-    """Of a fleet: sums, the largest peak of one model, waits of the worst model."""
+    """Return the score of a fleet: sums, the largest peak of one model, the worst p99 wait.
+
+    The median wait is the median of the models' medians. The share of bad minutes is weighted by
+    requests. The scored time is that of the longest model.
+    """
     requests = sum(s.requests for s in scores)
     return Score(
         requests=requests,

@@ -1,7 +1,7 @@
-"""The shipped tick in a simulated world: samples in, grants out, nothing of its own.
+"""Adapter of the operator's tick to a simulated world: samples in, grants out.
 
-Built by `bench autoscale` and `simulate`. Gives the operator's `Ticker` the same facts as the
-gateways and pods of a cluster would, on a virtual clock. Must never hold a line of policy.
+`run.run_fleet` drives it. The adapter gives the operator's `Ticker` the same facts as gateways and
+pods of a cluster would, on a virtual clock. Must never hold a line of policy.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ KEEP_ALIVE_SECONDS = 300.0
 
 
 class _SimulatedGateways:
-    """What one gateway reports in this world."""
+    """Samples of the only gateway of this world."""
 
     def __init__(self) -> None:
         self.sample: GatewaySample | None = None
@@ -45,16 +45,16 @@ class _SimulatedGateways:
             return 0
         return self.sample.models[key].held
 
-    def answered(self, key: str) -> AnswerTimes:  # noqa: ARG002 - nothing was before the trace
+    def answered(self, key: str) -> AnswerTimes:  # noqa: ARG002 - no answers before the trace
         return AnswerTimes()
 
     def take_samples(self) -> list[GatewaySample]:
-        taken, self.sample = self.sample, None
-        return [] if taken is None else [taken]
+        sample, self.sample = self.sample, None
+        return [] if sample is None else [sample]
 
 
 class ShippedScaler:
-    """A FleetScaler: one row of the fleet for each world."""
+    """Fleet scaler of modelfleet: one model of the operator for each world."""
 
     name = "modelfleet"
     interval_seconds = float(BIN_SECONDS)
@@ -67,7 +67,10 @@ class ShippedScaler:
         *,
         least_replicas: int = 0,
     ) -> None:
-        """`aim` is the share of requests that may wait longer than the service allows."""
+        """Set up a tick; `aim` is the share of requests that may wait longer than W.
+
+        Each model keeps at least `least_replicas` replicas.
+        """
         self._now = 0.0
         self._services = services
         self._keys = [Key("simulated", f"m{number:05d}") for number in range(len(services))]
@@ -82,38 +85,45 @@ class ShippedScaler:
         self._started: list[list[float]] = [[] for _ in services]
 
     def decide(self, seen: Sequence[Observation]) -> Sequence[int]:
-        """Replicas for each world, from what its last bin showed."""
-        self._now = max(one.now for one in seen)
+        """Return the replicas for each world, from its last bin."""
+        self._now = max(observation.now for observation in seen)
         models = {}
-        for number, one in enumerate(seen):
-            self._look(number, one)
-            if one.arrivals or one.completions or one.in_flight or one.queued:
-                models[str(self._keys[number])] = _sample(one)
+        for number, observation in enumerate(seen):
+            self._look(number, observation)
+            if (
+                observation.arrivals
+                or observation.completions
+                or observation.in_flight
+                or observation.queued
+            ):
+                models[str(self._keys[number])] = _sample(observation)
         self._gateways.sample = GatewaySample(GATEWAY, seen[0].seconds, models)
         self.ticker.tick()
         for job in self.ticker.forecaster.due_fits():
             self.ticker.forecaster.use_fit(job, job.run())
-        return [self._grant(number, one) for number, one in enumerate(seen)]
+        return [self._grant(number, observation) for number, observation in enumerate(seen)]
 
-    def _look(self, number: int, one: Observation) -> None:
+    def _look(self, number: int, observation: Observation) -> None:
         started = self._started[number]
-        del started[: max(0, len(started) - one.starting)]
+        del started[: max(0, len(started) - observation.starting)]
         if self._granted[number] is None:
-            self._granted[number] = max(one.ready + one.starting, self._params[number].min_replicas)
+            self._granted[number] = max(
+                observation.ready + observation.starting, self._params[number].min_replicas
+            )
         self._ledger.entry(self._keys[number]).last_turn = LastTurn(
             params=self._params[number],
             granted=self._granted[number] or 0,
-            ready=one.ready,
-            starting=one.starting,
+            ready=observation.ready,
+            starting=observation.starting,
             startup_seconds=self._services[number].startup_seconds,
             starting_at=tuple(started),
         )
 
-    def _grant(self, number: int, one: Observation) -> int:
+    def _grant(self, number: int, observation: Observation) -> int:
         grant = self._ledger.entry(self._keys[number]).answer.grant
         before = self._granted[number] or 0
         wanted = before if grant is None else grant.replicas
-        have = one.ready + one.starting
+        have = observation.ready + observation.starting
         started = self._started[number]
         started += [self._now] * max(0, wanted - have)
         fewer = min(max(0, have - wanted), len(started))
@@ -135,13 +145,16 @@ def _params(service: SimulatedService, aim: float, least: int) -> ScalingParams:
     )
 
 
-def _sample(one: Observation) -> ModelSample:
-    """Answers that waited too long stand in the slowest bucket of the histogram."""
+def _sample(observation: Observation) -> ModelSample:
+    """Return a gateway's sample; answers with too long a wait are in the slowest bucket."""
     version = VersionSample(
-        arrivals=one.arrivals,
-        completions={"2xx": one.completions},
-        service_seconds=one.service_seconds,
-        latency={0: one.completions - one.slow, LATENCY_BUCKETS - 1: one.slow},
-        in_flight=one.in_flight,
+        arrivals=observation.arrivals,
+        completions={"2xx": observation.completions},
+        service_seconds=observation.service_seconds,
+        latency={
+            0: observation.completions - observation.slow,
+            LATENCY_BUCKETS - 1: observation.slow,
+        },
+        in_flight=observation.in_flight,
     )
-    return ModelSample({"v1": version}, held=one.queued)
+    return ModelSample({"v1": version}, held=observation.queued)

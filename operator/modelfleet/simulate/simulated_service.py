@@ -1,7 +1,6 @@
-"""What is known of one simulated model service: start-up, promise, slots, service times.
+"""Figures of one simulated model service: start-up, longest wait, slots, service times.
 
-Made by the command line and the tests; read by the worlds, the baselines and the shipped policy's
-seam. Values only.
+`arrivals`, `world`, the baselines and `shipped_scaler` read them. Values only.
 """
 
 import math
@@ -12,9 +11,9 @@ DAY_SECONDS = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A replica that works on its requests together, as LLM servers do (research 02, 1.6).
+    """Replica that processes its requests together, as LLM servers with continuous batching do.
 
-    A request alone among n takes prefill + tokens * (alpha + beta * n) seconds.
+    A request among n requests takes prefill + tokens * (alpha + beta * n) seconds.
     """
 
     prefill_seconds: float
@@ -23,29 +22,29 @@ class Batch:
     beta_seconds: float
 
     def request_seconds(self, together: float) -> float:
-        """Seconds of one mean request while `together` requests are worked on.
+        """Return the seconds of one mean request while `together` requests are processed.
 
-        Worked example: prefill 0.5 s, 100 tokens, alpha 20 ms, beta 1 ms, 10 together:
-        0.5 + 100 * 0.03 = 3.5 s.
+        Worked example: prefill 0.5 s, 100 tokens, alpha 20 ms, beta 1 ms, 10 together: 0.5 + 100 *
+        0.03 = 3.5 s.
         """
         return self.prefill_seconds + self.tokens * (
             self.alpha_seconds + self.beta_seconds * together
         )
 
     def throughput(self, together: float) -> float:
-        """Requests per second of a replica, mu(n) = n / request_seconds(n)."""
+        """Return the requests per second of a replica, mu(n) = n / request_seconds(n)."""
         return together / self.request_seconds(together)
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedService:
-    """One service; times in seconds.
+    """One service; all times in seconds.
 
-    `startup_seconds` (S) from the creation of a replica to readiness, log-normal with
-    `startup_cv`; a request is violated when it waits longer than `wait_seconds` (W); a replica
-    has `slots` (k); a request without waiting takes `service_seconds` (s), log-normal with
-    `service_cv`; `drift` 0.3 lets the mean swing by +-30 % over each day. With `batch` requests
-    slow each other down; `service_seconds` is then the time with all slots busy (see
+    `startup_seconds` (S) is the time from the creation of a replica to readiness, log-normal with
+    `startup_cv`. A request is violated when it waits longer than `wait_seconds` (W). A replica has
+    `slots` (k). A request without waiting takes `service_seconds` (s), log-normal with
+    `service_cv`. `drift` 0.3 lets the mean swing by +-30 % over each day. With `batch`, requests
+    slow each other down. `service_seconds` is then the time with all slots busy (see
     `batch_service`).
     """
 
@@ -59,7 +58,7 @@ class SimulatedService:
     batch: Batch | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be simulated; raises ValueError that names the field."""
+        """Refuse values that cannot be simulated; raises ValueError that names the field."""
         for name in ("startup_seconds", "wait_seconds", "service_cv", "startup_cv"):
             if not 0 <= getattr(self, name) < math.inf:
                 message = f"{name} must be 0 or more and finite: {getattr(self, name):g}"
@@ -75,13 +74,13 @@ class SimulatedService:
             raise ValueError(message)
 
     def capacity_per_second(self) -> float:
-        """Requests per second of one replica with all slots busy, k / s."""
+        """Return the requests per second of one replica with all slots busy, k / s."""
         return self.slots / self.service_seconds
 
 
 def batch_service(
     batch: Batch, startup_seconds: float, wait_seconds: float, slots: int, service_cv: float = 0.7
 ) -> SimulatedService:
-    """A service of batching replicas with at most `slots` requests each."""
+    """Return a service of batching replicas with at most `slots` requests each."""
     full = batch.request_seconds(slots)
     return SimulatedService(startup_seconds, wait_seconds, slots, full, service_cv, batch=batch)

@@ -1,6 +1,6 @@
-"""One simulated service: requests, replicas, time. Advance it, look at it, scale it.
+"""One simulated service: requests, replicas and time.
 
-Driven tick by tick by `run` for any controller. Must never decide how many replicas there are.
+`run` advances, observes and scales it for any scaler. Must never decide the number of replicas.
 """
 
 import operator
@@ -30,15 +30,15 @@ from modelfleet.simulate.trace import Floats
 __all__ = ["Observation", "SimulatedService", "World"]
 
 MAX_REPLICAS = 1000
-PLACE = {name: place for place, name in enumerate(FIGURES.names or ())}
+FIELD = {name: position for position, name in enumerate(FIGURES.names or ())}
 SUMS = operator.itemgetter(
     *(
-        PLACE[name]
+        FIELD[name]
         for name in ("now", "service_sum", "busy_sum", "queued_sum", "arrived", "completed", "slow")
     )
 )
 STANDING = operator.itemgetter(
-    *(PLACE[n] for n in ("in_flight", "arrived", "started", "ready", "starting", "draining"))
+    *(FIELD[n] for n in ("in_flight", "arrived", "started", "ready", "starting", "draining"))
 )
 
 
@@ -55,9 +55,10 @@ class World:
         initial: int = 0,
         most: int = MAX_REPLICAS,
     ) -> None:
-        """Begins at `begin_seconds` of the trace with `initial` ready replicas, at most `most`.
+        """Begin at `begin_seconds` of the trace with `initial` ready replicas.
 
-        `scored`: which minutes of the trace count; all when None.
+        There are never more than `most` replicas. `scored` marks the minutes of the trace that
+        count; None means all.
         """
         self.service, self.seconds, self.most = service, arrivals.seconds, most
         minutes = int(np.ceil(arrivals.seconds / MINUTE - 1e-9))
@@ -84,20 +85,23 @@ class World:
 
     @property
     def is_empty(self) -> bool:
-        """No replica of any kind, nobody waits."""
+        """Whether no replica of any state exists and no request waits."""
         f = self._state.figures
         return self.have() + f["draining"] == 0 and bool(f["arrived"] == f["started"])
 
     def have(self) -> int:
-        """Replicas that are ready or starting."""
+        """Return the number of replicas that are ready or starting."""
         figures = self._state.figures
         return int(figures["ready"]) + int(figures["starting"])
 
     def oldest_unserved(self) -> float:
-        """When the request came, or will come, that is served next; infinity at the end."""
+        """Return the time at which the next request to be served came or will come.
+
+        Infinity when no request is left.
+        """
         s = self._state
-        place = int(s.figures["started"])
-        return float(s.moments[place]) if place < len(s.moments) else NEVER
+        number = int(s.figures["started"])
+        return float(s.moments[number]) if number < len(s.moments) else NEVER
 
     def advance(self, until_seconds: float) -> None:
         """Let time pass up to a moment of the trace."""
@@ -110,12 +114,15 @@ class World:
         batch_engine.advance_batches(self._state, until_seconds, alone, each)
 
     def scale_to(self, replicas: int) -> int:
-        """That many ready and starting replicas; returns how many there are now."""
+        """Create or remove replicas until `replicas` are ready or starting.
+
+        Returns the number that is ready or starting now.
+        """
         wanted, have = min(max(0, int(replicas)), self.most), self.have()
         return have if wanted == have else scale(self._state, wanted)
 
     def observe(self) -> Observation:
-        """What happened since the last look, and how things stand."""
+        """Return the events since the last look, and the present state."""
         figures = self._state.figures.item()
         before, after = self._seen, SUMS(figures)
         self._seen = after
@@ -140,12 +147,12 @@ class World:
         )
 
     def result(self) -> Score:
-        """The score so far; requests that still wait were never served."""
+        """Return the score so far; requests that still wait count as never served."""
         bill(self._state, self.now)
         return score(self._state, self._scored)
 
     def replicas_by_minute(self) -> tuple[Floats, Floats]:
-        """Mean and highest number of replicas that were paid for, in each minute."""
+        """Return the mean and the highest number of billed replicas in each minute."""
         bill(self._state, self.now)
         minutes = self._state.minutes[:, :-1]
         return minutes[BILLED] / MINUTE, minutes[PEAK].copy()

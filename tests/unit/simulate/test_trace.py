@@ -97,8 +97,8 @@ def test_byte_order_mark_of_a_spreadsheet_is_no_name(tmp_path):
     [
         (gzip.compress(RATES.encode())[:-12], "cut off"),
         (gzip.compress(b"")[:10] + b"\x07" * 90, "damaged"),
-        (RATES.encode(), "no whole gzip file"),
-        (gzip.compress(RATES.encode("utf-16")), "no text in UTF-8"),
+        (RATES.encode(), "not a complete gzip file"),
+        (gzip.compress(RATES.encode("utf-16")), "not text in UTF-8"),
         (gzip.compress((RATES + '"' + "x" * 140_000).encode()), "field larger"),
     ],
     # A compressed file holds the time, and no test's name may change from second to second.

@@ -1,6 +1,7 @@
-"""Arguments that `bench autoscale` and `simulate` share, and what they make of them.
+"""Arguments that `bench autoscale` and `simulate` share, and the values made from them.
 
-Read by both verbs. Must never import numba or numpy before it is known that they are needed.
+`ended` prints the errors that are raised here. Must never import numba or numpy before they are
+needed.
 """
 
 import argparse
@@ -16,24 +17,34 @@ MAX_PERCENT = 100
 
 
 class UsageError(Exception):
-    """What was asked for cannot be done; the message goes to the terminal."""
+    """Error for a request that cannot be carried out; the message goes to the terminal."""
 
 
 def parser(verb: str, text: str) -> argparse.ArgumentParser:
-    """A parser with the arguments that describe trace and service."""
-    made = argparse.ArgumentParser(prog=f"modelfleet {verb}", description=text)
-    made.add_argument(
+    """Return a parser with the arguments that describe trace and service."""
+    arguments = argparse.ArgumentParser(prog=f"modelfleet {verb}", description=text)
+    arguments.add_argument(
         "--trace",
         type=Path,
         metavar="FILE",
-        help="CSV (also .gz): t_seconds,requests_per_second, or a row with t_seconds per request",
+        help="CSV (also .gz): t_seconds,requests_per_second, or t_seconds with a row per request",
     )
-    service = made.add_argument_group("the service")
+    service = arguments.add_argument_group("the service")
     service.add_argument("--startup-seconds", type=float, required=True, metavar="S")
     service.add_argument(
-        "--wait-seconds", type=float, required=True, metavar="W", help="longest wait that is kept"
+        "--wait-seconds",
+        type=float,
+        required=True,
+        metavar="W",
+        help="longest wait that is allowed",
     )
-    service.add_argument("--slots", type=int, required=True, metavar="K", help="of each replica")
+    service.add_argument(
+        "--slots",
+        type=int,
+        required=True,
+        metavar="K",
+        help="requests that a replica works on in parallel",
+    )
     service.add_argument(
         "--service-seconds", type=float, metavar="s", help="mean time of a request without waiting"
     )
@@ -42,24 +53,35 @@ def parser(verb: str, text: str) -> argparse.ArgumentParser:
     service.add_argument(
         "--drift", type=float, default=0.0, help="swing of the service time over a day, 0 to 1"
     )
-    scoring = made.add_argument_group("scoring")
-    scoring.add_argument("--aim-percent", type=float, default=1.0, help="that may wait longer (1)")
+    scoring = arguments.add_argument_group("scoring")
+    scoring.add_argument(
+        "--aim-percent", type=float, default=1.0, help="requests that may wait longer (1)"
+    )
     scoring.add_argument(
         "--skip-days",
         type=float,
         metavar="DAYS",
-        help="history that is not scored (7 of 10 days or more, else an eighth of the trace)",
+        help="history that is not scored (7 for 10 days or more, else an eighth of the trace)",
     )
     scoring.add_argument(
-        "--rate-times", type=float, default=1.0, metavar="X", help="rates as Poisson means times X"
+        "--rate-times",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="multiply the rates by X and draw the requests",
     )
-    made.add_argument("--plot", type=Path, metavar="FILE", help="picture (needs the extra 'plot')")
-    made.add_argument("--json", type=Path, metavar="FILE", help="all numbers")
-    return made
+    arguments.add_argument(
+        "--plot", type=Path, metavar="FILE", help="write a picture (needs the extra 'plot')"
+    )
+    arguments.add_argument("--json", type=Path, metavar="FILE", help="write all numbers")
+    return arguments
 
 
 def check_arguments(chosen: argparse.Namespace) -> None:
-    """What can be said before anything is read; raises `UsageError` with option and value."""
+    """Check the arguments before any file is read.
+
+    Raises `UsageError` with option and value.
+    """
     if not 0 < chosen.aim_percent < MAX_PERCENT:
         message = f"--aim-percent must be above 0 and below 100: {chosen.aim_percent:g}"
         raise UsageError(message)
@@ -73,7 +95,7 @@ def check_arguments(chosen: argparse.Namespace) -> None:
 
 
 def _check_files(chosen: argparse.Namespace) -> None:
-    """Whether results could be written, before hours of work; raises `UsageError`."""
+    """Check that results can be written, before hours of work; raises `UsageError`."""
     for option, path in (("--json", chosen.json), ("--plot", chosen.plot)):
         if path is None:
             continue
@@ -87,15 +109,15 @@ def _check_files(chosen: argparse.Namespace) -> None:
     if chosen.plot is not None:
         from modelfleet.simulate.plot import figure
 
-        known = figure(1, 1).canvas.get_supported_filetypes()
+        endings = figure(1, 1).canvas.get_supported_filetypes()
         ending = chosen.plot.suffix.removeprefix(".").lower()
-        if ending and ending not in known:
-            message = f"--plot {chosen.plot}: its name must end in one of {', '.join(known)}"
+        if ending and ending not in endings:
+            message = f"--plot {chosen.plot}: its name must end in one of {', '.join(endings)}"
             raise UsageError(message)
 
 
 def check_least(least: int, most: int) -> int:
-    """The replicas that are always kept; raises `UsageError`."""
+    """Return the least number of replicas; raises `UsageError`."""
     if not 0 <= least <= most:
         message = f"--least-replicas must be from 0 to {most}: {least}"
         raise UsageError(message)
@@ -103,7 +125,7 @@ def check_least(least: int, most: int) -> int:
 
 
 def service_of(chosen: argparse.Namespace, measured_seconds: float | None) -> "SimulatedService":
-    """The service that the arguments describe; raises `UsageError`.
+    """Return the service that the arguments describe; raises `UsageError`.
 
     `measured_seconds`: mean service time of the trace, used where the file has one.
     """
@@ -123,23 +145,23 @@ def service_of(chosen: argparse.Namespace, measured_seconds: float | None) -> "S
             drift=chosen.drift,
         )
     except ValueError as fault:
-        # Fields are named as their options are.
+        # Each field has the name of its option.
         field, rest = str(fault).split(" ", 1)
         message = f"--{field.replace('_', '-')} {rest}"
         raise UsageError(message) from fault
 
 
 def skip_of(chosen: argparse.Namespace, seconds: float) -> float:
-    """Seconds of history of a trace of that length; raises `UsageError`."""
+    """Return the seconds of history of a trace of that length; raises `UsageError`."""
     from modelfleet.simulate.comparison import default_skip_seconds
 
     skip = default_skip_seconds(seconds)
     if chosen.skip_days is not None:
         skip = chosen.skip_days * 86_400.0
     if skip >= seconds - 60:
-        by = "--skip-days" if chosen.skip_days is not None else "the default of --skip-days,"
+        option = "--skip-days" if chosen.skip_days is not None else "the default of --skip-days,"
         message = (
-            f"{by} {skip / 86_400:.3g} leaves nothing to score of a trace of"
+            f"{option} {skip / 86_400:.3g} leaves nothing to score of a trace of"
             f" {seconds / 86_400:.3g} days"
         )
         raise UsageError(message)

@@ -1,8 +1,8 @@
-"""The real history of a model's scaling decisions, as a Prometheus has kept it.
+"""Recorded history of a model's scaling decisions, read from a Prometheus.
 
-Read for `explain --plot`. The terms are what the operator has published
-(`scaling.decision_metrics`); which of them bound is read from them. Must never decide anything
-anew.
+`decision_picture` draws it. The terms are those that the operator published
+(`scaling.decision_metrics`). The deciding term of each moment is derived from them. Must never
+decide anything anew.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ REASONS = (
     "maxReplicas",
     "scale-down wait, signal or by hand",
 )
-"""In the order of `bound`."""
+"""Reasons by the number that `bound` returns."""
 _FORECAST, _KEEP, _FLOOR, _CAP, _BACKLOG, _LEAST, _MOST, _HELD = range(len(REASONS))
 _TERMS = ("load", "start", "keep", "floor", "cap", "backlog")
 _STATES = ("granted", "ready", "least", "most")
@@ -43,10 +43,10 @@ NEEDED = (
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """Columns by name, one number for each moment of `span`; NaN where nothing was told.
+    """Columns by name, one number for each moment of `span`; NaN where no value was recorded.
 
-    `load`, `start`, `keep`, `floor`, `cap`, `backlog` are busy slots; `granted`, `ready`, `least`,
-    `most` replicas; `slots` those of one replica; `aim` and `risk` shares.
+    `load`, `start`, `keep`, `floor`, `cap`, `backlog` are busy slots. `granted`, `ready`, `least`,
+    `most` are replicas. `slots` are those of one replica. `aim` and `risk` are shares.
     """
 
     title: str
@@ -54,19 +54,22 @@ class Decisions:
     columns: "Mapping[str, Column]"
 
     def bound(self) -> "Column":
-        """Which of `REASONS` bound the granted replicas at each moment."""
+        """Return the number of the reason in `REASONS` that decided the granted replicas.
+
+        One number for each moment; NaN where a term is missing.
+        """
         import numpy as np
 
         of = self.columns
         slots = np.maximum(of["slots"], 1e-3)
         up = np.ceil(np.fmax(of["start"], of["backlog"]) / slots - 1e-4)
-        kept = np.ceil(np.fmax(of["start"], of["keep"]) / slots - 1e-4)
+        keep = np.ceil(np.fmax(of["start"], of["keep"]) / slots - 1e-4)
         granted = of["granted"]
         claims = (
             (np.isnan(granted) | np.isnan(up), np.nan),
             ((granted >= of["most"]) & (up > granted), _MOST),
             ((granted <= of["least"]) & (up < granted), _LEAST),
-            (granted > np.maximum(kept, up), _HELD),
+            (granted > np.maximum(keep, up), _HELD),
             (granted > up, _KEEP),
             (of["backlog"] > of["start"], _BACKLOG),
             ((of["start"] >= of["cap"]) & (of["cap"] > 0), _CAP),
@@ -76,7 +79,7 @@ class Decisions:
 
 
 def decisions(server: "PrometheusServer", namespace: str, name: str, span: TimeSpan) -> Decisions:
-    """What a Prometheus knows of a model's decisions; raises `UsageError`."""
+    """Return the history of a model's decisions from a Prometheus; raises `UsageError`."""
     import numpy as np
 
     unknown = np.full(span.size, np.nan)
@@ -84,14 +87,14 @@ def decisions(server: "PrometheusServer", namespace: str, name: str, span: TimeS
     columns |= _by(server, "modelfleet_scaling_slots", "term", (namespace, name), span)
     columns |= _by(server, "modelfleet_scaling_replicas", "state", (namespace, name), span)
     for column, metric in _SINGLE.items():
-        found = read_series(server, f"max({_selected(metric, namespace, name)})", span)
-        columns[column] = next(iter(found.values()), unknown)
+        series = read_series(server, f"max({_selected(metric, namespace, name)})", span)
+        columns[column] = next(iter(series.values()), unknown)
     if all(np.isnan(columns[term]).all() for term in _TERMS):
         hours = (span.end - span.begin) / 3600
         message = (
             f"this Prometheus has no modelfleet_scaling_slots of {namespace}/{name} in the last"
-            f" {hours:.3g} h; it must scrape the operator (port 9446, /metrics), and the model must"
-            " have had requests"
+            f" {hours:.3g} h; the Prometheus must scrape the operator (port 9446, /metrics), and"
+            " the model must have had requests"
         )
         raise UsageError(message)
     return Decisions(f"{namespace}/{name}", span, columns)
@@ -100,11 +103,15 @@ def decisions(server: "PrometheusServer", namespace: str, name: str, span: TimeS
 def _by(
     server: "PrometheusServer", metric: str, label: str, model: tuple[str, str], span: TimeSpan
 ) -> "dict[str, Column]":
-    found = read_series(server, f"max by ({label}) ({_selected(metric, *model)})", span)
-    return {dict(labels).get(label, ""): numbers for labels, numbers in found.items()}
+    """Return one column for each value of a label."""
+    series = read_series(server, f"max by ({label}) ({_selected(metric, *model)})", span)
+    return {dict(labels).get(label, ""): numbers for labels, numbers in series.items()}
 
 
 def _selected(metric: str, namespace: str, name: str) -> str:
-    """The model's series, whether or not the scraper has moved our label `namespace` away."""
+    """Return a query for the model's series.
+
+    A scraper may rename our label `namespace` to `exported_namespace`; the query matches both.
+    """
     moved = f'{metric}{{model="{name}",exported_namespace="{namespace}"}}'
     return f'{moved} or {metric}{{model="{name}",namespace="{namespace}",exported_namespace=""}}'

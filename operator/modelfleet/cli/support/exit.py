@@ -1,6 +1,7 @@
-"""How a verb ends: done, interrupted, or with one line that says why not.
+"""Exit of a verb: success, interruption, or one line with the reason of a failure.
 
-Called by `bench autoscale` and `simulate`. Must never show a traceback for what its user can mend.
+`bench autoscale` and `simulate` run inside `ended`. Must never show a traceback for an error that
+the user can correct.
 """
 
 import sys
@@ -10,11 +11,11 @@ from concurrent.futures import BrokenExecutor
 from modelfleet.cli.support.arguments import UsageError
 
 INTERRUPTED = 130
-"""What shells report for Ctrl-C: 128 + SIGINT."""
+"""Exit code of shells for Ctrl-C: 128 + SIGINT."""
 
 
 def ended(verb: str, run: Callable[[], int]) -> int:
-    """The exit code of `run`; faults go to stderr, each in one line."""
+    """Return the exit code of `run`; errors go to stderr, each in one line."""
     try:
         return run()
     except KeyboardInterrupt:
@@ -22,10 +23,10 @@ def ended(verb: str, run: Callable[[], int]) -> int:
         return INTERRUPTED
     except MemoryError as fault:
         why = f"out of memory ({fault})" if str(fault) else "out of memory"
-        told = f"{why}; take a shorter piece, --rate-times below 1, or fewer --slots"
+        reason = f"{why}; take a shorter piece, --rate-times below 1, or fewer --slots"
     except BrokenExecutor:
-        told = "a measuring process was ended, most likely for want of memory; try --jobs 1"
+        reason = "a measuring process was killed, most likely because memory ran out; try --jobs 1"
     except (UsageError, ValueError, ImportError, OSError) as fault:
-        told = str(fault)
-    sys.stderr.write(f"modelfleet {verb}: {told}\n")
+        reason = str(fault)
+    sys.stderr.write(f"modelfleet {verb}: {reason}\n")
     return 2

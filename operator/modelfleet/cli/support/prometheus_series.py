@@ -1,7 +1,7 @@
-"""Series of a Prometheus for the command line: asked day by day, laid onto even steps.
+"""Series of a Prometheus for the command line: queried in parts, on even time steps.
 
-Used by `explain --plot` and `simulate --prometheus`. All that can go wrong becomes a `UsageError`
-that says what to do. Must never write anywhere.
+`decision_history` and `trace_from_prometheus` read them. Every error becomes a `UsageError` with
+advice. Must never write anywhere.
 """
 
 import os
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 30.0
 MAX_POINTS = 10_000
-"""Prometheus answers with 11,000 at most for each series."""
+"""Points of one query; Prometheus answers with at most 11,000 for each series."""
 MAX_WORDS = 120
 Labels = tuple[tuple[str, str], ...]
 
@@ -37,21 +37,24 @@ class TimeSpan:
 
     @property
     def size(self) -> int:
-        """How many moments."""
+        """Number of moments."""
         return (self.end - self.begin) // self.step + 1
 
 
 def span_until_now(
     seconds: float, step_seconds: int, clock: Callable[[], float] = time.time
 ) -> TimeSpan:
-    """The last `seconds` seconds; the moments are multiples of the step, so that answers repeat."""
+    """Return the last `seconds` seconds.
+
+    The moments are multiples of the step, so that a repeated query gets the same answers.
+    """
     end = int(clock()) // step_seconds * step_seconds
     steps = max(1, int(seconds // step_seconds))
     return TimeSpan(end - (steps - 1) * step_seconds, end, step_seconds)
 
 
 def server_at(url: str) -> "PrometheusServer":
-    """A Prometheus to ask; raises `UsageError`.
+    """Return the Prometheus at this address; raises `UsageError`.
 
     A token and certificates come from the files that the operator's settings name, if any.
     """
@@ -61,7 +64,7 @@ def server_at(url: str) -> "PrometheusServer":
     try:
         from modelfleet.prometheus.connection import PrometheusAccess, PrometheusServer
     except ImportError as fault:
-        message = "Prometheus is asked with prometheus-api-client: install 'modelfleet[cli]'"
+        message = "queries to Prometheus need prometheus-api-client: install 'modelfleet[cli]'"
         raise UsageError(message) from fault
     access = PrometheusAccess(
         token_file=os.environ.get("MODELFLEET_PROMETHEUS_TOKEN_FILE", ""),
@@ -73,36 +76,36 @@ def server_at(url: str) -> "PrometheusServer":
 def read_series(
     server: "PrometheusServer", query: str, span: TimeSpan
 ) -> "Mapping[Labels, Column]":
-    """Numbers (span.size,) of each series of a query, NaN where there are none.
+    """Return the numbers (span.size,) of each series of a query; raises `UsageError`.
 
-    Raises `UsageError`.
+    A moment without a number is NaN.
     """
     import numpy as np
 
     from modelfleet.prometheus.queries import QueryRejected, ServerSilent
 
-    found: dict[Labels, Column] = {}
+    series: dict[Labels, Column] = {}
     try:
         for low in range(0, span.size, MAX_POINTS):
             high = min(low + MAX_POINTS, span.size) - 1
-            begin, end = (span.begin + place * span.step for place in (low, high))
+            begin, end = (span.begin + index * span.step for index in (low, high))
             for row in server.ask_range(query, begin, end, span.step):
                 labels = tuple(sorted(row.get("metric", {}).items()))
-                if labels not in found:
-                    found[labels] = np.full(span.size, np.nan)
-                _put(found[labels], row.get("values", ()), span)
+                if labels not in series:
+                    series[labels] = np.full(span.size, np.nan)
+                _put(series[labels], row.get("values", ()), span)
     except QueryRejected as fault:
         message = f"Prometheus refuses the query: {fault}"
         raise UsageError(message) from fault
     except ServerSilent as fault:
         why = str(fault).split("(")[0].strip()[:MAX_WORDS]
-        message = f"Prometheus does not answer; see that it runs at this address ({why})"
+        message = f"Prometheus does not answer; check that it runs at this address ({why})"
         raise UsageError(message) from fault
-    return found
+    return series
 
 
 def _put(column: "Column", values: Any, span: TimeSpan) -> None:
     for at, value in values:
-        place = round((float(at) - span.begin) / span.step)
-        if 0 <= place < span.size:
-            column[place] = float(value)
+        index = round((float(at) - span.begin) / span.step)
+        if 0 <= index < span.size:
+            column[index] = float(value)

@@ -1,8 +1,8 @@
-"""A trace of requests from a query to a Prometheus, for `simulate`.
+"""Trace of requests from a query to a Prometheus, for `simulate`.
 
-What the query gives are mean rates of steps. Requests that are laid out evenly in a minute would
-flatter every autoscaler, so a step gets the texture of public traces (`features.upsample`). Must
-never take a time that nobody knows for a silence without saying so.
+The query gives the mean rate of each step. Requests at even distances within a minute would flatter
+every autoscaler. A step therefore gets the texture of public traces (`features.upsample`). Must
+never count an unknown time as silence without a note.
 """
 
 from dataclasses import dataclass
@@ -29,22 +29,25 @@ DAY_SECONDS = 86_400.0
 MAX_DAYS, MAX_STEP_SECONDS = 60, 3600
 MIN_VALUES = 10
 MAX_RATE = 1e14
-"""More in a step are no whole numbers any more."""
+"""Highest rate; at a higher one the counts of a step are not exact whole numbers."""
 MAX_NAMED = 3
 MAX_NAME = 60
 
 
 @dataclass(frozen=True, slots=True)
 class QueriedTrace:
-    """The trace, in a sentence what was found, and whether the values never fall."""
+    """Trace of a query, with a summary in one sentence.
+
+    `is_rising`: whether the values never fall, like those of a counter.
+    """
 
     trace: Trace
-    told: str
+    summary: str
     is_rising: bool
 
 
 def traffic(url: str, query: str, days: float, step_seconds: int) -> QueriedTrace:
-    """Ask for the last days; raises UsageError with what to do."""
+    """Return the traffic of the last days; raises `UsageError` with advice."""
     if not 0 < days <= MAX_DAYS:
         message = f"--days must be above 0 and at most {MAX_DAYS}"
         raise UsageError(message)
@@ -52,16 +55,16 @@ def traffic(url: str, query: str, days: float, step_seconds: int) -> QueriedTrac
         message = f"--step-seconds must be from 1 to {MAX_STEP_SECONDS}"
         raise UsageError(message)
     span = span_until_now(days * DAY_SECONDS, step_seconds)
-    found = read_series(server_at(url), query, span)
-    if not found:
+    series = read_series(server_at(url), query, span)
+    if not series:
         message = f"the query gives nothing in the last {days:g} days; try it in Prometheus first"
         raise UsageError(message)
-    if len(found) > 1:
-        names = ["{" + ", ".join(f"{k}={v}" for k, v in one) + "}" for one in list(found)]
+    if len(series) > 1:
+        names = ["{" + ", ".join(f"{k}={v}" for k, v in labels) + "}" for labels in series]
         shown = ", ".join(names[:MAX_NAMED]) + (", ..." if len(names) > MAX_NAMED else "")
-        message = f"the query gives {len(found)} series ({shown}); wrap it in sum(...)"
+        message = f"the query gives {len(series)} series ({shown}); wrap it in sum(...)"
         raise UsageError(message)
-    return _traffic(next(iter(found.values())), span, query)
+    return _traffic(next(iter(series.values())), span, query)
 
 
 def _traffic(rates: "Column", span: TimeSpan, query: str) -> QueriedTrace:
@@ -80,27 +83,29 @@ def _traffic(rates: "Column", span: TimeSpan, query: str) -> QueriedTrace:
     counts = np.nan_to_num(rates) * span.step
     name = query if len(query) <= MAX_NAME else query[: MAX_NAME - 3] + "..."
     trace = _trace(name, counts, span.step)
-    told = (
+    summary = (
         f"{trace.seconds / DAY_SECONDS:.2f} days of traffic, {counts.sum():,.0f} requests,"
         f" {counts.sum() / trace.seconds:.2f} a second"
     )
     if trace.is_mean:
-        told += f"; within a step of {span.step} s their moments are drawn by chance"
+        summary += f"; within a step of {span.step} s their moments are drawn by chance"
     else:
-        told += f"; within a step of {span.step} s they come as unevenly as in public traces"
+        summary += f"; within a step of {span.step} s they come as unevenly as in public traces"
     is_rising = never_falls(rates[~np.isnan(rates)])
     if is_rising:
-        told += "; its values never fall, as those of a counter: should it be in rate(...)?"
+        summary += (
+            "; the values never fall, like those of a counter: should the query be in rate(...)?"
+        )
     if unknown:
-        told += f"; {100 * unknown:.1f} % of the time is not known and counts as no traffic"
-    return QueriedTrace(trace, told, is_rising)
+        summary += f"; {100 * unknown:.1f} % of the time is not known and counts as no traffic"
+    return QueriedTrace(trace, summary, is_rising)
 
 
 def _trace(name: str, counts: "Column", step_seconds: int) -> Trace:
     seconds = float(len(counts) * step_seconds)
     bins, rest = divmod(step_seconds, BIN_SECONDS)
     if rest or bins == 1:
-        # Not rounded: requests are drawn from the mean.
+        # Without rounding: requests are drawn from the mean.
         return Trace(name, seconds, float(step_seconds), counts, is_mean=True)
     whole = np.diff(np.floor(np.cumsum(counts) + 0.5), prepend=0.0)
     drawn = upsample.drawn(whole, upsample.textures(public_traces.traces(), bins), seed=1)

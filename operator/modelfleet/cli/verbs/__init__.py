@@ -1,1 +1,1 @@
-"""One file for each verb of the command line."""
+"""Verbs of the command line, one file each."""

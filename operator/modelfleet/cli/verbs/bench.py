@@ -1,7 +1,7 @@
-"""`modelfleet bench autoscale`: policies against each other on a trace of requests.
+"""`modelfleet bench autoscale`: compare autoscaling policies on a trace of requests.
 
-Called by the command table. Prints a table, writes JSON and a picture if asked. Must never hide a
-policy that did well.
+`simulate.comparison` measures. This verb prints a table, and writes JSON and a picture on request.
+Must never hide a policy that did well.
 """
 
 import argparse
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 OURS = "modelfleet"
 EVERY = "all"
 WIDTH = 140
-"""Of a table that goes into a file."""
+"""Characters of a table that does not go to a terminal."""
 
 
 def bench(arguments: list[str]) -> int:
@@ -47,24 +47,24 @@ def bench(arguments: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    made = parser("bench autoscale", __doc__.split("\n", maxsplit=1)[0])
-    made.add_argument(
+    arguments = parser("bench autoscale", __doc__.split("\n", maxsplit=1)[0])
+    arguments.add_argument(
         "--fleet",
         type=Path,
         metavar="FILE",
         help="instead of --trace: t_seconds,model,execution_seconds, one row per request",
     )
-    made.add_argument(
-        "--policies", metavar="A,B", help="some of them, or 'all' (all); a wrong name lists them"
+    arguments.add_argument(
+        "--policies", metavar="A,B", help="policies to compare (all); a wrong name prints the list"
     )
-    made.add_argument("--seeds", type=int, default=3, metavar="N", help="draws of requests (3)")
-    made.add_argument(
-        "--jobs", type=int, metavar="N", help="policies measured side by side (one for each core)"
+    arguments.add_argument("--seeds", type=int, default=3, metavar="N", help="number of draws (3)")
+    arguments.add_argument(
+        "--jobs", type=int, metavar="N", help="policies measured in parallel (one for each core)"
     )
-    made.add_argument(
-        "--least-replicas", type=int, metavar="N", help="of each model (1; 0 with --fleet)"
+    arguments.add_argument(
+        "--least-replicas", type=int, metavar="N", help="minimum of each model (1; 0 with --fleet)"
     )
-    return made
+    return arguments
 
 
 def _autoscale(chosen: argparse.Namespace) -> int:
@@ -79,20 +79,23 @@ def _autoscale(chosen: argparse.Namespace) -> int:
         drawn = draws(case, note)
         tasks = [functools.partial(measure, case, drawn) for _, measure in policies]
         measured = side_by_side(tasks, chosen.jobs or os.cpu_count() or 1, note)
-    outcomes = [outcome for found in measured for outcome in found]
-    found = report.document(case, drawn, outcomes)
-    _print(lambda width: report.fitting(found, case.most, width))
+    outcomes = [outcome for of_policy in measured for outcome in of_policy]
+    document = report.document(case, drawn, outcomes)
+    _print(lambda width: report.fitting(document, case.most, width))
     if chosen.json:
-        report.write_json(chosen.json, found)
+        report.write_json(chosen.json, document)
     if chosen.plot:
         from modelfleet.simulate.plot import plot_policies
 
-        plot_policies(found, chosen.plot)
+        plot_policies(document, chosen.plot)
     return 0
 
 
 def _case(chosen: argparse.Namespace) -> "Case":
-    """What is measured; raises `UsageError` or ValueError before anything large is made."""
+    """Return the case to measure.
+
+    Raises `UsageError` or ValueError before any large array exists.
+    """
     check_arguments(chosen)
     if (chosen.trace is None) == (chosen.fleet is None):
         raise UsageError("either --trace or --fleet is needed")
@@ -140,33 +143,33 @@ def _fleet(chosen: argparse.Namespace) -> "Case":
 
 
 def _policies(names: str | None) -> list[tuple[int, "Measure"]]:
-    """What to measure in how many steps, in order; raises `UsageError` for a strange name."""
+    """Return the measurements in order, with the steps of each; raises `UsageError`."""
     from modelfleet.simulate.baselines import PEERS
 
-    known: dict[str, tuple[int, Measure]] = {
+    measures: dict[str, tuple[int, Measure]] = {
         OURS: (1, _ours),
         "static": (1, _static),
     }
     for peer in PEERS:
-        known[peer.name] = (1 + peer.size, functools.partial(_peer, peer.name))
+        measures[peer.name] = (1 + peer.size, functools.partial(_peer, peer.name))
     wanted = [n.strip() for n in (names or EVERY).split(",")]
     if wanted == [EVERY]:
-        wanted = list(known)
-    strange = [n for n in wanted if n not in known]
-    if strange:
-        message = f"no policy '{strange[0]}'; there are {', '.join(known)}"
+        wanted = list(measures)
+    unknown = [n for n in wanted if n not in measures]
+    if unknown:
+        message = f"no policy '{unknown[0]}'; there are {', '.join(measures)}"
         raise UsageError(message)
-    return [known[n] for n in wanted]
+    return [measures[n] for n in wanted]
 
 
 def _peer(name: str, case: "Case", drawn: Sequence["Draw"], note: "Note") -> Sequence["Outcome"]:
-    """By name, as peers are made of functions, which cannot be sent to another process."""
+    """Measure a peer by its name: peers hold functions, which cannot be pickled."""
     from modelfleet.simulate.baselines import PEERS
     from modelfleet.simulate.comparison import best, default
 
-    peer = next(one for one in PEERS if one.name == name)
-    found = [default(case, drawn, peer, note)]
-    return found if peer.size == 0 else [*found, best(case, drawn, peer, note)]
+    peer = next(p for p in PEERS if p.name == name)
+    outcomes = [default(case, drawn, peer, note)]
+    return outcomes if peer.size == 0 else [*outcomes, best(case, drawn, peer, note)]
 
 
 def _static(case: "Case", drawn: Sequence["Draw"], note: "Note") -> Sequence["Outcome"]:
@@ -179,7 +182,7 @@ def _ours(case: "Case", drawn: Sequence["Draw"], note: "Note") -> Sequence["Outc
     from modelfleet.simulate.comparison import shipped
     from modelfleet.simulate.shipped_scaler import ShippedScaler
 
-    # With the floor that the peers get.
+    # With the same least number of replicas as the peers.
     outcome = shipped(case, drawn, functools.partial(ShippedScaler, least_replicas=case.least))
     note(OURS)
     return [outcome]
@@ -187,7 +190,7 @@ def _ours(case: "Case", drawn: Sequence["Draw"], note: "Note") -> Sequence["Outc
 
 @contextlib.contextmanager
 def _progress(steps: int) -> Iterator["Note"]:
-    """A bar on the terminal that says what was just finished; nothing where there is none."""
+    """Show a progress bar with the name of the last finished step; only on a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -198,11 +201,11 @@ def _progress(steps: int) -> Iterator["Note"]:
         yield lambda done: shown.update(task, description=done, advance=1)
 
 
-def _print(made: "Callable[[int], Table]") -> None:
-    """What is made for the width of the terminal."""
+def _print(table_of: "Callable[[int], Table]") -> None:
+    """Print the table that `table_of` returns for the width of the terminal."""
     from rich.console import Console
 
     console = Console()
     if not console.is_terminal:
         console = Console(width=WIDTH)
-    console.print(made(console.width))
+    console.print(table_of(console.width))

@@ -1,7 +1,7 @@
 """`modelfleet crds FOLDER`: write the CustomResourceDefinitions, one file each.
 
-Called by `make generate`. The files are plain JSON-compatible YAML, so that no YAML library is
-needed to write them and none can reorder them.
+`make generate` runs it. The files are plain JSON-compatible YAML: no YAML library is needed to
+write them, and none can reorder their keys.
 """
 
 import sys
@@ -29,7 +29,7 @@ def write_crds(arguments: list[str]) -> int:
 
 
 def yaml_lines(value: Any, indent: int = 0) -> list[str]:
-    """Block-style YAML of plain data; keys keep their order."""
+    """Return plain data as lines of block-style YAML; keys keep their order."""
     pad = " " * indent
     lines: list[str] = []
     if isinstance(value, dict):

@@ -1,8 +1,8 @@
 """`kubectl modelfleet explain NAME`: why a model has the replicas that it has.
 
-Reads the MLModel, and for a picture (`--plot`) the operator's metrics in a Prometheus. Must never
-compute a decision: what it says was decided by the operator and stands there. Only the bounds are
-those of this moment, since a schedule may have opened since.
+The verb reads the MLModel and, for a picture (`--plot`), the operator's metrics in a Prometheus.
+The decision is the operator's; only the bounds are those of this moment, as a schedule may have
+opened since. Must never compute a decision.
 """
 
 import argparse
@@ -24,10 +24,10 @@ SCALING_CLAIMS = ("Ready", "ScalingActive", "MetricsAvailable", "BudgetLimited",
 
 
 def explain(arguments: list[str]) -> int:
-    """Print the explanation of one model; exit code 1 when it cannot be read."""
+    """Print the explanation of one model; exit code 1 when the model cannot be read."""
     parser = argparse.ArgumentParser("modelfleet explain", description=explain.__doc__)
     parser.add_argument("name", help="the model")
-    parser.add_argument("-n", "--namespace", help="its namespace; the context's by default")
+    parser.add_argument("-n", "--namespace", help="namespace; by default that of the context")
     parser.add_argument("--context", help="context of the kubeconfig")
     _of_a_picture(parser)
     chosen = parser.parse_args(arguments)
@@ -48,8 +48,8 @@ def explain(arguments: list[str]) -> int:
 
 
 def _model(chosen: argparse.Namespace) -> Mapping[str, Any]:
-    """The MLModel as the API server has it; raises `UsageError` or ImportError with what to do."""
-    # Only this verb talks to a cluster; the others start without the client.
+    """Return the MLModel from the API server; raises `UsageError` or ImportError with advice."""
+    # Only this verb needs a cluster; the others start without the client.
     try:
         from kubernetes import client, config
         from kubernetes.config.config_exception import ConfigException
@@ -60,7 +60,7 @@ def _model(chosen: argparse.Namespace) -> Mapping[str, Any]:
     try:
         config.load_kube_config(context=chosen.context)
         namespace = chosen.namespace or _namespace(config, chosen.context)
-        found: Mapping[str, Any] = client.CustomObjectsApi().get_namespaced_custom_object(
+        model: Mapping[str, Any] = client.CustomObjectsApi().get_namespaced_custom_object(
             names.GROUP,
             names.API_VERSION.rsplit("/", 1)[-1],
             namespace,
@@ -78,29 +78,31 @@ def _model(chosen: argparse.Namespace) -> Mapping[str, Any]:
         server = client.Configuration.get_default_copy().host
         why = type(getattr(fault, "reason", None) or fault).__name__
         message = (
-            f"the API server {server} does not answer ({why}); see that it runs and can be reached"
-            " from here, or choose another with --context or KUBECONFIG"
+            f"the API server {server} does not answer ({why}); check that it runs and can be"
+            " reached from here, or choose another with --context or KUBECONFIG"
         )
         raise UsageError(message) from fault
-    return found
+    return model
 
 
 def _of_a_picture(parser: argparse.ArgumentParser) -> None:
-    made = parser.add_argument_group("a picture of its decisions")
-    made.add_argument(
-        "--plot", type=Path, metavar="FILE", help="write it there (needs the extra 'plot')"
+    picture = parser.add_argument_group("a picture of the decisions")
+    picture.add_argument(
+        "--plot", type=Path, metavar="FILE", help="write a picture (needs the extra 'plot')"
     )
-    made.add_argument(
+    picture.add_argument(
         "--prometheus",
         metavar="URL",
         default=os.environ.get("MODELFLEET_PROMETHEUS_URL"),
         help="a Prometheus that scrapes the operator; MODELFLEET_PROMETHEUS_URL by default",
     )
-    made.add_argument("--hours", type=float, default=6.0, metavar="H", help="up to now (6)")
+    picture.add_argument(
+        "--hours", type=float, default=6.0, metavar="H", help="hours up to now (6)"
+    )
 
 
 def write_picture(chosen: argparse.Namespace, namespace: str) -> None:
-    """Write the picture; raises UsageError with what is missing."""
+    """Write the picture; raises `UsageError` with the missing part."""
     from modelfleet.cli.support import decision_history, prometheus_series
 
     if not chosen.prometheus:
@@ -108,14 +110,14 @@ def write_picture(chosen: argparse.Namespace, namespace: str) -> None:
     if not 0 < chosen.hours <= MAX_HOURS:
         message = f"--hours must be above 0 and at most {MAX_HOURS}"
         raise UsageError(message)
-    # Not finer than decisions are made, and not more moments than a picture can show.
+    # No shorter than the time between decisions; no more moments than a picture can show.
     step = max(MIN_STEP_SECONDS, round(chosen.hours * 3600 / MAX_MOMENTS))
     span = prometheus_series.span_until_now(chosen.hours * 3600, step)
     server = prometheus_series.server_at(chosen.prometheus)
-    found = decision_history.decisions(server, namespace, chosen.name, span)
+    history = decision_history.decisions(server, namespace, chosen.name, span)
     from modelfleet.cli.support import decision_picture
 
-    decision_picture.draw_picture(found, chosen.plot)
+    decision_picture.draw_picture(history, chosen.plot)
 
 
 def _namespace(config: Any, context: str | None) -> str:
@@ -125,7 +127,10 @@ def _namespace(config: Any, context: str | None) -> str:
 
 
 def lines(model: Mapping[str, Any], now: datetime) -> list[str]:
-    """The explanation, line by line, of an MLModel object; `now` says which schedules are open."""
+    """Return the explanation of an MLModel object, line by line.
+
+    `now` is the time for which schedules are open or closed.
+    """
     meta, spec, status = model["metadata"], model.get("spec", {}), model.get("status", {})
     scaling = status.get("scaling")
     title = f"{meta['namespace']}/{meta['name']}"
@@ -143,18 +148,21 @@ def lines(model: Mapping[str, Any], now: datetime) -> list[str]:
 
 
 def _allowed(scaling: Mapping[str, Any], now: datetime) -> str:
-    """Worked example: `4 to 10 allowed (schedule 'work': minReplicas)`."""
+    """Return the bounds and their reasons.
+
+    Worked example: `4 to 10 allowed (schedule 'work': minReplicas)`.
+    """
     from pydantic import ValidationError
 
     from modelfleet.api.scaling_spec import Scaling
     from modelfleet.core.scaling.schedules import bounds
 
     try:
-        found = bounds(Scaling.model_validate(scaling), now)
-    except ValidationError:  # an operator that is newer than this command knows more fields
+        allowed = bounds(Scaling.model_validate(scaling), now)
+    except ValidationError:  # a newer operator may have more fields than this command
         return f"{scaling.get('minReplicas', 1)} to {scaling.get('maxReplicas', 10)} by the spec"
-    because = dict.fromkeys(why for why in (found.low_why, found.high_why) if why)
-    text = f"{found.low} to {found.high} allowed"
+    because = dict.fromkeys(why for why in (allowed.low_why, allowed.high_why) if why)
+    text = f"{allowed.low} to {allowed.high} allowed"
     return f"{text} ({', '.join(because)})" if because else text
 
 
@@ -166,11 +174,19 @@ def _rollout(status: Mapping[str, Any]) -> list[str]:
 
 
 def _claims(status: Mapping[str, Any]) -> list[str]:
-    """Conditions that matter for the number of replicas, the others only where they are wrong."""
-    found = []
-    for one in status.get("conditions", []):
-        is_wrong = (one["status"] == "True") == (one["type"] in ("Degraded", "BudgetLimited"))
-        if one["type"] in SCALING_CLAIMS[:3] or (one["type"] in SCALING_CLAIMS and is_wrong):
-            text = f"  {one['type']:<16} {one['status']:<7} {one['reason']}: {one['message']}"
-            found.append(text.rstrip(": "))
-    return found
+    """Return one line for each condition that matters for the number of replicas.
+
+    Ready, ScalingActive and MetricsAvailable are always shown; the others only while True.
+    """
+    shown = []
+    for condition in status.get("conditions", []):
+        is_wrong = (condition["status"] == "True") == (
+            condition["type"] in ("Degraded", "BudgetLimited")
+        )
+        if condition["type"] in SCALING_CLAIMS[:3] or (
+            condition["type"] in SCALING_CLAIMS and is_wrong
+        ):
+            text = f"  {condition['type']:<16} {condition['status']:<7} {condition['reason']}"
+            text += f": {condition['message']}"
+            shown.append(text.rstrip(": "))
+    return shown

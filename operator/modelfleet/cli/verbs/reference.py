@@ -1,6 +1,6 @@
 """`modelfleet reference FOLDER`: write the reference pages from the code that they describe.
 
-Called by `make generate`. One page each for the fields of the API, settings, metrics, condition
+`make generate` runs it. It writes one page each for API fields, settings, metrics and condition
 reasons. Must never contain a fact that is written down by hand.
 """
 
@@ -32,7 +32,7 @@ def write_reference(arguments: list[str]) -> int:
 
 
 def pages() -> Mapping[str, str]:
-    """Pages by file name."""
+    """Return the pages by file name."""
     return {
         "api.md": _api(),
         "settings.md": _settings(),

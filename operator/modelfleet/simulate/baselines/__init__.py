@@ -1,4 +1,7 @@
-"""The peers, one file each, after research 02 section 1. Their formulas, never ours."""
+"""Peers of the comparison, one file each, with the formulas of their own source code.
+
+`comparison` runs them. Must never hold a formula of modelfleet.
+"""
 
 from modelfleet.simulate.baselines import hpa, keda, knative, kubeai, present, ray
 from modelfleet.simulate.baselines.base import Peer

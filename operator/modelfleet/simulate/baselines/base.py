@@ -1,6 +1,6 @@
-"""What the benchmark must know of a peer: its name, its default and the settings of its grid.
+"""Description of a peer: its name, its default setting and the settings of its grid.
 
-Made by each baseline's file, listed in `baselines/__init__`. Values only.
+Each baseline's file makes one; `comparison` reads it. Values only.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,14 +10,14 @@ from modelfleet.simulate.scaler import Scaler
 from modelfleet.simulate.simulated_service import SimulatedService
 
 TARGETS = (*(round(0.1 * tenths, 1) for tenths in range(2, 10)), 0.95, 1.0)
-"""Targets of every peer's grid, shares of what a replica can do; some peers' default is all."""
+"""Targets of every peer's grid, as shares of a replica's capacity; some defaults are 1."""
 DEFAULT = "default: "
-"""Begins the label of a default; what follows is that of the same setting in the grid."""
+"""Prefix of the label of a default; the rest is the label of the same setting in the grid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One configuration of a peer; `make` builds a fresh scaler with it."""
+    """One configuration of a peer; `make` returns a fresh scaler with it."""
 
     label: str
     make: Callable[[], Scaler]
@@ -25,7 +25,10 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A peer; `default` and `grid` (`size` settings) take a service and the least replicas."""
+    """One peer; `default` and `grid` take a service and the least number of replicas.
+
+    `size` is the number of settings in the grid.
+    """
 
     name: str
     default: Callable[[SimulatedService, int], Setting]
@@ -36,7 +39,7 @@ class Peer:
 def settings(
     windows: Sequence[float], make: Callable[[float, float], Scaler], word: str
 ) -> list[Setting]:
-    """The grid: all targets with each window (seconds), whose name is `word`."""
+    """Return the grid: all targets with each window (seconds); labels call the window `word`."""
     return [
         Setting(f"target {target:g}, {word} {window:g} s", _maker(make, target, window))
         for window in windows

@@ -1,7 +1,7 @@
-"""The clairvoyant reference: a schedule made with the future in view, simulated like all others.
+"""Clairvoyant reference: a schedule that uses the future arrivals, simulated like all others.
 
-Used by the benchmark as the cost that others are divided by. It is achievable, hence no lower bound
-of the true optimum: say 'clairvoyant reference', never 'optimal' (research 02, section 4).
+`comparison` divides the cost of each policy by the reference's cost. The reference is achievable,
+so it is no lower bound of the true optimum. Write 'clairvoyant reference', never 'optimal'.
 """
 
 from collections.abc import Callable
@@ -21,35 +21,35 @@ MAX_STEP_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Foresight:
-    """`wanted[i]` replicas, those that start included, from i * `step_seconds` on."""
+    """Schedule of `wanted[i]` replicas from i * `step_seconds` on, starting ones included."""
 
     wanted: NDArray[np.int64]
     step_seconds: float
 
     def keeping(self, least: int) -> "Foresight":
-        """The same, never below that many replicas."""
+        """Return this schedule with at least that many replicas at all times."""
         return Foresight(np.maximum(self.wanted, least), self.step_seconds)
 
     def at(self, seconds: float) -> int:
-        """The number at a moment."""
-        place = int(seconds / self.step_seconds + 1e-6)
-        return int(self.wanted[min(place, len(self.wanted) - 1)])
+        """Return the number of replicas at a moment."""
+        step = int(seconds / self.step_seconds + 1e-6)
+        return int(self.wanted[min(step, len(self.wanted) - 1)])
 
 
 @compiled
 def _add_busy(moments: Floats, work: NDArray[np.float32], step: float, busy: Floats) -> None:
     for number in range(len(moments)):
         at, end = moments[number], moments[number] + work[number]
-        place = int(at / step)
-        while at < end and place < len(busy):
-            until = min(end, (place + 1) * step)
-            busy[place] += (until - at) / step
-            at = (place + 1) * step
-            place += 1
+        index = int(at / step)
+        while at < end and index < len(busy):
+            until = min(end, (index + 1) * step)
+            busy[index] += (until - at) / step
+            at = (index + 1) * step
+            index += 1
 
 
 def offered(arrivals: Arrivals, step_seconds: float) -> Floats:
-    """Busy slots in each step if nobody ever waited, the mean over the step; (steps,).
+    """Return the mean number of busy slots in each step, without any wait; (steps,).
 
     Worked example: one request at 3 s that takes 4 s: steps of 5 s hold 0.4 and 0.4.
     """
@@ -59,11 +59,12 @@ def offered(arrivals: Arrivals, step_seconds: float) -> Floats:
 
 
 def schedule(busy: Floats, beta: float, slots: int, startup_steps: int) -> NDArray[np.int64]:
-    """Replicas over time for a margin of `beta` square roots of the load.
+    """Return the replicas over time for a margin of `beta` square roots of the load.
 
-    Demand c = ceil((a + beta sqrt a) / k). Its exact minimum of on-time and S for each start
-    decomposes by level: the j-th replica stays on through a gap iff it is no longer than S, and
-    starts S early. Both together are the highest demand of the next S.
+    Demand c = ceil((a + beta sqrt a) / k). The cost is the time with replicas on, plus S for each
+    start. Its exact minimum decomposes by level. The j-th replica stays on through a gap exactly if
+    the gap is no longer than S. It starts S early. Both together give the highest demand of the
+    next S.
 
     Worked example: demand 1 0 0 0 2, S = 2 steps: 1 0 2 2 2; S = 4 steps: 2 2 2 2 2.
     """
@@ -74,19 +75,19 @@ def schedule(busy: Floats, beta: float, slots: int, startup_steps: int) -> NDArr
 
 
 def plan(service: SimulatedService, arrivals: Arrivals) -> Callable[[float], Foresight]:
-    """A function from beta to the schedule of one model."""
+    """Return a function from beta to the schedule of one model."""
     step = min(MAX_STEP_SECONDS, max(1.0, service.wait_seconds))
     busy = offered(arrivals, step)
     startup_steps = int(np.ceil(service.startup_seconds / step - 1e-9))
     return lambda beta: Foresight(schedule(busy, beta, service.slots, startup_steps), step)
 
 
-def cheapest(is_kept: Callable[[float], bool]) -> float:
-    """The smallest of `BETAS` that keeps the promise, by bisection; the largest if none does."""
+def cheapest(meets_aim: Callable[[float], bool]) -> float:
+    """Return the smallest of `BETAS` that meets the aim, by bisection; the largest if none does."""
     low, high = 0, len(BETAS) - 1
     while low < high:
         middle = (low + high) // 2
-        if is_kept(float(BETAS[middle])):
+        if meets_aim(float(BETAS[middle])):
             high = middle
         else:
             low = middle + 1

@@ -1,7 +1,8 @@
-"""Kubernetes HorizontalPodAutoscaler v2 (pkg/controller/podautoscaler; research 02, section 1.1).
+"""HorizontalPodAutoscaler v2 of Kubernetes (pkg/controller/podautoscaler).
 
-Two metrics: utilisation of the slots per pod (as CPU or GPU use, capped at all slots), and
-concurrency with the queue as an external average value. Metrics are scraped every 15 s.
+It has two variants here. The first uses the utilisation of the slots per pod, capped at all slots,
+like CPU or GPU use. The second uses concurrency with the queue as an external average value.
+Metrics are scraped every 15 s.
 """
 
 import math
@@ -14,18 +15,18 @@ from modelfleet.simulate.simulated_service import SimulatedService
 TOLERANCE = 0.1
 TICK_SECONDS = 15.0
 SCRAPE_AGE_SECONDS = 7.5
-"""Mean age of a value that is scraped every 15 s, when it is used."""
+"""Mean age of a value at its use, with a scrape every 15 s."""
 DOWN_SECONDS = 300.0
 DEFAULT_TARGET = 0.8
 WINDOWS = (DOWN_SECONDS, 60.0)
 
 
 def per_pod(ratio: float, ready: int, unready: int) -> int:
-    """Replicas for a metric of each pod; `ratio` is the mean over the ready ones / target.
+    """Return the replicas for a metric of each pod; `ratio` is the mean over ready pods / target.
 
-    Worked examples: 4 ready at 1.5 x the target: 6. The same with 4 unready: these count as
-    unused, 0.75 flips the direction: stays at 8. 4 ready at 3 x, 2 unready: ratio 2: 12.
-    4 ready at 0.5 x, 2 unready: ceil(0.5 * 4) = 2. Within +-10 %: stays.
+    Worked examples: 4 ready at 1.5 x the target: 6. The same with 4 unready pods: stays at 8. The
+    unready ones count as unused, and the ratio 0.75 flips the direction. 4 ready at 3 x, 2 unready:
+    ratio 2, so 12. 4 ready at 0.5 x, 2 unready: ceil(0.5 * 4) = 2. Within +-10 %: stays.
     """
     have = ready + unready
     if ready == 0:
@@ -39,10 +40,10 @@ def per_pod(ratio: float, ready: int, unready: int) -> int:
 
 
 def average_value(total: float, target: float, replicas: int) -> int:
-    """Replicas for an external metric that is shared by all, `target` for each.
+    """Return the replicas for an external metric that all share, with `target` for each.
 
-    Worked examples: 50 in all, 10 each, 4 replicas: 1.25 is outside of 10 %: 5. With 5 or with
-    5.3 of need (53 in all): stays at 5. At zero: ceil(50 / 10).
+    Worked examples: 50 in all, 10 each, 4 replicas: 1.25 is outside of 10 %: 5. With 5 replicas, or
+    with a need of 5.3 (53 in all): stays at 5. At zero: ceil(50 / 10).
     """
     if replicas > 0 and abs(total / (target * replicas) - 1) <= TOLERANCE:
         return replicas
@@ -57,15 +58,18 @@ class Behavior:
     """Stabilisation windows and rate policies of one autoscaler."""
 
     def __init__(self, down_seconds: float, least: int) -> None:
-        """The down window; up has none and at most max(+4, +100 %) for each 15 s."""
+        """Set the down window; the up direction has none.
+
+        A scale-up adds at most max(+4, +100 %) for each 15 s.
+        """
         self.down_seconds, self.least = down_seconds, least
         self._raw: deque[tuple[float, int]] = deque()
 
     def settle(self, now: float, current: int, raw: int) -> int:
-        """The number to set: raw, but not below the highest of the down window.
+        """Return the number to set: raw, but not below the highest raw number of the down window.
 
-        Worked example: 4 now, raw 20: max(4 + 4, 2 * 4) = 8. 8 now, raw 2, and 5 was raw within
-        the window: 5.
+        Worked example: 4 now, raw 20: max(4 + 4, 2 * 4) = 8. 8 now, raw 2, and 5 was raw within the
+        window: 5.
         """
         while self._raw and self._raw[0][0] <= now - self.down_seconds:
             self._raw.popleft()
@@ -78,7 +82,7 @@ class Behavior:
 
 
 class Hpa:
-    """One HPA."""
+    """One HorizontalPodAutoscaler."""
 
     interval_seconds = TICK_SECONDS
     delay_seconds = SCRAPE_AGE_SECONDS
@@ -94,14 +98,17 @@ class Hpa:
         *,
         least: int = 1,
     ) -> None:
-        """`target` is a share of the slots; `metric` utilisation or concurrency."""
+        """Set up the autoscaler; `target` is a share of the slots.
+
+        `metric` is utilisation or concurrency.
+        """
         self.name = f"hpa-{metric}"
         self._slots, self._target, self._metric = service.slots, target, metric
-        # The gate HPAScaleToZero is off.
+        # At least one: the feature gate HPAScaleToZero is off by default.
         self._behavior = Behavior(down_seconds, max(1, least))
 
     def decide(self, seen: Observation) -> int:
-        """Never below its minimum, which is at least one."""
+        """Return the wanted replicas, never below the minimum, which is at least one."""
         current = seen.ready + seen.starting
         if current == 0:
             return self._behavior.least

@@ -1,7 +1,7 @@
-"""KEDA with a request rate from Prometheus (research 02, section 1.2).
+"""KEDA with a request rate from Prometheus.
 
-0 and 1 are KEDA's own loop; from 1 to n it makes an HPA with an external average value. The rate
-is that of the last minute, from scrapes every 15 s.
+KEDA's own loop scales between 0 and 1. From 1 to n, KEDA creates an HPA with an external average
+value. The rate is that of the last minute, from scrapes every 15 s.
 """
 
 from collections import deque
@@ -22,7 +22,7 @@ POLL_SECONDS = 30.0
 COOLDOWN_SECONDS = 300.0
 RATE_SCRAPES = 4
 DEFAULT_TARGET = 0.7
-"""A threshold has no default; 70 % of a replica's capacity is what guides advise."""
+"""A threshold has no default in KEDA; guides advise 70 % of a replica's capacity."""
 
 
 class Keda:
@@ -37,7 +37,7 @@ class Keda:
     def __init__(
         self, service: SimulatedService, target: float, down_seconds: float, least: int
     ) -> None:
-        """The threshold is `target` of what a replica can answer, k / s requests per second."""
+        """Set the threshold: `target` times a replica's capacity, k / s requests per second."""
         self._threshold = target * service.capacity_per_second()
         self._behavior = Behavior(down_seconds, max(1, least))
         self._least = least
@@ -46,7 +46,7 @@ class Keda:
         self._next_poll = 0.0
 
     def decide(self, seen: Observation) -> int:
-        """The HPA while there are replicas; the poll for 0 to 1 and back.
+        """Return the number of the HPA while there are replicas; the poll decides 0 to 1 and back.
 
         Worked example: 12 requests/s, a replica answers 2/s, target 0.6: 12 / 1.2 = 10.
         """

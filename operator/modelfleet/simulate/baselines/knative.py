@@ -1,7 +1,7 @@
-"""Knative's pod autoscaler, KPA (knative/serving pkg/autoscaler; research 02, section 1.3).
+"""Knative's pod autoscaler, KPA (knative/serving pkg/autoscaler).
 
-Concurrency with the queue, a stable window and a panic window. All pods are read, not a sample of
-them, which is to its favour.
+It uses concurrency with the queue, a stable window and a panic window. The simulation reads all
+pods, not a sample of them, which favours Knative.
 """
 
 import math
@@ -27,13 +27,13 @@ class WindowMean:
     """Mean concurrency over the last seconds, or since the first sample while that is shorter."""
 
     def __init__(self, seconds: float) -> None:
-        """Length of the window."""
+        """Set the length of the window."""
         self._size = round(seconds / TICK_SECONDS)
         self._values: deque[float] = deque()
         self._sum = 0.0
 
     def push(self, value: float) -> float:
-        """One more tick; returns the mean."""
+        """Add one tick; returns the mean."""
         self._values.append(value)
         self._sum += value
         if len(self._values) > self._size:
@@ -44,7 +44,7 @@ class WindowMean:
 
 
 def bounded(concurrency: float, target: float, ready: int) -> int:
-    """Pods for a concurrency, within the rates of change.
+    """Return the pods for a concurrency, within the rates of change.
 
     Worked examples: 30 at target 7: 5. From 12 ready pods at most down to 6: 6.
     """
@@ -65,7 +65,10 @@ class Knative:
     def __init__(
         self, service: SimulatedService, target: float, delay_seconds: float, least: int
     ) -> None:
-        """`target` is a share of the slots; `delay_seconds` is scale-down-delay."""
+        """Set up the autoscaler; `target` is a share of the slots.
+
+        `delay_seconds` is the setting scale-down-delay.
+        """
         self._target, self._least = target * service.slots, least
         self._stable, self._panic = WindowMean(STABLE_SECONDS), WindowMean(PANIC_SECONDS)
         self._delay_seconds = delay_seconds
@@ -75,10 +78,11 @@ class Knative:
         self._idle_since: float | None = None
 
     def decide(self, seen: Observation) -> int:
-        """One tick.
+        """Return the wanted pods of one tick.
 
-        Worked example: 2 ready pods, target 7, 30 in the panic window: ceil(30 / 7) = 5 is more
-        than twice 2: panic, and never less than 5 until it has been over for 60 s.
+        Worked example: 2 ready pods, target 7, 30 in the panic window. ceil(30 / 7) = 5 is more
+        than twice 2, so panic begins. Until the panic window has been below the threshold for 60 s,
+        the answer is never less than 5.
         """
         value = (seen.busy_seconds + seen.queued_seconds) / max(seen.seconds, 1e-9)
         stable, panic = self._stable.push(value), self._panic.push(value)
@@ -95,7 +99,7 @@ class Knative:
         return self._zero(seen, self._delayed(seen.now, wanted))
 
     def _delayed(self, now: float, wanted: int) -> int:
-        """The highest answer of the scale-down delay."""
+        """Return the highest answer within the scale-down delay."""
         while self._recent and self._recent[0][0] <= now - self._delay_seconds:
             self._recent.popleft()
         while self._recent and self._recent[-1][1] <= wanted:
@@ -104,7 +108,7 @@ class Knative:
         return self._recent[0][1]
 
     def _zero(self, seen: Observation, wanted: int) -> int:
-        """The last pod goes after 30 s more without any request."""
+        """Return the answer; the last pod leaves after 30 s more without any request."""
         if wanted > 0:
             self._idle_since = None
             return max(wanted, self._least)

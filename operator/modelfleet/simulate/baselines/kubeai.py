@@ -1,6 +1,6 @@
-"""KubeAI's model autoscaler (internal/modelautoscaler; research 02, section 1.5).
+"""KubeAI's model autoscaler (internal/modelautoscaler).
 
-The mean of ten minutes of active requests. Its proxy starts the first replica.
+It uses the mean of ten minutes of active requests. KubeAI's proxy starts the first replica.
 """
 
 import math
@@ -14,7 +14,7 @@ TICK_SECONDS = 10.0
 SAMPLES = 60
 DOWN_SECONDS = 30.0
 DEFAULT_TARGET = 1.0
-"""Its 100 requests are what a large engine holds; here that is all slots of a replica."""
+"""KubeAI's default is 100 requests, as many as a large engine takes; here all slots."""
 WINDOWS = (DOWN_SECONDS, 300.0)
 
 
@@ -30,7 +30,10 @@ class KubeAI:
     def __init__(
         self, service: SimulatedService, target: float, down_seconds: float, least: int
     ) -> None:
-        """`target` is a share of the slots; `down_seconds` is scaleDownDelaySeconds."""
+        """Set up the autoscaler; `target` is a share of the slots.
+
+        `down_seconds` is the setting scaleDownDelaySeconds.
+        """
         self._target, self._least = target * service.slots, least
         self._needed = max(1, math.ceil(down_seconds / TICK_SECONDS))
         self._samples: deque[int] = deque([0] * SAMPLES, maxlen=SAMPLES)
@@ -38,9 +41,11 @@ class KubeAI:
         self._lower = 0
 
     def decide(self, seen: Observation) -> int:
-        """Up at once, down at the third lower proposal in a row (by default).
+        """Return the wanted replicas.
 
-        Worked example: 16 active requests since 5 min, none before, target 8: mean 8, 1 replica.
+        More replicas start at once. Fewer need three lower proposals in a row, with the default
+        setting. Worked example: 16 active requests for 5 min, none before, target 8: mean 8, 1
+        replica.
         """
         active = seen.in_flight + seen.queued
         self._sum += active - self._samples[0]

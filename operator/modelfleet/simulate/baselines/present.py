@@ -1,6 +1,6 @@
-"""Always so many percent busy: replicas for the demand of now, at once in both directions.
+"""Constant utilisation: replicas for the present demand, at once in both directions.
 
-What a textbook rule would do with fresh metrics; used by the benchmark as a plain yardstick.
+The benchmark uses this textbook rule, with fresh metrics, as a plain yardstick.
 """
 
 import math
@@ -25,13 +25,16 @@ class PresentLoad:
     memory_seconds = MEAN_TICKS * TICK_SECONDS
 
     def __init__(self, service: SimulatedService, least: int, share: float = SHARE) -> None:
-        """`share` of the slots that should be busy."""
+        """Set up the rule; `share` is the share of the slots that should be busy."""
         self._per_replica = share * service.capacity_per_second()
         self._least = least
         self._counts: deque[int] = deque(maxlen=MEAN_TICKS)
 
     def decide(self, seen: Observation) -> int:
-        """Worked example: 12 requests/s, a replica answers 2/s: 12 / 1.4 = 8.6: 9."""
+        """Return the wanted replicas.
+
+        Worked example: 12 requests/s, a replica answers 2/s: 12 / 1.4 = 8.6: 9.
+        """
         self._counts.append(seen.arrivals)
         rate = sum(self._counts) / (len(self._counts) * TICK_SECONDS)
         waits = int(seen.queued + seen.in_flight > 0)

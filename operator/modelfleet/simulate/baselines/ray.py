@@ -1,6 +1,7 @@
-"""Ray Serve's request-based policy (serve/autoscaling_policy.py; research 02, section 1.4).
+"""Ray Serve's request-based policy (serve/autoscaling_policy.py).
 
-Its loop runs every 0.1 s, but what it sees changes with the pushes every 10 s: so does this one.
+Ray's loop runs every 0.1 s, but its input changes only with the pushes every 10 s. This loop
+therefore runs every 10 s.
 """
 
 import math
@@ -28,16 +29,17 @@ class Ray:
     memory_seconds = LOOK_BACK_PUSHES * PUSH_SECONDS
 
     def __init__(self, target_requests: float, down_seconds: float, least: int) -> None:
-        """`target_requests` is target_ongoing_requests of one replica."""
+        """Set up the policy; `target_requests` is target_ongoing_requests of one replica."""
         self._target, self._least, self._down_seconds = target_requests, least, down_seconds
         self._pushes: deque[float] = deque(maxlen=LOOK_BACK_PUSHES)
         self._direction = 0
         self._since = 0.0
 
     def decide(self, seen: Observation) -> int:
-        """Acts when the same direction was wanted for the whole delay.
+        """Return the wanted replicas; they change after the same direction for the whole delay.
 
-        Worked example: 40 ongoing at target 8: 5. Wanted since 30 s: now; then it counts anew.
+        Worked example: 40 ongoing at target 8: 5. Wanted for 30 s: acts now; then the delay begins
+        again.
         """
         ongoing = (seen.busy_seconds + seen.queued_seconds) / max(seen.seconds, 1e-9)
         self._pushes.append(ongoing)

@@ -1,13 +1,13 @@
-"""A fleet of constant size: what most people run, and what sometimes cannot be beaten.
+"""Constant number of replicas: the most common setup, and sometimes the cheapest.
 
-Used by the benchmark at the cheapest size that keeps the promise, chosen in hindsight.
+The benchmark runs the least number that meets the aim, chosen in hindsight.
 """
 
 from modelfleet.simulate.scaler import Observation
 
 
 class Static:
-    """Always the same number of replicas."""
+    """Scaler that always wants the same number of replicas."""
 
     name = "static"
     interval_seconds = 3600.0
@@ -16,10 +16,10 @@ class Static:
     memory_seconds = 0.0
 
     def __init__(self, replicas: int) -> None:
-        """`replicas` from the first tick on."""
+        """Set the number of replicas from the first tick on."""
         self.replicas = replicas
 
     def decide(self, seen: Observation) -> int:
-        """Regardless of what is seen."""
+        """Return the same number, whatever is observed."""
         del seen
         return self.replicas

@@ -1,1 +1,1 @@
-"""The inner loops of the simulator, compiled by numba."""
+"""Inner loops of the simulator, compiled by numba."""

@@ -1,8 +1,8 @@
-"""Event engine of batching replicas: the more requests one holds, the slower each becomes.
+"""Event engine of batching replicas: the more requests a replica has, the slower each becomes.
 
-Called by `world` for services with a `Batch`. Each replica has a virtual clock that runs at
-s(full) / s(n) while n requests are worked on; a request ends when the clock has moved by its work.
-The emptiest replica takes the next request.
+`world` uses it for services with a `Batch`. Each replica has a virtual clock that runs at s(full) /
+s(n) while n requests are processed. A request ends when the clock has advanced by its work. The
+replica with the fewest requests takes the next one.
 """
 
 from modelfleet.simulate.engines.compiled import compiled
@@ -27,13 +27,13 @@ from modelfleet.simulate.engines.state import (
 
 @compiled
 def _pace(s: State, busy: int, alone: float, each: float) -> float:
-    """Virtual seconds per second; 1 with all slots busy."""
+    """Return the virtual seconds per second; 1 with all slots busy."""
     return (alone + each * s.figures.slots) / (alone + each * busy)  # type: ignore[no-any-return]
 
 
 @compiled
 def _move_clock(s: State, row: int, alone: float, each: float) -> None:
-    """Bring one replica's virtual clock to now; `timers[DUE]` is when it was moved last."""
+    """Advance one replica's virtual clock to now; `timers[DUE]` is the time of its last advance."""
     now, busy = s.figures.now, s.replicas[BUSY, row]
     if busy > 0:
         s.timers[CLOCK, row] += (now - s.timers[DUE, row]) * _pace(s, busy, alone, each)
@@ -42,7 +42,7 @@ def _move_clock(s: State, row: int, alone: float, each: float) -> None:
 
 @compiled
 def _first_slot(s: State, row: int) -> int:
-    """The slot of a replica that ends first; free ones never end."""
+    """Return the slot of a replica that ends first; free slots never end."""
     size = s.figures.slots
     first = row * size
     for slot in range(first + 1, (row + 1) * size):
@@ -53,7 +53,7 @@ def _first_slot(s: State, row: int) -> int:
 
 @compiled
 def _look_ahead(s: State, row: int, alone: float, each: float) -> None:
-    """When this replica answers next, and when the first of all does."""
+    """Set the time of this replica's next answer, and of the first answer of all replicas."""
     f, busy = s.figures, s.replicas[BUSY, row]
     s.timers[NEXT, row] = NEVER
     if busy > 0:
@@ -66,17 +66,17 @@ def _look_ahead(s: State, row: int, alone: float, each: float) -> None:
 
 @compiled
 def _emptiest(s: State) -> int:
-    """The ready replica with the fewest requests; -1 when all slots are busy."""
-    found, least = -1, s.figures.slots
+    """Return the ready replica with the fewest requests; -1 when all slots are busy."""
+    emptiest, least = -1, s.figures.slots
     for row in range(s.figures.rows):
         if s.replicas[STATE, row] == READY and s.replicas[BUSY, row] < least:
-            found, least = row, s.replicas[BUSY, row]
-    return found
+            emptiest, least = row, s.replicas[BUSY, row]
+    return emptiest
 
 
 @compiled
 def serve_batches(s: State, alone: float, each: float) -> None:
-    """Waiting requests go to the emptiest replicas, the longest waiting first."""
+    """Give waiting requests to the replicas with the fewest, the longest waiting request first."""
     f = s.figures
     while f.started < f.arrived:
         row = _emptiest(s)
@@ -107,7 +107,7 @@ def _answer(s: State, alone: float, each: float) -> None:
 
 @compiled
 def advance_batches(s: State, until: float, alone: float, each: float) -> None:
-    """Carry out all events up to a moment. One request among n takes `alone` + `each` * n s."""
+    """Carry out all events up to a moment; one request among n takes `alone` + `each` * n s."""
     f = s.figures
     while True:
         comes = s.moments[f.arrived] if f.arrived < len(s.moments) else NEVER

@@ -1,7 +1,7 @@
-"""The only place that imports numba: compiled functions, kept on disk between runs.
+"""Compilation of functions by numba, kept on disk between runs.
 
-Used by the event engines of this package. Must never be imported from outside `simulate`, as
-numba is an extra.
+The event engines of this package use it; no other module imports numba. Must never be imported from
+outside `simulate`, as numba is an extra.
 """
 
 from collections.abc import Callable
@@ -17,10 +17,13 @@ _F = TypeVar("_F", bound=Callable[..., object])
 
 
 def compiled(function: _F) -> _F:
-    """The function as machine code; compiled at its first call, kept on disk."""
+    """Return the function as machine code; compiled at its first call, kept on disk."""
     return cast("_F", numba.njit(cache=True)(function))
 
 
 def inlined(function: _F) -> _F:
-    """As `compiled`, put into its callers: a call that hands over a whole state costs 0.1 us."""
+    """Return the function as machine code that is copied into its callers.
+
+    A call that passes a whole state costs 0.1 us; a copy avoids this.
+    """
     return cast("_F", numba.njit(cache=True, inline="always")(function))

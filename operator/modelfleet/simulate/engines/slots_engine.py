@@ -1,7 +1,8 @@
 """Event engine of replicas with independent slots: a request takes one slot for its service time.
 
-Called by `world`. A heap of the slots that are busy, a ring of those that are free (the one that
-is free longest is taken first, which spreads the load as balancers do), one FIFO queue.
+`world` uses it for services without a `Batch`. A heap holds the busy slots, a ring the free ones,
+one FIFO queue the requests. The slot that is free longest is taken first, which spreads the load as
+balancers do.
 """
 
 from typing import Any
@@ -28,7 +29,7 @@ from modelfleet.simulate.engines.state import (
 @inlined
 def _sink(f: Any, slots: NDArray[np.float64], lines: NDArray[np.int64]) -> None:
     """Restore the heap downwards from its top."""
-    size, place, slot = f.heap_size, 0, lines[HEAP, 0]
+    size, position, slot = f.heap_size, 0, lines[HEAP, 0]
     key = slots[END, slot]
     child = 1
     while child < size:
@@ -38,24 +39,24 @@ def _sink(f: Any, slots: NDArray[np.float64], lines: NDArray[np.int64]) -> None:
             child += 1
         if slots[END, lines[HEAP, child]] >= key:
             break
-        lines[HEAP, place] = lines[HEAP, child]
-        place = child
-        child = 2 * place + 1
-    lines[HEAP, place] = slot
+        lines[HEAP, position] = lines[HEAP, child]
+        position = child
+        child = 2 * position + 1
+    lines[HEAP, position] = slot
 
 
 @inlined
 def _add(f: Any, slots: NDArray[np.float64], lines: NDArray[np.int64], slot: int) -> None:
-    """A busy slot into the heap."""
-    place, key = f.heap_size, slots[END, slot]
-    f.heap_size = place + 1
-    while place > 0:
-        parent = (place - 1) // 2
+    """Add a busy slot to the heap."""
+    position, key = f.heap_size, slots[END, slot]
+    f.heap_size = position + 1
+    while position > 0:
+        parent = (position - 1) // 2
         if slots[END, lines[HEAP, parent]] <= key:
             break
-        lines[HEAP, place] = lines[HEAP, parent]
-        place = parent
-    lines[HEAP, place] = slot
+        lines[HEAP, position] = lines[HEAP, parent]
+        position = parent
+    lines[HEAP, position] = slot
 
 
 @inlined
@@ -68,11 +69,11 @@ def _take_top(f: Any, slots: NDArray[np.float64], lines: NDArray[np.int64]) -> N
 
 @inlined
 def _free(f: Any, lines: NDArray[np.int64], slot: int) -> None:
-    """A slot may be taken: last in the ring."""
-    place = f.ring_head + f.ring_size
-    if place >= lines.shape[1]:
-        place -= lines.shape[1]
-    lines[RING, place] = slot
+    """Append a free slot to the ring."""
+    position = f.ring_head + f.ring_size
+    if position >= lines.shape[1]:
+        position -= lines.shape[1]
+    lines[RING, position] = slot
     f.ring_size += 1
 
 
@@ -88,7 +89,7 @@ def _next_free(f: Any, lines: NDArray[np.int64]) -> int:
 
 @compiled
 def open_replica(s: State, row: int) -> None:
-    """All slots of a replica that became ready; waiting requests take them."""
+    """Free all slots of a replica that became ready; waiting requests take them."""
     f = s.figures
     for slot in range(row * f.slots, (row + 1) * f.slots):
         _free(f, s.lines, slot)

@@ -1,8 +1,8 @@
-"""The arrays in which a world keeps itself, and the parts that both event engines share.
+"""Arrays that hold the state of a world, and the steps that both event engines share.
 
-Compiled functions, called by `slots_engine`, `batch_engine` and `world`. Must never decide
-anything: they only carry out. Hot ones take plain arrays and one record, because every access to
-an array inside a tuple costs two atomic operations.
+`slots_engine`, `batch_engine` and `world` call these compiled functions. Hot functions take plain
+arrays and one record: every access to an array inside a tuple costs two atomic operations. Must
+never decide anything: they only carry out.
 """
 
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from modelfleet.simulate.engines.compiled import compiled, inlined
 NEVER = np.inf
 MINUTE = 60.0
 
-# Rows of `replicas`, and the states in its first.
+# Rows of `replicas`, and the states in its first row.
 STATE, ORDER, BUSY = 0, 1, 2
 FREE, STARTING, READY, DRAINING = 0, 1, 2, 3
 # Rows of `timers`, one column for each replica.
@@ -24,7 +24,7 @@ DUE, CLOCK, NEXT = 0, 1, 2
 END, BEGIN, IS_SLOW = 0, 1, 2
 # Rows of `lines`.
 HEAP, RING = 0, 1
-# Rows of `minutes`: what is accounted to each minute.
+# Rows of `minutes`: the accounts of each minute.
 BILLED, STARTS, REVERSALS, PEAK, COLD = 0, 1, 2, 3, 4
 MINUTE_ROWS = 5
 
@@ -38,18 +38,20 @@ FIGURES = np.dtype(
         *((name, np.int64) for name in ("ring_head", "ring_size", "heap_size")),
     ]
 )
-"""Single numbers of a world. `rows` are the places of replicas in use, `slots` those of each."""
+"""Single numbers of a world: `rows` are the replica rows in use, `slots` the slots of each."""
 
 
 class State(NamedTuple):
-    """One world.
+    """Arrays of one world.
 
-    `figures`: a record of `FIGURES`. `moments`, `work`, `waits` (m,): when each request came, its
-    work, how long it waited (seconds; infinity while it does). `startups`: start-up times, used in
-    turn. `replicas`, `timers` (3, replicas); `slots` (3, replicas x slots): when each is free
-    (batch engine: at which virtual time), since when it works, whether its request waited too
-    long; `lines` (2, replicas x slots): heap of the busy slots, ring of the free ones; `minutes`
-    (MINUTE_ROWS, minutes + 1).
+    `figures` is a record of `FIGURES`. `moments`, `work`, `waits` (m,) hold for each request: its
+    arrival, its work, and its wait. A wait is in seconds, and infinity while the request waits.
+    `startups` are start-up times, used in turn. `replicas` and `timers` have shape (3, replicas).
+
+    `slots` (3, replicas x slots) holds for each slot when it is free, since when it works, and
+    whether its request waited too long. In the batch engine the first is a virtual time. `lines`
+    (2, replicas x slots) holds the heap of the busy slots and the ring of the free ones. `minutes`
+    has shape (MINUTE_ROWS, minutes + 1).
     """
 
     figures: Any
@@ -66,7 +68,7 @@ class State(NamedTuple):
 
 @compiled
 def bill(s: State, until: float) -> None:
-    """Account the replicas that exist, minute by minute, up to now."""
+    """Account the replicas that exist, minute by minute, up to `until`."""
     f, minutes = s.figures, s.minutes
     alive = f.ready + f.starting + f.draining
     at = f.billed_to
@@ -83,14 +85,17 @@ def bill(s: State, until: float) -> None:
 
 @inlined
 def minute_of(minutes: NDArray[np.float64], at: float) -> int:
-    """Column of `minutes` for a moment; the last one holds what comes after the trace."""
+    """Return the column of `minutes` for a moment.
+
+    The last column holds the time after the trace.
+    """
     last: int = minutes.shape[1] - 1
     return min(int(at / MINUTE), last)
 
 
 @inlined
 def pass_time(f: Any, at: float) -> None:
-    """Integrals up to the next event."""
+    """Add to the integrals up to the next event."""
     length = at - f.now
     f.busy_sum += length * f.in_flight
     f.queued_sum += length * (f.arrived - f.started)
@@ -99,7 +104,7 @@ def pass_time(f: Any, at: float) -> None:
 
 @inlined
 def note_arrival(f: Any, moments: NDArray[np.float64], minutes: NDArray[np.float64]) -> None:
-    """The next request has come."""
+    """Record that the next request has come."""
     if f.ready == 0:
         minutes[COLD, minute_of(minutes, moments[f.arrived])] += 1
     f.arrived += 1
@@ -109,7 +114,7 @@ def note_arrival(f: Any, moments: NDArray[np.float64], minutes: NDArray[np.float
 def begin_request(
     f: Any, came: float, replicas: NDArray[np.int64], slots: NDArray[np.float64], slot: int
 ) -> float:
-    """The longest waiting request, which came at `came`, takes a slot; returns its wait."""
+    """Give a slot to the longest waiting request, which came at `came`; returns its wait."""
     wait = f.now - came
     slots[BEGIN, slot] = f.now
     slots[IS_SLOW, slot] = 1.0 if wait > f.limit else 0.0
@@ -121,7 +126,7 @@ def begin_request(
 
 @inlined
 def end_request(f: Any, replicas: NDArray[np.int64], slots: NDArray[np.float64], slot: int) -> bool:
-    """The request in a slot is answered; returns whether its replica may take another."""
+    """End the request in a slot; returns whether its replica may take another."""
     f.completed += 1
     f.slow += int(slots[IS_SLOW, slot])
     f.in_flight -= 1
@@ -133,7 +138,7 @@ def end_request(f: Any, replicas: NDArray[np.int64], slots: NDArray[np.float64],
 
 @compiled
 def end_drain(s: State, slot: int) -> None:
-    """A replica that drains is gone when its last request was answered."""
+    """Remove a draining replica when its last request is answered."""
     f, replica = s.figures, slot // s.figures.slots
     if s.replicas[BUSY, replica] == 0:
         bill(s, f.now)
@@ -143,19 +148,22 @@ def end_drain(s: State, slot: int) -> None:
 
 @compiled
 def due_replica(s: State) -> int:
-    """The starting replica that is ready first; -1 if none starts. Renews `next_ready`."""
-    f, found = s.figures, -1
+    """Return the starting replica that is ready first; -1 if none starts.
+
+    Sets `next_ready` to the time at which it is ready.
+    """
+    f, next_row = s.figures, -1
     f.next_ready = NEVER
     for row in range(f.rows):
         if s.replicas[STATE, row] == STARTING and s.timers[DUE, row] < f.next_ready:
             f.next_ready = s.timers[DUE, row]
-            found = row
-    return found
+            next_row = row
+    return next_row
 
 
 @compiled
 def make_ready(s: State) -> int:
-    """The replica that is due answers from now on; returns its row."""
+    """Let the replica that is due answer from now on; returns its row."""
     f, row = s.figures, due_replica(s)
     s.replicas[STATE, row] = READY
     s.timers[DUE, row] = f.now
@@ -167,7 +175,7 @@ def make_ready(s: State) -> int:
 
 @compiled
 def create(s: State, is_ready: bool) -> int:
-    """One more replica, in the lowest free row; returns the row, -1 when all are taken."""
+    """Create one more replica in the lowest free row; returns the row, -1 when all are taken."""
     f, row = s.figures, 0
     while row < s.replicas.shape[1] and s.replicas[STATE, row] != FREE:
         row += 1
@@ -194,30 +202,30 @@ def create(s: State, is_ready: bool) -> int:
 
 @compiled
 def newest(s: State, state: int) -> int:
-    """The replica of that state that was created last; -1 if there is none."""
-    found, order = -1, -1
+    """Return the replica of that state that was created last; -1 if there is none."""
+    row_of_newest, order = -1, -1
     for row in range(s.figures.rows):
         if s.replicas[STATE, row] == state and s.replicas[ORDER, row] > order:
-            found, order = row, s.replicas[ORDER, row]
-    return found
+            row_of_newest, order = row, s.replicas[ORDER, row]
+    return row_of_newest
 
 
 @compiled
 def drop_free_slots(s: State, replica: int) -> None:
-    """Nobody may take a slot of a replica that leaves."""
+    """Take the slots of a replica that leaves out of the ring: no request may use them."""
     f, lines = s.figures, s.lines
-    size, kept, length = f.ring_size, 0, lines.shape[1]
+    size, remaining, length = f.ring_size, 0, lines.shape[1]
     for offset in range(size):
         slot = lines[RING, (f.ring_head + offset) % length]
         if slot // f.slots != replica:
-            lines[RING, (f.ring_head + kept) % length] = slot
-            kept += 1
-    f.ring_size = kept
+            lines[RING, (f.ring_head + remaining) % length] = slot
+            remaining += 1
+    f.ring_size = remaining
 
 
 @compiled
 def remove(s: State) -> None:
-    """One replica less: the newest that starts, else the newest ready one, which drains."""
+    """Remove one replica: the newest that starts, else the newest ready one, which drains."""
     f, row = s.figures, newest(s, STARTING)
     if row >= 0:
         s.replicas[STATE, row] = FREE
@@ -236,7 +244,10 @@ def remove(s: State) -> None:
 
 @compiled
 def scale(s: State, wanted: int) -> int:
-    """Create or remove replicas until `wanted` are ready or starting; returns how many are."""
+    """Create or remove replicas until `wanted` are ready or starting.
+
+    Returns the number that is ready or starting now.
+    """
     f = s.figures
     have = f.ready + f.starting
     if wanted == have:

@@ -81,7 +81,7 @@ def test_time_that_nobody_knows_is_said():
         return float("nan") if 1800 <= (at - begins[0]) % 3600 < 2160 else 5.0
 
     with prometheus(one(holed)) as server:
-        told = traffic(server.url, QUERY, 1, 60).told
+        told = traffic(server.url, QUERY, 1, 60).summary
     assert "10.0 % of the time is not known" in told
 
 
@@ -95,7 +95,7 @@ def test_time_before_the_first_value_is_no_traffic():
     with prometheus(one(late)) as server:
         found = traffic(server.url, QUERY, 1, 60)
     assert found.trace.seconds == pytest.approx(43_200, abs=120)
-    assert "not known" not in found.told
+    assert "not known" not in found.summary
 
 
 @pytest.mark.parametrize(
@@ -136,12 +136,12 @@ def test_small_counter_is_a_question():
         return (at - begins[0]) / 1e4
 
     with prometheus(one(counter)) as server:
-        assert "should it be in rate(...)?" in traffic(server.url, QUERY, 1, 60).told
+        assert "should the query be in rate(...)?" in traffic(server.url, QUERY, 1, 60).summary
 
 
 def test_texture_within_a_step_is_said():
     with prometheus(one()) as server:
-        told = [traffic(server.url, QUERY, 0.1, step).told for step in (60, 7)]
+        told = [traffic(server.url, QUERY, 0.1, step).summary for step in (60, 7)]
     assert "within a step of 60 s they come as unevenly as in public traces" in told[0]
     assert "within a step of 7 s their moments are drawn by chance" in told[1]
 
