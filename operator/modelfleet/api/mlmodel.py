@@ -42,7 +42,7 @@ class ModelSource(ApiObject):
     ) = None
     """Address of the artifact; absent when the image contains the model (runtime `custom`)."""
     version: Annotated[str, Field(min_length=1, max_length=63)] | None = None
-    """Your own name for this state of the model; shown in the columns, otherwise unused."""
+    """Your own name for this state of the model, for the columns; another name makes a version."""
     digest: Annotated[str, Field(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
     """Required SHA-256 of the artifact; if absent, it is determined once for each version."""
     format: Annotated[CatalogueName, Field(json_schema_extra=named_in("formats"))] | None = None

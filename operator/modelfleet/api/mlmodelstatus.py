@@ -143,7 +143,7 @@ class MLModelStatus(ApiObject):
     route: RouteStatus | None = None
     """Weights, waits and time-outs that every gateway must apply."""
     replicas: Annotated[int, Field(ge=0, le=100_000)] | None = None
-    """Replicas of all versions at the last decision."""
+    """Replicas that the last decision gives the model, for `/scale`; pods may still start."""
     selector: Annotated[str, Field(max_length=256)] | None = None
     """Label selector of the replicas, for `/scale`."""
     scaling: ScalingStatus | None = None

@@ -46,6 +46,10 @@ class Reason(StrEnum):
         "the last accepted route stays in effect; undo the change, or read the agent's log",
     )
     FOLLOWING = ("Following", "Replicas follow the measured traffic.")
+    DRAIN_WAITS = (
+        "DrainWaits",
+        "A replica that should go has been kept for a minute; the message names what it waits for.",
+    )
     EXTERNAL_REPLICAS = (
         "ExternalReplicas",
         "`spec.replicas` is set; the autoscaler only recommends.",

@@ -136,7 +136,7 @@ class GatewayFacts:
     """State of the gateways for this model.
 
     `acknowledged` has an entry for each gateway that could receive traffic. The entry is None while
-    that gateway is silent or has not reported the model yet.
+    that gateway has not reported the model to this leader.
     """
 
     is_used: bool
@@ -146,6 +146,9 @@ class GatewayFacts:
     """Endpoint to the fault of its answer to the admission probe."""
     held: int | None = None
     """Requests on hold in all gateways; None while a gateway is silent."""
+    disconnected: tuple[str, ...] = ()
+    """Names of gateways whose stream is broken. Their last acknowledgement counts until they leave,
+    because they serve on by it."""
 
     @property
     def silent(self) -> tuple[str, ...]:

@@ -53,7 +53,10 @@ class Step:
     why: str
     floors: Mapping[str, int] = field(default_factory=dict)
     state: Mapping[str, str] = field(default_factory=dict)
-    """State to find again at the next step, also after a restart; it stands in the status."""
+    """State to find again at the next step, also after a restart. It stands in the status; a step
+    that does not repeat it ends it."""
+    waits_for_gateways: bool = False
+    """Whether the step waits for gateways, and not for replicas."""
     look_again_seconds: float | None = None
     """Time after which the step may be another although nothing changed."""
 

@@ -1,8 +1,8 @@
 """Strategy `Rolling`: the weight of the candidate follows its replicas in effect.
 
-Preparing no replica of the candidate is in effect: all traffic stays Shifting some are in effect:
-the candidate gets their share of the needed replicas Promoting all are in effect: 100 %, then a
-wait until every gateway confirms
+* Preparing: no replica of the candidate is in effect, so all traffic stays.
+* Shifting: some are in effect, so the candidate gets their share of the needed replicas.
+* Promoting: all are in effect, so it gets 100 %; then every gateway has to confirm.
 """
 
 from modelfleet.catalog.strategies.base import RolloutFacts, Step
@@ -43,7 +43,14 @@ class RollingStrategy:
         if sum(present.values()) != 100 or facts.candidate not in present:  # noqa: PLR2004 - percent
             present = {str(facts.stable): 100, facts.candidate: 0}
         why = "waits for every gateway to report"
-        return Step("Shifting", present, is_complete=False, why=why, floors=floors)
+        return Step(
+            "Shifting",
+            present,
+            is_complete=False,
+            why=why,
+            floors=floors,
+            waits_for_gateways=True,
+        )
 
     def _promoting(self, facts: RolloutFacts, floors: dict[str, int]) -> Step:
         weights = {str(facts.stable): 0, facts.candidate: 100}
@@ -52,7 +59,14 @@ class RollingStrategy:
             why = f"every gateway sends all traffic to {facts.candidate}"
             return Step("Promoting", weights, is_complete=True, why=why, floors=floors)
         why = f"waits for every gateway to send all traffic to {facts.candidate}"
-        return Step("Promoting", weights, is_complete=False, why=why, floors=floors)
+        return Step(
+            "Promoting",
+            weights,
+            is_complete=False,
+            why=why,
+            floors=floors,
+            waits_for_gateways=True,
+        )
 
     def _first(self, facts: RolloutFacts, floors: dict[str, int]) -> Step:
         """Route to the candidate at once while no version serves, so that requests are held."""

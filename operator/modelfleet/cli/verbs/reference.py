@@ -5,6 +5,7 @@ reasons. Must never contain a fact that is written down by hand.
 """
 
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from modelfleet.api.reasons import Reason
 from modelfleet.crds.structural import crds
+from modelfleet.gateway.requests.counters import TrafficCounters
+from modelfleet.gateway.traffic_metrics import TrafficCollector
 from modelfleet.settings import Settings
 from modelfleet.telemetry import metrics
 
@@ -85,8 +88,17 @@ def _metrics() -> str:
             family = next(iter(value.describe()))
             name = f"{family.name}_total" if family.type == "counter" else family.name
             rows.append(f"| `{name}` | {family.type} | {family.documentation} |")
-    head = "# Metrics of the operator\n\nAt `/metrics` of its health port.\n\n"
-    return head + "| metric | type | meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n"
+    head = "# Metrics\n\n## Operator\n\nAt `/metrics` of its health port (9446).\n\n"
+    table = "| metric | type | meaning |\n|---|---|---|\n"
+    more = "\n\n## Gateways\n\nAt `/metrics` of each agent (9445).\n\n"
+    return head + table + "\n".join(rows) + more + table + "\n".join(_gateway_metrics()) + "\n"
+
+
+def _gateway_metrics() -> Iterator[str]:
+    """Yield a row for each metric of a gateway's traffic."""
+    for family in TrafficCollector(TrafficCounters(time.monotonic), dict).collect():
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        yield f"| `{name}` | {family.type} | {family.documentation} |"
 
 
 def _reasons() -> str:

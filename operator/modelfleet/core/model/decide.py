@@ -35,6 +35,10 @@ HEALING_SECONDS = 5.0
 """Seconds between two turns while an obstacle exists, even if no watch reports a change."""
 
 
+DRAIN_PATIENCE = 60.0
+"""Seconds after which a drain that waits is named in the status; most end sooner."""
+
+
 def decide(facts: ModelFacts) -> Plan:
     """Return the plan for one model.
 
@@ -64,18 +68,23 @@ def _with_events(facts: ModelFacts, plan: Plan) -> Plan:
 def _serve(facts: ModelFacts, spec: MLModelSpec, wanted: WantedVersion) -> Plan:
     """Return the plan for a valid spec."""
     decision = _decision(facts, spec, wanted)
+    moves = _moves(facts, decision)
+    waits = [move.waits for move in moves if move.waits_for]
+    lasting = [w for w in waits if facts.cause_seconds.get(_cause(w), 0.0) >= DRAIN_PATIENCE]
+    decision = replace(decision, drain_waits=lasting[0] if lasting else "")
+    obstacle = decision.obstacle
+    causes = frozenset({*map(_cause, waits), *([obstacle.cause] if obstacle else [])})
     if decision.leads(facts):
         decided = status.status_of(facts, spec, decision)
-        return Plan(status=decided, why=decision.moving or "decision", targets=decision.targets)
+        why = decision.moving or "decision"
+        return Plan(status=decided, causes=causes, why=why, targets=decision.targets)
     creates = () if spec.paused and facts.status.stable else wanted.create
     to_create, repairs = wanted_objects.needed(facts, spec, decision.roles, decision.targets)
-    moves = _moves(facts, decision)
     deletes = (
         *wanted.deletes,
         *wanted_objects.surplus(facts, decision.roles, is_confirmed=decision.is_confirmed),
         *wanted_objects.forgotten(facts, decision.roles, spec.rollout.history_limit),
     )
-    obstacle = decision.obstacle
     return Plan(
         status=status.status_of(facts, spec, decision),
         creates=(*creates, *to_create),
@@ -84,11 +93,16 @@ def _serve(facts: ModelFacts, spec: MLModelSpec, wanted: WantedVersion) -> Plan:
         scales=tuple(move.scale for move in moves if move.scale is not None),
         deletes=deletes,
         learned=_learned(facts),
-        causes=frozenset({obstacle.cause}) if obstacle else frozenset(),
+        causes=causes,
         look_again_seconds=_look_again(facts, decision, moves),
-        why=decision.moving or next((m.waits_for for m in moves if m.waits_for), ""),
+        why=decision.moving or next(iter(waits), ""),
         targets=decision.targets,
     )
+
+
+def _cause(drain_waits: str) -> str:
+    """Return the name by which the turn measures how long a drain has waited for one thing."""
+    return f"Drain:{drain_waits}"
 
 
 def _decision(facts: ModelFacts, spec: MLModelSpec, wanted: WantedVersion) -> Decision:
@@ -203,15 +217,22 @@ def _moves(facts: ModelFacts, decision: Decision) -> tuple[drain.Drain, ...]:
         may_leave = target > 0 or owns_route or next_route.has_left(facts, routed, version.name)
         if not facts.gateways.is_used:
             may_leave = True
-        moves.append(drain.next_drain(facts, version, target, may_leave=may_leave))
+        move = drain.next_drain(facts, version, target, may_leave=may_leave)
+        moves.append(replace(move, version=version.name))
     return tuple(moves)
 
 
 def _waits_for_gateways(facts: ModelFacts, step: strategies.Step | None) -> bool:
-    """Return whether a silent gateway, and not a replica, keeps the rollout from going on."""
-    if step is None or step.is_complete or not facts.gateways.silent:
-        return False
-    return not step.why.startswith("waits for the first")
+    """Return whether a silent gateway keeps the rollout from going on."""
+    is_waiting = step is not None and not step.is_complete and step.waits_for_gateways
+    return is_waiting and bool(_silent(facts))
+
+
+def _silent(facts: ModelFacts) -> tuple[str, ...]:
+    """Return gateways that have not reported the model, and those whose stream is broken."""
+    expected = facts.gateways.acknowledged
+    broken = [name for name in facts.gateways.disconnected if name in expected]
+    return tuple(sorted({*facts.gateways.silent, *broken}))
 
 
 def _moving(
@@ -224,7 +245,7 @@ def _moving(
         if facts.gateways.rejections:
             return f"gateway {min(facts.gateways.rejections)} refuses the route; its weights stay"
         if _waits_for_gateways(facts, step):
-            return f"gateway {facts.gateways.silent[0]} is silent; {step.why}"
+            return f"gateway {_silent(facts)[0]} is silent; {step.why}"
         return step.why
     if wanted.is_resolving:
         return "the artifact's digest is being determined"

@@ -54,6 +54,8 @@ class Decision:
     """Fact that the rollout or the first start waits for, as a sentence; empty without either."""
     waits_for_gateways: bool
     """Whether a silent gateway keeps the rollout from going on."""
+    drain_waits: str = ""
+    """What a drain has waited for so long that people should know; empty otherwise."""
 
     @property
     def is_resolving(self) -> bool:

@@ -20,6 +20,13 @@ class Drain:
     pods: tuple[PodService, ...] = ()
     scale: Scale | None = None
     waits_for: str = ""
+    version: str = ""
+    """Name of the version."""
+
+    @property
+    def waits(self) -> str:
+        """The version and what its drain waits for, in words."""
+        return f"{self.version} keeps a replica until {self.waits_for}"
 
 
 def next_drain(facts: ModelFacts, version: VersionFacts, target: int, *, may_leave: bool) -> Drain:
@@ -33,15 +40,15 @@ def next_drain(facts: ModelFacts, version: VersionFacts, target: int, *, may_lea
     if target >= version.replicas:
         return _grow(version, target)
     if len(version.alive) > version.replicas:
-        return Drain(waits_for="Kubernetes to end the pods of the last step")
+        return Drain(waits_for="Kubernetes has ended the pods of the last step")
     if not may_leave:
         # A gateway may only be silent: pods that are out of service already stay out.
-        return Drain(waits_for="every gateway to take its weight away")
+        return Drain(waits_for="every gateway has taken its weight away")
     leaving = _victims(version, version.replicas - target)
     pods = _labels(version, leaving)
     waits_for = _waits_for(facts, version, leaving, target)
     if pods or waits_for:
-        return Drain(pods, None, waits_for or "the endpoints to leave the gateways")
+        return Drain(pods, None, waits_for or "its endpoint has left the gateways")
     return Drain((), _scale(version, target, f"{version.replicas} -> {target}, drained"))
 
 
@@ -98,14 +105,15 @@ def _waits_for(
     facts: ModelFacts, version: VersionFacts, leaving: tuple[PodFacts, ...], target: int
 ) -> str:
     for pod in leaving:
-        if not next_route.is_gone(facts, version.name, pod.endpoint):
-            return f"every gateway to stop sending to {pod.name}"
+        sender = next_route.sender_to(facts, version.name, pod.endpoint)
+        if sender is not None:
+            return f"gateway {sender} has stopped sending to {pod.name}"
         if pod.in_flight == 0 or not facts.gateways.is_used:
             continue
         drained = (facts.now - pod.drained_at).total_seconds() if pod.drained_at else 0.0
         if drained < _longest_seconds(facts, version):
-            return f"the last requests of {pod.name}"
+            return f"the last requests of {pod.name} have ended"
     is_last = target == 0 and facts.status.stable == version.name
     if is_last and facts.gateways.is_used and facts.gateways.held != 0:
-        return "no request on hold"
+        return "no request is on hold"
     return ""

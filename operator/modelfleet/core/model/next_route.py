@@ -81,6 +81,17 @@ def in_effect(facts: ModelFacts, version: VersionFacts) -> int:
     return min(counts, default=0)
 
 
+def sender_to(facts: ModelFacts, version: str, endpoint: str | None) -> str | None:
+    """Return the first gateway that may still send to `endpoint`; None when there is none."""
+    if is_gone(facts, version, endpoint):
+        return None
+    acks = sorted(facts.gateways.acknowledged.items())
+    senders = (
+        name for name, ack in acks if ack is None or endpoint in ack.endpoints.get(version, ())
+    )
+    return next(senders, "that starts")
+
+
 def is_gone(facts: ModelFacts, version: str, endpoint: str | None) -> bool:
     """Return whether no gateway sends to `endpoint` any more; False while a gateway is silent."""
     if endpoint is None or not facts.gateways.is_used:

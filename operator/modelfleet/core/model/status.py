@@ -105,7 +105,7 @@ def _claims(facts: ModelFacts, spec: MLModelSpec, decision: Decision) -> Iterabl
     yield _reconciling(decision)
     yield _stalled(decision)
     yield _rolled_out(decision)
-    yield _scaling_active(facts, spec, decision.allowed)
+    yield _with_drain(_scaling_active(facts, spec, decision.allowed), decision.drain_waits)
     yield (C.METRICS_AVAILABLE, *available(facts, spec))
     yield _probes_passing(facts, decision)
     yield (C.DRIFT_SUSPECTED, False, Reason.NOT_USED, "")
@@ -195,6 +195,15 @@ def _rolled_out(decision: Decision) -> Claim:
         text = f"the new version serves; {decision.draining} finishes its requests"
         return (C.ROLLED_OUT, True, Reason.DRAINING, text)
     return (C.ROLLED_OUT, True, Reason.COMPLETE, "the version that the spec asks for serves")
+
+
+def _with_drain(claim: Claim, drain_waits: str) -> Claim:
+    """Add to the claim what keeps a replica that should go."""
+    if not drain_waits:
+        return claim
+    kind, value, reason, text = claim
+    reason = Reason.DRAIN_WAITS if value else reason
+    return (kind, value, reason, f"{text}; {drain_waits}")
 
 
 def _scaling_active(facts: ModelFacts, spec: MLModelSpec, allowed: Bounds) -> Claim:

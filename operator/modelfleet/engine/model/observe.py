@@ -248,6 +248,7 @@ class Observer:
             rejections=source.rejections(str(key)),
             probe_failures=source.probe_failures(str(key)),
             held=source.held(str(key)),
+            disconnected=tuple(name for name, alive in source.connected().items() if not alive),
         )
 
 

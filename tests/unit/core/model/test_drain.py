@@ -45,7 +45,19 @@ def test_gateway_that_still_sends_is_waited_for():
     )
     plan = decide(facts)
     assert plan.scales == ()
-    assert "every gateway to stop sending" in plan.why
+    assert (
+        plan.why
+        == "digits-v1 keeps a replica until gateway gw-1 has stopped sending to digits-v1-pod1"
+    )
+    [cause] = plan.causes
+    soon = decide(replace(facts, cause_seconds={cause: 59.0}))
+    late = decide(replace(facts, cause_seconds={cause: 60.0}))
+    said = [
+        next(c for c in each.status.conditions if c.type == "ScalingActive")
+        for each in (soon, late)
+    ]
+    assert [claim.reason for claim in said] == ["Following", "DrainWaits"]
+    assert plan.why in said[1].message
 
 
 def test_request_under_way_is_waited_for_until_the_deadline():
@@ -91,7 +103,10 @@ def test_last_replica_stays_while_a_request_is_on_hold():
     given.with_pods(1, pod_of("digits-v1", 0, is_in_service=False, drained_at=NOW))
     given.held = 1
     waiting = decide(given.facts())
-    assert (waiting.scales, waiting.why) == ((), "no request on hold")
+    assert (waiting.scales, waiting.why) == (
+        (),
+        "digits-v1 keeps a replica until no request is on hold",
+    )
     given.held = 0
     assert [s.replicas for s in decide(given.facts()).scales] == [0]
 
