@@ -280,8 +280,9 @@ def shipped(
 ) -> Outcome:
     """Return the outcome of modelfleet: all seeds and models in one run.
 
-    The policy learns from the time before the scored time, so its run begins with the trace. It has
-    initial replicas only where the peers begin with the trace too: the same as theirs.
+    The policy learns from the time before the scored time, so its run begins with the trace. Where
+    the peers begin with the trace too, the policy has the same initial replicas as the peers.
+    Elsewhere the policy begins with none.
     """
     is_same_start = _begin(case) == 0
     worlds = [

@@ -1,8 +1,8 @@
 """Memory limit of a simulation: checks requests and slots before any array exists.
 
-The command line calls these checks before `replay` or `comparison` runs. Without them, a query that
-lacked rate() asked for 97 billion requests. The machine then ended other processes before the
-simulation. Must never refuse a simulation that fits.
+The command line calls these checks before `replay` or `comparison` runs. Without the checks, a
+query that lacked rate() asked for 97 billion requests. The machine then ended other processes
+before the simulation. Must never refuse a simulation that fits.
 """
 
 import math

@@ -130,7 +130,7 @@ def fitting(measured: dict[str, Any], most: int, width: int) -> "Table":
     """
     from rich.console import Console
 
-    # A wide console: the measured table is never wider than it.
+    # A wide console: no table is wider than 1000 characters.
     console = Console(width=1000)
     for left_out in SPARED:
         candidate = table(measured, most, left_out)

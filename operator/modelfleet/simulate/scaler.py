@@ -1,7 +1,7 @@
-"""Protocols between a world and its scaler: the observation, and the replicas that it asks for.
+"""Protocols between a world and its scaler: an observation in, a number of replicas out.
 
-The peers in `baselines` and `shipped_scaler` implement them; `run` connects them to a world. Must
-never carry a value that a controller in a cluster could not have.
+The peers in `baselines` and `shipped_scaler` implement the protocols; `run` calls them. Must never
+carry a value that a controller in a cluster could not have.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """Recorded history of a model's scaling decisions, read from a Prometheus.
 
-`decision_picture` draws it. The terms are those that the operator published
-(`scaling.decision_metrics`). The deciding term of each moment is derived from them. Must never
-decide anything anew.
+`decision_picture` draws the history. The terms are those that the operator published
+(`scaling.decision_metrics`). The deciding term of each moment is derived from these terms. Must
+never decide anything anew.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
 """Picture of a model's decisions.
 
-`explain --plot` draws it with the extra 'plot' (matplotlib). Three panels share one axis of time. A
-band shows which term decided the replicas. Must never show a number that was not recorded: gaps
-stay gaps.
+`explain --plot` draws the picture with the extra 'plot' (matplotlib). Three panels share one axis
+of time. A band shows which term decided the replicas. Must never show a number that was not
+recorded: gaps stay gaps.
 """
 
 from datetime import UTC, datetime

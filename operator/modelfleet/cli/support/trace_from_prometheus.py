@@ -74,11 +74,13 @@ def _traffic(rates: "Column", span: TimeSpan, query: str) -> QueriedTrace:
         raise UsageError(message)
     if (rates < 0).any():
         raise UsageError("the query gives negative rates; it must give requests per second")
-    known = np.flatnonzero(~np.isnan(rates))
-    if len(known) < MIN_VALUES:
-        message = f"the query gives only {len(known)} values; ask for more days, or smaller steps"
+    recorded = np.flatnonzero(~np.isnan(rates))
+    if len(recorded) < MIN_VALUES:
+        message = (
+            f"the query gives only {len(recorded)} values; ask for more days, or smaller steps"
+        )
         raise UsageError(message)
-    rates = rates[known[0] : known[-1] + 1]
+    rates = rates[recorded[0] : recorded[-1] + 1]
     unknown = float(np.isnan(rates).mean())
     counts = np.nan_to_num(rates) * span.step
     name = query if len(query) <= MAX_NAME else query[: MAX_NAME - 3] + "..."

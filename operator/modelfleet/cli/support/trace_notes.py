@@ -1,7 +1,7 @@
 """Notes on everything that `bench autoscale` and `simulate` change in a trace, each in one line.
 
-Both print them before they run. Must never leave out a change that makes the figures differ from
-the file's.
+Both verbs print the notes before they run. Must never leave out a change that makes the figures
+differ from the file's.
 """
 
 import argparse

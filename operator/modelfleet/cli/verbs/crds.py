@@ -1,7 +1,7 @@
 """`modelfleet crds FOLDER`: write the CustomResourceDefinitions, one file each.
 
-`make generate` runs it. The files are plain JSON-compatible YAML: no YAML library is needed to
-write them, and none can reorder their keys.
+`make generate` runs this verb. The files are plain JSON-compatible YAML. No YAML library is needed
+to write them, and none can reorder their keys.
 """
 
 import sys

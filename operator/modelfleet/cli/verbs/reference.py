@@ -1,7 +1,7 @@
 """`modelfleet reference FOLDER`: write the reference pages from the code that they describe.
 
-`make generate` runs it. It writes one page each for API fields, settings, metrics and condition
-reasons. Must never contain a fact that is written down by hand.
+`make generate` runs this verb. The verb writes one page each for API fields, settings, metrics and
+condition reasons. Must never contain a fact that is written down by hand.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """`modelfleet simulate`: replicas, violations and cost that modelfleet would have had.
 
-`simulate.replay` runs it on the reader's own traffic, from a file or a Prometheus. Must never
-compare policies: that is the task of `bench autoscale`.
+`simulate.replay` runs the reader's own traffic, from a file or a Prometheus. Must never compare
+policies: that is the task of `bench autoscale`.
 """
 
 import argparse

@@ -63,8 +63,8 @@ def schedule(busy: Floats, beta: float, slots: int, startup_steps: int) -> NDArr
 
     Demand c = ceil((a + beta sqrt a) / k). The cost is the time with replicas on, plus S for each
     start. Its exact minimum decomposes by level. The j-th replica stays on through a gap exactly if
-    the gap is no longer than S. It starts S early. Both together give the highest demand of the
-    next S.
+    the gap is no longer than S. The j-th replica starts S early. Both rules together give the
+    highest demand of the next S.
 
     Worked example: demand 1 0 0 0 2, S = 2 steps: 1 0 2 2 2; S = 4 steps: 2 2 2 2 2.
     """

@@ -1,7 +1,7 @@
 """HorizontalPodAutoscaler v2 of Kubernetes (pkg/controller/podautoscaler).
 
-It has two variants here. The first uses the utilisation of the slots per pod, capped at all slots,
-like CPU or GPU use. The second uses concurrency with the queue as an external average value.
+The benchmark has two variants. The first uses the utilisation of the slots per pod, capped at all
+slots, like CPU or GPU use. The second uses concurrency with the queue as an external average value.
 Metrics are scraped every 15 s.
 """
 

@@ -1,7 +1,7 @@
 """Knative's pod autoscaler, KPA (knative/serving pkg/autoscaler).
 
-It uses concurrency with the queue, a stable window and a panic window. The simulation reads all
-pods, not a sample of them, which favours Knative.
+The KPA uses concurrency with the queue, a stable window and a panic window. The simulation reads
+all pods, not a sample of the pods, which favours Knative.
 """
 
 import math

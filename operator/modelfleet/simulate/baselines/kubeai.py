@@ -1,6 +1,6 @@
 """KubeAI's model autoscaler (internal/modelautoscaler).
 
-It uses the mean of ten minutes of active requests. KubeAI's proxy starts the first replica.
+KubeAI uses the mean of ten minutes of active requests. KubeAI's proxy starts the first replica.
 """
 
 import math

@@ -36,7 +36,7 @@ class Ray:
         self._since = 0.0
 
     def decide(self, seen: Observation) -> int:
-        """Return the wanted replicas; they change after the same direction for the whole delay.
+        """Return the wanted replicas; a change needs the same direction for the whole delay.
 
         Worked example: 40 ongoing at target 8: 5. Wanted for 30 s: acts now; then the delay begins
         again.

@@ -1,7 +1,7 @@
-"""Compilation of functions by numba, kept on disk between runs.
+"""Compilation of functions by numba, with a cache on disk between runs.
 
-The event engines of this package use it; no other module imports numba. Must never be imported from
-outside `simulate`, as numba is an extra.
+Only this module imports numba; the event engines of this package use it. Must never be imported
+from outside `simulate`, as numba is an extra.
 """
 
 from collections.abc import Callable

@@ -2,7 +2,7 @@
 
 `slots_engine`, `batch_engine` and `world` call these compiled functions. Hot functions take plain
 arrays and one record: every access to an array inside a tuple costs two atomic operations. Must
-never decide anything: they only carry out.
+never decide anything: the functions only carry out changes.
 """
 
 from typing import Any, NamedTuple
