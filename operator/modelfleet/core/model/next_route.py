@@ -116,7 +116,7 @@ def next_route(
         key=lambda name: (-weights.get(name, 0), name),
     )
     route = Route(
-        revision=before.revision if before else 1,
+        revision=before.revision if before else 1 + _highest_revision(facts),
         weights=tuple(RouteWeight(name, weights.get(name, 0)) for name in order),
         request_timeout_seconds=spec.traffic.request_timeout_seconds,
         hold_max_seconds=spec.scaling.hold.max_seconds,
@@ -132,6 +132,12 @@ def next_route(
     if before is None or route.same_content(before):
         return route
     return replace(route, revision=before.revision + 1)
+
+
+def _highest_revision(facts: ModelFacts) -> int:
+    """Return the highest revision that a gateway has: a revision never goes back."""
+    acks = (ack for ack in facts.gateways.acknowledged.values() if ack is not None)
+    return max((ack.revision for ack in acks if ack.uid == facts.uid), default=0)
 
 
 def longest_waits(spec: MLModelSpec) -> tuple[int, int]:

@@ -17,10 +17,11 @@ from modelfleet.facts.model import ModelFacts, VersionFacts
 def granted(facts: ModelFacts, spec: MLModelSpec, allowed: Bounds) -> int:
     """Return the replicas of the grant, within the bounds.
 
-    Before this leader's first grant, the number of the last decision holds. A model without any
-    decision starts with one replica, even where the bounds allow zero: its version must serve once
-    before a rollout counts as complete. `spec.replicas` is used unchanged: a user or autoscaler
-    that sets this field also takes over the bounds.
+    Before this leader's first grant, the number of the last decision holds. Without a decision that
+    can be read, the replicas that run now are kept. A model without any replica starts with one,
+    even where the bounds allow zero: its version must serve once before a rollout counts as
+    complete. `spec.replicas` is used unchanged: a user or autoscaler that sets it also takes over
+    the bounds.
     """
     if spec.replicas is not None:
         return spec.replicas
@@ -32,7 +33,8 @@ def granted(facts: ModelFacts, spec: MLModelSpec, allowed: Bounds) -> int:
     elif facts.status.scaling is not None:
         replicas = facts.status.scaling.granted
     else:
-        replicas = max(1, allowed.low)
+        running = max((version.replicas for version in facts.versions), default=0)
+        replicas = max(1, running, allowed.low)
     return min(max(replicas, allowed.low), allowed.high)
 
 

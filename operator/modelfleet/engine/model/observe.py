@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from modelfleet.api import names
+from modelfleet.api import names, tolerant
 from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.api.mlmodelstatus import MLModelStatus
 from modelfleet.api.mlmodelversion import MLModelVersionSpec
@@ -209,7 +209,7 @@ class Observer:
         meta = item["metadata"]
         known = self._specs.get(meta["uid"])
         if known is None:
-            known = (meta["name"], MLModelVersionSpec.model_validate(item["spec"]))
+            known = (meta["name"], tolerant.read(MLModelVersionSpec, item["spec"]))
             self._specs[meta["uid"]] = known
         return known[1]
 
@@ -255,7 +255,7 @@ class Observer:
 def parse_spec(model: Mapping[str, Any]) -> tuple[MLModelSpec | None, str | None]:
     """Return the spec, or its first error (an older CRD may have accepted it)."""
     try:
-        return MLModelSpec.model_validate(model.get("spec") or {}), None
+        return tolerant.read(MLModelSpec, model.get("spec") or {}), None
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
@@ -263,11 +263,9 @@ def parse_spec(model: Mapping[str, Any]) -> tuple[MLModelSpec | None, str | None
 
 
 def parse_status(model: Mapping[str, Any]) -> MLModelStatus:
-    """Return the status; one that cannot be parsed (a foreign edit) counts as lost."""
-    try:
-        return MLModelStatus.model_validate(model.get("status") or {})
-    except ValidationError:
-        return MLModelStatus()
+    """Return what can be read of the status; a foreign edit may have spoilt a field."""
+    status = model.get("status")
+    return tolerant.salvage(MLModelStatus, status if isinstance(status, Mapping) else {})
 
 
 def child(item: Json | None, uid: str) -> ChildFacts | None:
