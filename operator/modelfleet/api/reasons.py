@@ -80,6 +80,10 @@ class Reason(StrEnum):
         "Overloaded",
         "More requests arrive than the replicas can answer; the rest gets 503.",
     )
+    HOLD_TOO_SHORT = (
+        "HoldTooShort",
+        "A sleeping model starts more slowly than requests are held, so the first ones get 503.",
+    )
     NOT_USED = ("NotUsed", "The feature is off for this model.")
     PASSING = ("Passing", "Every replica answered its admission probe correctly.")
     PROBE_FAILED = (

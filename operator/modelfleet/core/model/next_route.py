@@ -119,7 +119,8 @@ def next_route(
         revision=before.revision if before else 1 + _highest_revision(facts),
         weights=tuple(RouteWeight(name, weights.get(name, 0)) for name in order),
         request_timeout_seconds=spec.traffic.request_timeout_seconds,
-        hold_max_seconds=spec.scaling.hold.max_seconds,
+        # No request can wake what somebody has set to zero: it gets its answer at once.
+        hold_max_seconds=1 if spec.replicas == 0 else spec.scaling.hold.max_seconds,
         hold_max_requests=spec.scaling.hold.max_requests,
         burst_wait_seconds=burst,
         overload_wait_seconds=overload,

@@ -19,6 +19,7 @@ from modelfleet.api.mlmodelstatus import (
 )
 from modelfleet.api.reasons import Reason
 from modelfleet.core.model.decision import Decision
+from modelfleet.core.model.hold_warning import hold_warning
 from modelfleet.core.model.roles import Roles
 from modelfleet.core.scaling import overload
 from modelfleet.core.scaling.schedules import Bounds
@@ -119,8 +120,13 @@ def _ready(facts: ModelFacts, spec: MLModelSpec, decision: Decision) -> Claim:
         return _not_begun(decision)
     # A schedule that opens raises the minimum: its replicas may still start, which is no fault.
     least = min(spec.scaling.min_replicas, decision.allowed.low)
-    may_be_idle = least == 0 or spec.replicas == 0
-    if may_be_idle and decision.grant == 0:
+    if spec.replicas == 0:
+        by = f" by {facts.replicas_manager}" if facts.replicas_manager else ""
+        text = (
+            f"spec.replicas is set to 0{by}: requests get 503; remove it to let them wake the model"
+        )
+        return (C.READY, True, Reason.IDLE, text)
+    if least == 0 and decision.grant == 0:
         return (C.READY, True, Reason.IDLE, "idle at zero replicas; the next request wakes it")
     minimum = max(1, min(least, decision.grant))
     ready = _ready_count(decision)
@@ -259,6 +265,9 @@ def _degraded(facts: ModelFacts, spec: MLModelSpec, decision: Decision) -> Claim
     stable = decision.roles.stable
     if obstacle is not None and stable is not None and obstacle.version == stable.name:
         return (C.DEGRADED, True, obstacle.reason, obstacle.message)
+    text = hold_warning(facts, spec, decision)
+    if text:
+        return (C.DEGRADED, True, Reason.HOLD_TOO_SHORT, text)
     text = overload.message(facts, spec, decision.grant, decision.allowed.high)
     return (C.DEGRADED, bool(text), Reason.OVERLOADED if text else Reason.HEALTHY, text)
 
