@@ -167,10 +167,15 @@ def _allowed(scaling: Mapping[str, Any], now: datetime) -> str:
 
 
 def _rollout(status: Mapping[str, Any]) -> list[str]:
+    shown = []
     rollout = status.get("rollout")
-    if not rollout:
-        return []
-    return [f"  rollout  {status.get('candidate', '')}: {rollout['step']}, {rollout['why']}"]
+    if rollout:
+        candidate = status.get("candidate", "")
+        shown.append(f"  rollout  {candidate}: {rollout['step']}, {rollout['why']}")
+    if status.get("retained"):
+        until = status.get("retainedUntil", "")
+        shown.append(f"  beside   {status['retained']} is kept warm until {until}")
+    return shown
 
 
 def _claims(status: Mapping[str, Any]) -> list[str]:

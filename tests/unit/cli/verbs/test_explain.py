@@ -34,6 +34,23 @@ def test_terms_stand_in_their_order():
     assert found[3].split(None, 1) == ["and", why[1]]
 
 
+def test_versions_beside_the_stable_one_are_shown():
+    rollout = {"step": "Shifting", "why": "1 of 2 replicas of digits-v2 can serve"}
+    scaling = {"want": 2, "granted": 2, "ready": 2}
+    until = "2026-03-02T03:05:00+00:00"
+    found = lines(
+        model(
+            scaling=scaling,
+            candidate="digits-v2",
+            rollout=rollout,
+            retained="digits-v0",
+            retainedUntil=until,
+        )
+    )
+    assert "  rollout  digits-v2: Shifting, 1 of 2 replicas of digits-v2 can serve" in found
+    assert f"  beside   digits-v0 is kept warm until {until}" in found
+
+
 def test_new_model_has_nothing_decided():
     assert "nothing has been decided yet" in lines(model())[1]
 
