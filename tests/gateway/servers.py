@@ -4,6 +4,7 @@ Used by the tests with a real Envoy. A server can be slow, broken, silent, or ki
 """
 
 import asyncio
+import hashlib
 import json
 import time
 from collections import Counter
@@ -37,7 +38,14 @@ class ModelServer:
         application.router.add_get("/v2/models/{name}", self._metadata)
         application.router.add_post("/v2/models/{name}/infer", self._infer)
         application.router.add_route("*", "/{path:.*}", self._serve)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
+        self._runner = web.AppRunner(
+            application,
+            access_log=None,
+            shutdown_timeout=0.2,
+            auto_decompress=False,
+            max_line_size=1 << 17,
+            max_field_size=1 << 17,
+        )
         await self._runner.setup()
         await web.TCPSite(
             self._runner, self.address, PORT, backlog=4096, reuse_address=True
@@ -74,7 +82,17 @@ class ModelServer:
                 began = time.monotonic()
                 await asyncio.sleep(self.delay)
                 self.worked.append((began, time.monotonic()))
-        return web.json_response({"version": self.version, "bytes": len(body)})
+        answer = {"version": self.version, "bytes": len(body)}
+        if "x-echo" in request.headers:
+            own = {k: v for k, v in request.headers.items() if k.lower().startswith("x-own")}
+            answer |= {
+                "method": request.method,
+                "path": request.path_qs,
+                "headers": own,
+                "encoding": request.headers.get("Content-Encoding"),
+                "sha256": hashlib.sha256(body).hexdigest(),
+            }
+        return web.json_response(answer)
 
     async def _metadata(self, request: web.Request) -> web.Response:
         if self.mode == "silent":

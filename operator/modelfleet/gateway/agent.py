@@ -53,6 +53,16 @@ QUIET_LOOKS = 2
 """Looks without any request before the drain ends: a request may arrive between two looks."""
 
 
+_AS_ENVOY: Mapping[str, Any] = {
+    "auto_decompress": False,
+    "max_line_size": 1 << 17,
+    "max_field_size": 1 << 17,
+    "max_headers": 1000,
+}
+"""A holder takes every request that Envoy takes, and never looks into its body: a request that
+passes while the model is warm must pass while it is cold."""
+
+
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
     """Addresses, ports and times of an agent. `gateway` is the pod's name; times in seconds.
@@ -258,6 +268,7 @@ class Agent:
                 access_log=None,
                 handler_cancellation=True,
                 keepalive_timeout=3600.0,
+                **_AS_ENVOY,
                 shutdown_timeout=1.0,
             )
             await runner.setup()

@@ -123,6 +123,7 @@ def _listener(routes: str, address: str, port: int) -> dict[str, Any]:
         "@type": _T + _HCM,
         "stat_prefix": routes,
         "codec_type": "AUTO",
+        "http_protocol_options": {"accept_http_10": True},
         "strip_any_host_port": True,
         "strip_trailing_host_dot": True,
         "use_remote_address": True,

@@ -244,7 +244,7 @@ def build_virtual_host(view: ModelView, routes: str, site: GatewaySite) -> Envoy
         "request_headers_to_add": [
             _header(envoy_names.HEADER_MODEL, view.key),
             _header(envoy_names.HEADER_GATEWAY, site.gateway),
-            _header(envoy_names.HEADER_STREAM, "%STREAM_ID%"),
+            _header(envoy_names.HEADER_STREAM, "%UNIQUE_ID%"),
             _header(envoy_names.HEADER_BEGUN, "%START_TIME(%s.%3f)%"),
         ],
         "response_headers_to_remove": [envoy_names.HEADER_RETRY],
