@@ -19,6 +19,11 @@ Name = tuple[str, str]
 """Namespace and name."""
 
 
+def _dashed(name: Name) -> str:
+    """Return the one-label host of a model; `a-b` in `c` and `a` in `b-c` share one."""
+    return f"{name[1]}-{name[0]}"
+
+
 @dataclass(slots=True)
 class Record:
     """One model.
@@ -52,7 +57,9 @@ class WatchedModels:
         self._slices: dict[Name, watched_objects.Slice] = {}
         self._of_version: dict[Name, set[Name]] = {}
         self._peers: dict[Name, Mapping[str, str]] = {}
-        self._dashed: dict[str, Name] = {}
+        self._claims: dict[str, set[Name]] = {}
+        self._owners: dict[str, Name | None] = {}
+        """By dashed host: the models that it can mean, and the one that has it."""
         self.on_model: Callable[[Name], None] = lambda _: None
         self.on_version: Callable[[Name], None] = lambda _: None
         self.on_peers: Callable[[], None] = lambda: None
@@ -88,13 +95,33 @@ class WatchedModels:
         if record is None:
             record = Record(*name, meta["uid"], meta.get("creationTimestamp", ""))
             self.records[name] = record
-            self._dashed.setdefault(f"{name[1]}-{name[0]}", name)
+            self._claims.setdefault(_dashed(name), set()).add(name)
         record.exists = True
         record.uid = meta["uid"]
         route = watched_objects.read_route(obj)
         if route is not None:
             self._route(record, route)
+        self._settle_host(_dashed(name))
         self.on_model(name)
+
+    def _settle_host(self, dashed: str) -> None:
+        """Give the host to the oldest model that is served outside.
+
+        So every gateway gives it to the same model, in whatever order it has listed them: another
+        one would send a tenant's requests to another tenant.
+        """
+        claims = [
+            (self.records[name].created, name)
+            for name in self._claims.get(dashed, ())
+            if (route := self.records[name].route) is not None and route.exposure == "External"
+        ]
+        owner = min(claims)[1] if claims else None
+        before = self._owners.get(dashed)
+        self._owners[dashed] = owner
+        if owner != before:
+            for name in {before, owner} - {None}:
+                if name is not None and name in self.records:
+                    self.on_model(name)
 
     def _route(self, record: Record, route: Route) -> None:
         old = record.route
@@ -223,7 +250,7 @@ class WatchedModels:
             route=route,
             versions=versions,
             lingering=tuple(version for version in lingering if version in versions),
-            has_dashed_host=self._dashed.get(f"{record.name}-{namespace}") == name,
+            has_dashed_host=self._owners.get(_dashed(name)) == name,
         )
 
     def _is_usable(self, namespace: str, route: Route) -> bool:
@@ -248,13 +275,11 @@ class WatchedModels:
         """Drop a model that is over; its dashed host goes to the next model that asks for it."""
         if self.records.pop(name, None) is None:
             return
-        dashed = f"{name[1]}-{name[0]}"
-        if self._dashed.get(dashed) == name:
-            del self._dashed[dashed]
-            namesakes = [n for n in self.records if f"{n[1]}-{n[0]}" == dashed]
-            if namesakes:
-                self._dashed[dashed] = min(namesakes, key=lambda n: (self.records[n].created, n))
-                self.on_model(self._dashed[dashed])
+        dashed = _dashed(name)
+        self._claims[dashed].discard(name)
+        self._settle_host(dashed)
+        if not self._claims[dashed]:
+            del self._claims[dashed], self._owners[dashed]
 
     def expire(self) -> None:
         """Drop versions whose time after leaving the route is over; for a call every second."""

@@ -115,18 +115,44 @@ def test_a_route_that_waits_does_not_freeze_the_endpoints() -> None:
     assert (seen(fleet).route.revision, seen(fleet).lingering) == (4, ("churn-v1",))
 
 
-def test_one_dashed_host_for_one_model() -> None:
+OLDER, YOUNGER = ("c", "a-b"), ("b-c", "a")
+"""Both have the host `a-b-c`."""
+
+
+def put_outside(fleet: WatchedModels, name: tuple[str, str], exposure: str = "External") -> None:
+    namespace, model = name
+    obj = a_model(model, route(1, {f"{model}-v1": 1}, exposure=exposure), namespace=namespace)
+    obj["metadata"]["creationTimestamp"] = f"202{5 if name == OLDER else 6}-01-01T00:00:00Z"
+    fleet.put("MLModel", obj)
+    fleet.put("MLModelVersion", a_version(model, 1, namespace=namespace))
+
+
+def has_host(fleet: WatchedModels, name: tuple[str, str]) -> bool:
+    view = fleet.view(name, lambda _: ())
+    return view is not None and view.has_dashed_host
+
+
+@pytest.mark.parametrize("order", [(OLDER, YOUNGER), (YOUNGER, OLDER)])
+def test_a_dashed_host_is_the_older_models_in_whatever_order_a_gateway_lists_them(order) -> None:
     fleet, _ = a_fleet()
-    first, second = ("c", "a-b"), ("b-c", "a")
-    for namespace, name in (first, second):
-        fleet.put("MLModel", a_model(name, route(1, {f"{name}-v1": 1}), namespace=namespace))
-        fleet.put("MLModelVersion", a_version(name, 1, namespace=namespace))
-    views = [fleet.view(name, lambda _: ()) for name in (first, second)]
-    assert [view is not None and view.has_dashed_host for view in views] == [True, False]
-    fleet.forget(first)
-    heir = fleet.view(second, lambda _: ())
-    assert heir is not None
-    assert heir.has_dashed_host
+    for name in order:
+        put_outside(fleet, name)
+    assert [has_host(fleet, name) for name in (OLDER, YOUNGER)] == [True, False]
+    fleet.forget(OLDER)
+    assert has_host(fleet, YOUNGER)
+
+
+def test_a_model_that_is_served_inside_only_keeps_no_host_from_another() -> None:
+    fleet, _ = a_fleet()
+    changed: list[tuple[str, str]] = []
+    fleet.on_model = changed.append
+    put_outside(fleet, OLDER, exposure="Cluster")
+    put_outside(fleet, YOUNGER)
+    assert has_host(fleet, YOUNGER)
+    changed.clear()
+    put_outside(fleet, OLDER)
+    assert [has_host(fleet, name) for name in (OLDER, YOUNGER)] == [True, False]
+    assert {OLDER, YOUNGER} <= set(changed), "both are configured anew"
 
 
 def test_peers_are_the_other_ready_gateways() -> None:
