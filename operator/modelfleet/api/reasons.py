@@ -89,7 +89,7 @@ class Reason(StrEnum):
     PROBE_FAILED = (
         "ProbeFailed",
         "A replica gave a wrong answer to its admission probe and gets no traffic.",
-        "check the model's answer; the replica gets no traffic",
+        "look at the model's answer, or set quality.generatedProbes to false",
     )
     HEALTHY = ("Healthy", "No fault was found.")
     INVALID_SPEC = (

@@ -1,7 +1,9 @@
 """Admission of endpoints: one generated request to each endpoint that becomes ready.
 
-`agent` passes in each version's ready endpoints; `xds.controller` reads the admitted ones. Only a
-wrong answer keeps an endpoint out. Its probe is repeated for as long as the endpoint stays ready.
+`agent` passes in each version's ready endpoints; `xds.controller` reads the admitted ones. A wrong
+answer keeps an endpoint out only while another replica of the model answers its own probe rightly:
+a generated request may suit no replica of a healthy model. The probe of an endpoint that is kept
+out is repeated for as long as it stays ready.
 An endpoint that answers too late several times is admitted. Endpoints that were ready before
 `begin` are admitted at once. Must never take out an endpoint that is admitted.
 """
@@ -21,6 +23,9 @@ log = structlog.get_logger()
 Name = tuple[str, str]
 PATIENCE_TRIES = 3
 """Probes in a row without an answer after which an endpoint is admitted all the same."""
+COMPARED = 2
+"""Admitted replicas of the model that are asked after a wrong answer."""
+UNFIT_NOTE = "admitted, as no other replica answers a generated request rightly"
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, LATE_WAIT_SECONDS = 2.0, 15.0, 0.5
 
 
@@ -157,6 +162,9 @@ class Admission:
         late_answers, wait = 0, FIRST_WAIT_SECONDS
         while version.probe is not None:
             outcome = await self._prober.ask(endpoint, version.probe)
+            if outcome.kind == "Wrong" and not await self._is_answered_elsewhere(name, endpoint):
+                outcome = ProbeOutcome("Unfit", f"{outcome.reason}; {UNFIT_NOTE}")
+                break
             if outcome.kind == "Wrong":
                 self._report(name, version, endpoint, outcome, passed=False)
                 await self._sleep(wait)
@@ -171,6 +179,21 @@ class Admission:
         self._settle(version)
         self._report(name, version, endpoint, outcome, passed=True)
         self.on_change(name)
+
+    async def _is_answered_elsewhere(self, name: Name, endpoint: str) -> bool:
+        """Return whether a replica that is admitted answers the probe of its version rightly."""
+        model = self._versions[name].model if name in self._versions else ""
+        others = [
+            (other, version.probe)
+            for (namespace, _), version in sorted(self._versions.items())
+            if namespace == name[0] and version.model == model and version.probe is not None
+            for other in version.admitted
+            if other != endpoint
+        ]
+        for other, probe in others[:COMPARED]:
+            if (await self._prober.ask(other, probe)).kind == "Right":
+                return True
+        return False
 
     def _report(
         self, name: Name, version: _Version, endpoint: str, outcome: ProbeOutcome, *, passed: bool
