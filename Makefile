@@ -47,7 +47,7 @@ unit: $(STAMP) ## Tests without a cluster (about a minute)
 unit-long: $(STAMP) ## Those that compute for long: fits, simulations, whole commands (two minutes)
 	@$(BIN)/pytest -m long $(UNIT)
 
-golden: $(STAMP) ## Write the golden rollouts anew; read the difference before you commit it
+golden: $(STAMP) ## Write the golden runs anew; read the difference before you commit it
 	@$(BIN)/python -m tests.sequences.stories
 
 gateway-tests: $(STAMP) ## The gateway against the real Envoy, on loopback

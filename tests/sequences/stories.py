@@ -6,8 +6,10 @@ shows there as a difference that a person can read.
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from tests.given import spec_of
+from tests.sequences import scaling_stories
 from tests.sequences.world import World
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -170,15 +172,23 @@ STORIES: tuple[Callable[[], Story], ...] = (
 )
 
 
-def text_of(tell: Callable[[], Story]) -> str:
+def text_of(tell: Callable[[], Any]) -> str:
     """The file of one story."""
     return "\n".join([f"{tell.__doc__}", "", *tell().lines, ""])
 
 
+def files() -> dict[str, Callable[[], Any]]:
+    """All stories by the name of their file."""
+    rollouts = {f"rollout_{tell.__name__}.txt": tell for tell in STORIES}
+    return rollouts | {f"scaling_{tell.__name__}.txt": tell for tell in scaling_stories.STORIES}
+
+
 def main() -> None:
     """Write all golden files anew."""
-    for tell in STORIES:
-        (GOLDEN / f"{tell.__name__}.txt").write_text(text_of(tell))
+    for old in GOLDEN.glob("*.txt"):
+        old.unlink()
+    for name, tell in files().items():
+        (GOLDEN / name).write_text(text_of(tell))
 
 
 if __name__ == "__main__":
