@@ -1,7 +1,7 @@
 """Runs of the scaling pass as text: seconds, traffic, replicas, and the deciding reason.
 
-Digits of a reason are left out: the tests of the policy measure them, and the last of them may differ
-between machines. `make golden` writes the files, `test_golden` compares.
+Digits of a reason are left out: the tests of the policy measure them, and the last of them may
+differ between machines. `make golden` writes the files, `test_golden` compares.
 """
 
 import re
