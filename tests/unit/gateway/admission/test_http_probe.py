@@ -67,12 +67,15 @@ class Script:
         self.left.append(endpoint)
 
 
-async def _admitted(script: Script) -> tuple[str, ...]:
+async def _admitted(script: Script, *others: str) -> tuple[str, ...]:
+    """Endpoints that are in after a while, beside others that were there before."""
     admission = Admission(script, script, script.sleep)
+    before = dict.fromkeys(others, "pod-before")
+    admission.update(NAME, "churn", SPEC, before)
     admission.begin()
-    admission.update(NAME, "churn", SPEC, {"a:1": "pod"})
-    assert admission.admitted(NAME) == ()
-    for _ in range(20):
+    admission.update(NAME, "churn", SPEC, {**before, "a:1": "pod"})
+    assert "a:1" not in admission.admitted(NAME)
+    for _ in range(40):
         await asyncio.sleep(0)
     return admission.admitted(NAME)
 
@@ -87,13 +90,32 @@ async def _admitted(script: Script) -> tuple[str, ...]:
         (["Late", "Wrong", "Late", "Late", "Late"], [False, True], [0.5, 2.0, 0.5, 0.5]),
     ],
 )
-def test_only_a_wrong_answer_keeps_out(
-    verdicts: list[str], passed: list[bool], slept: list[float]
+def test_only_a_wrong_answer_beside_a_right_one_keeps_out(
+    monkeypatch: pytest.MonkeyPatch, verdicts: list[str], passed: list[bool], slept: list[float]
 ) -> None:
     script = Script(*verdicts)
-    assert asyncio.run(_admitted(script)) == ("a:1",)
+    single = script.ask
+
+    async def ask(endpoint: str, spec: ProbeSpec) -> ProbeOutcome:
+        return ProbeOutcome("Right") if endpoint == "b:1" else await single(endpoint, spec)
+
+    monkeypatch.setattr(script, "ask", ask)
+    assert asyncio.run(_admitted(script, "b:1")) == ("a:1", "b:1")
     assert [result.passed for result in script.results] == passed
     assert script.slept == slept
+
+
+def test_a_wrong_answer_keeps_none_out_where_no_other_replica_answers() -> None:
+    script = Script("Wrong")
+    assert asyncio.run(_admitted(script)) == ("a:1",)
+    [result] = script.results
+    assert result.passed
+    assert "admitted, as no other replica" in result.reason
+
+
+def test_two_replicas_that_both_answer_wrongly_are_in() -> None:
+    script = Script("Wrong", "Wrong")
+    assert asyncio.run(_admitted(script, "b:1")) == ("a:1", "b:1")
 
 
 def test_who_was_there_before_is_in_and_stays() -> None:
