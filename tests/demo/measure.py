@@ -23,7 +23,7 @@ MOST = 100.0
 """Requests/s: more would show nothing more."""
 LEAST = 6.0
 LOW_SHARE = 0.05
-RESERVED_CORES = 0.6
+RESERVED_CORES = 0.8
 """For the control plane, and for pods that start: in a rollout as many as serve."""
 SHARE_OF_REST = 0.35
 """For the traffic: who serves gets no more CPU than who starts beside it."""
