@@ -3,9 +3,11 @@
 from datetime import UTC, datetime
 from itertools import count
 
+from modelfleet.api.reasons import Reason
 from modelfleet.engine.ledger import Ledger
 from modelfleet.engine.model.observe import Caches, Observer
 from modelfleet.engine.model.turn import ModelTurns, ScalingTimes
+from modelfleet.errors import Refused
 from modelfleet.facts.identity import Key
 from modelfleet.facts.model import Defaults
 from modelfleet.kube.store import Store, own_key
@@ -23,6 +25,7 @@ class Cluster:
         self.written: list[str] = []
         self.told: list[Key] = []
         self.repairs_stick = True
+        self.repairs_are_refused = False
         kinds = ("MLModelVersion", "Deployment", "Service", "Pod")
         self.stores = {kind: Store(self.told.append) for kind in kinds}
         self.stores["MLModel"] = Store(self.told.append, own_key)
@@ -54,6 +57,8 @@ class Cluster:
         manifest = repair.manifest
         kind, name = manifest["kind"], manifest["metadata"]["name"]
         self.written.append(f"{verb} {kind}")
+        if self.repairs_are_refused:
+            raise Refused(Reason.CREATE_REFUSED, "admission webhook denies it")
         old = self.stores[kind].get(key.namespace, name)
         if self.repairs_stick:
             spec = {**manifest["spec"], "replicas": old["spec"].get("replicas")}

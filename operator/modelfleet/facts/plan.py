@@ -25,6 +25,8 @@ class Repair:
     manifest: Mapping[str, Any]
     uid: str
     why: str
+    edition: str = ""
+    """Edition of the object that was looked at."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,8 @@ def _object(
     changed_field = first_difference(manifest, child.live)
     if changed_field is not None:
         by = f" by {', '.join(child.editors)}" if child.editors else ""
-        repairs.append(Repair(manifest, child.uid, f"{identity}: {changed_field} was changed{by}"))
+        why = f"{identity}: {changed_field} was changed{by}"
+        repairs.append(Repair(manifest, child.uid, why, edition(child.live)))
 
 
 def surplus(facts: ModelFacts, roles: Roles, *, is_confirmed: bool) -> tuple[Delete, ...]:

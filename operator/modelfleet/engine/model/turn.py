@@ -277,17 +277,23 @@ class ModelTurns:
     async def _repair(self, model: Json, facts: ModelFacts, repair: Repair) -> None:
         """Set back changed fields: first only our own, then whole parts with additions of others.
 
-        Where admission or another writer makes the same object again, that edition is left as it
-        is: a fight would never end, and would keep everything else from being done.
+        Where admission refuses the repair, or makes the same object again, that edition is left as
+        it is: a fight would never end, and would keep everything else from being done.
         """
-        live = await self._writer.repair(facts.key, repair)
-        if first_difference(repair.manifest, live) is not None:
-            live = await self._writer.replace(facts.key, repair)
+        left_edition, because = None, "each repair is undone"
+        try:
+            live = await self._writer.repair(facts.key, repair)
+            if first_difference(repair.manifest, live) is not None:
+                live = await self._writer.replace(facts.key, repair)
+            if first_difference(repair.manifest, live) is not None:
+                left_edition = edition(live)
+        except Refused as refusal:
+            left_edition, because = repair.edition, f"the repair is refused: {refusal}"
         reason, text = "Repaired", repair.why
-        if first_difference(repair.manifest, live) is not None:
+        if left_edition is not None:
             identity = f"{repair.manifest['kind']}/{repair.manifest['metadata']['name']}"
-            self._ledger.entry(facts.key).turn.unmoved[identity] = edition(live)
-            reason, text = "ForeignEdit", f"{repair.why}; it is left so, as each repair is undone"
+            self._ledger.entry(facts.key).turn.unmoved[identity] = left_edition
+            reason, text = "ForeignEdit", f"{repair.why}; it is left so: {because}"
         self._events.publish(model, EventFact("Warning", reason, text[:900]))
 
     async def _create(self, facts: ModelFacts, create: Create, applied: Applied) -> None:

@@ -59,6 +59,8 @@ class Ticker:
     ) -> None:
         """`wake` asks for a turn of a model whose grant or whose signals' state has changed."""
         self.forecaster = forecaster or Forecaster(Priors((), SHIPPED))
+        self.budget: int | None = None
+        """Replicas of the whole fleet; None for no bound."""
         self._ledger = ledger
         self._gateways = gateways
         self._wake = wake
@@ -143,23 +145,29 @@ class Ticker:
         self._grant({key: self._ask(key, entry, entry.last_turn, now)})
 
     def _grant(self, asks: Mapping[Key, Ask]) -> None:
-        """Allocate over all models that ever asked, and wake those whose grant changed.
+        """Allocate, and wake the models whose grant changed.
 
-        A model that does not ask anew stands in the table with its last ask: what one model gets
-        more, another may have to give.
+        Under a budget the table holds all models that ever asked, each with its last ask: what one
+        model gets more, another may have to give. Without one no grant depends on another.
         """
-        table, granted = dict(asks), {}
-        for key, entry in self._ledger.items():
-            if entry.last_turn is not None and (key in asks or entry.answer.ask is not None):
-                granted[key] = granted_now(entry, entry.last_turn)
-                table.setdefault(key, entry.answer.ask or asks[key])
-        for key, grant in allocate(table, None, granted).items():
+        table, granted = self._table(asks)
+        for key, grant in allocate(table, self.budget, granted).items():
             answer = self._ledger.entry(key).answer
             if key not in asks and answer.grant == grant:
                 continue
             answer.ask, answer.grant = table[key], grant
             if grant.replicas != granted[key]:
                 self._wake(key)
+
+    def _table(self, asks: Mapping[Key, Ask]) -> tuple[dict[Key, Ask], dict[Key, int]]:
+        """Return the asks to allocate together, and the replicas that their models have now."""
+        table, granted = dict(asks), {}
+        for key in asks if self.budget is None else [key for key, _ in self._ledger.items()]:
+            entry = self._ledger.entry(key)
+            last_ask = asks.get(key, entry.answer.ask)
+            if entry.last_turn is not None and last_ask is not None:
+                table[key], granted[key] = last_ask, granted_now(entry, entry.last_turn)
+        return table, granted
 
     def _sum_samples(self, samples: list[GatewaySample], now: float) -> set[Key]:
         """Sum the gateways' samples into one bucket for each model."""

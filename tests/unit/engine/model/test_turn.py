@@ -43,6 +43,18 @@ async def test_addition_that_an_apply_leaves_is_taken_back_as_a_whole(cluster):
     assert "foreign" not in cluster.stores["Service"].get("team-a", "digits-v1")["spec"]["selector"]
 
 
+async def test_edit_whose_repair_is_refused_is_left_and_the_rest_is_done(cluster):
+    turns = turner(cluster, [])
+    await turns.turn(KEY)
+    cluster.stores["Service"].get("team-a", "digits-v1")["spec"]["selector"] = {"foreign": "hand"}
+    cluster.repairs_are_refused = True
+    cluster.written.clear()
+    await turns.turn(KEY)
+    assert cluster.written == ["repair Service", "event ForeignEdit"]
+    cluster.written.clear()
+    assert (await turns.turn(KEY)).writes == 0
+
+
 async def test_edit_that_each_repair_leaves_is_left_once_and_named(cluster):
     turns = turner(cluster, [])
     await turns.turn(KEY)

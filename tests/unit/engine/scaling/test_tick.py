@@ -294,21 +294,23 @@ def test_another_objective_or_version_is_judged_by_its_own_answers(changed):
 def test_allocation_sees_the_whole_fleet_and_wakes_only_what_changes(monkeypatch):
     fleet = Fleet()
     other = Key("team-b", "quiet")
-    fleet.ledger.entry(other).last_turn = LastTurn(PARAMS, 2, 2, 0, 4.0)
+    at_rest = replace(PARAMS, min_replicas=2)
+    fleet.ledger.entry(other).last_turn = LastTurn(at_rest, 2, 2, 0, 4.0)
     fleet.ledger.entry(other).answer.ask = Ask(2, 1, 10, ("as before",))
     fleet.ledger.entry(other).answer.grant = Grant(2, ("as before",))
-    seen, budget = [], [None]
+    tables = []
 
-    def with_a_budget(asks, _, granted):
-        seen.append(set(asks))
-        return allocate(asks, budget[0], granted)
+    def watched(asks, budget, granted):
+        tables.append(set(asks))
+        return allocate(asks, budget, granted)
 
-    monkeypatch.setattr(tick, "allocate", with_a_budget)
+    monkeypatch.setattr(tick, "allocate", watched)
     fleet.run(5, rate=60)
-    assert seen[-1] == {KEY, other}
+    assert tables[-1] == {KEY}, "without a budget no grant depends on another"
     assert other not in fleet.woken
-    budget[0] = 3
+    fleet.ticker.budget = 3
     fleet.run(5, rate=60)
+    assert tables[-1] == {KEY, other}
     assert fleet.ledger.entry(other).answer.grant.replicas == 1
     assert "the budget gives 1 of 2" in fleet.ledger.entry(other).answer.grant.why
     assert other in fleet.woken
