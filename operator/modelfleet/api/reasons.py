@@ -88,7 +88,7 @@ class Reason(StrEnum):
     PASSING = ("Passing", "Every replica answered its admission probe correctly.")
     PROBE_FAILED = (
         "ProbeFailed",
-        "A replica gave a wrong answer to its admission probe and gets no traffic.",
+        "A replica gave a wrong answer to its admission probe.",
         "look at the model's answer, or set quality.generatedProbes to false",
     )
     HEALTHY = ("Healthy", "No fault was found.")

@@ -291,11 +291,12 @@ def test_another_objective_or_version_is_judged_by_its_own_answers(changed):
     assert entry.scaling.evidence.boundary(PARAMS.aim, fleet.now)[1] == -1
 
 
-def test_allocation_sees_the_whole_fleet_and_wakes_only_what_changes(monkeypatch):
+def fleet_with_a_quiet_model(monkeypatch, budget, params=PARAMS):
+    """A fleet with a second model that holds a grant of two, and the tables that were allocated."""
     fleet = Fleet()
+    fleet.ticker.budget = budget
     other = Key("team-b", "quiet")
-    at_rest = replace(PARAMS, min_replicas=2)
-    fleet.ledger.entry(other).last_turn = LastTurn(at_rest, 2, 2, 0, 4.0)
+    fleet.ledger.entry(other).last_turn = LastTurn(params, 2, 2, 0, 4.0)
     fleet.ledger.entry(other).answer.ask = Ask(2, 1, 10, ("as before",))
     fleet.ledger.entry(other).answer.grant = Grant(2, ("as before",))
     tables = []
@@ -305,12 +306,21 @@ def test_allocation_sees_the_whole_fleet_and_wakes_only_what_changes(monkeypatch
         return allocate(asks, budget, granted)
 
     monkeypatch.setattr(tick, "allocate", watched)
-    fleet.run(5, rate=60)
-    assert tables[-1] == {KEY}, "without a budget no grant depends on another"
-    assert other not in fleet.woken
-    fleet.ticker.budget = 3
+    return fleet, other, tables
+
+
+def test_allocation_sees_the_whole_fleet_and_wakes_only_what_changes(monkeypatch):
+    fleet, other, tables = fleet_with_a_quiet_model(monkeypatch, budget=3)
     fleet.run(5, rate=60)
     assert tables[-1] == {KEY, other}
     assert fleet.ledger.entry(other).answer.grant.replicas == 1
     assert "the budget gives 1 of 2" in fleet.ledger.entry(other).answer.grant.why
     assert other in fleet.woken
+
+
+def test_without_a_budget_a_model_is_allocated_alone(monkeypatch):
+    at_rest = replace(PARAMS, min_replicas=2)
+    fleet, other, tables = fleet_with_a_quiet_model(monkeypatch, budget=None, params=at_rest)
+    fleet.run(5, rate=60)
+    assert tables[-1] == {KEY}
+    assert other not in fleet.woken
