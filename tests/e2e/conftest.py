@@ -121,7 +121,7 @@ def store(artifacts) -> Iterator[str]:
 
 
 def put(namespace: str, name: str, content: bytes) -> None:
-    """A file into the store."""
+    """A file into the store, whole at once as object stores do it."""
     subprocess.run(
         [
             str(stack.KUBECTL),
@@ -135,7 +135,7 @@ def put(namespace: str, name: str, content: bytes) -> None:
             "--",
             "sh",
             "-c",
-            f"cat > /files/{name}",
+            f"cat > /files/.{name} && mv /files/.{name} /files/{name}",
         ],
         input=content,
         check=True,

@@ -34,6 +34,26 @@ def test_artifact_that_appears_later_heals(namespace, store, artifacts):
     ready(namespace, seconds=120)
 
 
+def test_artifact_that_was_read_half_uploaded_heals(namespace, store, artifacts):
+    """Its digest was determined before the rest arrived; no replica ever had these bytes."""
+    whole = artifacts.artifacts["one"]
+    name = f"half-{time.time_ns()}.onnx"
+    put(store.split(".")[1], name, whole[: len(whole) // 2])
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "later", "namespace": namespace},
+        "spec": {"hard": {"count/deployments.apps": "0"}},
+    }
+    stack.apply(quota)
+    stack.apply(model(namespace, f"{store}/{name}"))
+    assert claims(namespace, "Stalled", "True", seconds=60)[0] == "CreateRefused"
+    put(store.split(".")[1], name, whole)
+    stack.kubectl("delete", "resourcequota", "-n", namespace, "later")
+    found = ready(namespace, seconds=120)
+    assert found["status"]["stable"] == "digits-v2"
+
+
 def test_slow_load_is_not_hopeless(namespace):
     script = (
         "import http.server,time,signal,os;signal.signal(15,lambda *_:os._exit(0));time.sleep(12);"

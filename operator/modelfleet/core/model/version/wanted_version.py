@@ -4,7 +4,7 @@
 version number.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from modelfleet.api import names
@@ -28,8 +28,9 @@ RESOLVE_PATIENCE_SECONDS = 60.0
 class WantedVersion:
     """The version that the spec asks for, or the way to it.
 
-    While `is_resolving` is False, exactly one of three fields is set. `version` exists, `create` is
-    created now, and `obstacle` states why the version cannot be created yet.
+    `version` exists, `create` is created now, and `obstacle` states why the version cannot be
+    created yet. Without `is_resolving` at least one of them is set; `version` with `create` is a
+    version that another one follows, because the artifact had other bytes at its first start.
     """
 
     version: VersionFacts | None = None
@@ -48,12 +49,10 @@ def wanted_version_of(facts: ModelFacts, spec: MLModelSpec) -> WantedVersion:
     source = source_hash(spec)
     existing = [v for v in facts.versions if v.spec.source == source and not v.is_terminating]
     if existing:
-        return WantedVersion(
-            version=max(existing, key=lambda v: v.number), deletes=_leftover(facts)
-        )
+        return _kept(facts, spec, source, max(existing, key=lambda v: v.number))
     unchanged = unchanged_version(facts, spec)
     if unchanged is not None:
-        return WantedVersion(version=unchanged, deletes=_leftover(facts))
+        return _kept(facts, spec, source, unchanged)
     missing = [ref for ref in config_references(spec) if facts.config_maps.get(ref) is None]
     if missing:
         name, key = missing[0]
@@ -74,6 +73,29 @@ def _pinned(facts: ModelFacts, name: str) -> WantedVersion:
     return WantedVersion(version=version)
 
 
+def _kept(
+    facts: ModelFacts, spec: MLModelSpec, source: str, version: VersionFacts
+) -> WantedVersion:
+    """Return an existing version, unless its source had other bytes before it ever started."""
+    if not _met_other_bytes(facts, spec, version):
+        return WantedVersion(version=version, deletes=_leftover(facts))
+    return replace(_resolved(facts, spec, source, version), version=version)
+
+
+def _met_other_bytes(facts: ModelFacts, spec: MLModelSpec, version: VersionFacts) -> bool:
+    """Return whether the bytes changed between the digest and the first start of a version.
+
+    A file is often readable while it is still being uploaded. No replica of such a version was
+    ever ready, so nobody was served by it, and the digest of the whole file makes a new version.
+    A digest that the spec names, and a version that was ready once, are kept.
+    """
+    was_ready = version.startup_seconds is not None or version.outcome is not None
+    if spec.model.digest is not None or was_ready or version.name == facts.status.stable:
+        return False
+    reasons = {pod.fault.reason for pod in version.alive if pod.fault is not None}
+    return Reason.ARTIFACT_MISMATCH.value in reasons
+
+
 def _leftover(facts: ModelFacts) -> tuple[Delete, ...]:
     pod = facts.resolve
     if pod is None:
@@ -81,8 +103,13 @@ def _leftover(facts: ModelFacts) -> tuple[Delete, ...]:
     return (Delete("Pod", pod.name, pod.uid, "its digest is in the version"),)
 
 
-def _resolved(facts: ModelFacts, spec: MLModelSpec, source: str) -> WantedVersion:
-    """Determine the digest with a one-shot pod; the kubelet starts it again when it fails."""
+def _resolved(
+    facts: ModelFacts, spec: MLModelSpec, source: str, former: VersionFacts | None = None
+) -> WantedVersion:
+    """Determine the digest with a one-shot pod; the kubelet starts it again when it fails.
+
+    A version is created for it, unless `former` already has the same digest.
+    """
     pod = facts.resolve
     if pod is None:
         return WantedVersion(create=(_resolve(facts, spec, source),), is_resolving=True)
@@ -91,25 +118,28 @@ def _resolved(facts: ModelFacts, spec: MLModelSpec, source: str) -> WantedVersio
             deletes=(Delete("Pod", pod.name, pod.uid, "the spec has changed"),),
             is_resolving=True,
         )
-    if pod.digest is not None:
+    artifact = former.spec.artifact if former is not None else None
+    if pod.digest is not None and (artifact is None or pod.digest != artifact.digest):
         return WantedVersion(create=(Create(_manifest(facts, spec, source, pod.digest)),))
-    if pod.fault is None:
+    if pod.digest is None and pod.fault is None:
         return WantedVersion(is_resolving=True)
-    reason = _reason_of(pod.fault)
-    return _retried(facts, pod, reason)
+    return _retried(facts, pod)
 
 
-def _retried(facts: ModelFacts, pod: ResolveFacts, reason: Reason) -> WantedVersion:
+def _retried(facts: ModelFacts, pod: ResolveFacts) -> WantedVersion:
+    """Wait, then delete the pod, so that a fresh one follows."""
     fault = pod.fault
-    assert fault is not None  # noqa: S101 - narrowed by the caller
+    known = WantedVersion(
+        obstacle=None if fault is None else (_reason_of(fault), fault), is_resolving=True
+    )
     if pod.finished_at is None:
-        return WantedVersion(obstacle=(reason, fault), is_resolving=True)
+        return known
     waited = (facts.now - pod.finished_at).total_seconds()
     delay = RESOLVE_PATIENCE_SECONDS - waited
     if delay > 0:
-        return WantedVersion(obstacle=(reason, fault), is_resolving=True, look_again_seconds=delay)
+        return replace(known, look_again_seconds=delay)
     gone = Delete("Pod", pod.name, pod.uid, "the next attempt follows")
-    return WantedVersion(obstacle=(reason, fault), is_resolving=True, deletes=(gone,))
+    return replace(known, deletes=(gone,))
 
 
 def _reason_of(fault: Fault) -> Reason:
