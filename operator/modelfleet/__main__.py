@@ -9,10 +9,15 @@ from modelfleet import __version__
 
 
 class Command(NamedTuple):
-    """`target` is `module:function`; the function takes arguments and returns an exit code."""
+    """`target` is `module:function`; the function takes arguments and returns an exit code.
+
+    `takes` names the arguments of a command that has no options: `FOLDER` is needed, `[FILE]` may
+    be left out. It is None for a command that reads its own options.
+    """
 
     help: str
     target: str
+    takes: tuple[str, ...] | None = None
 
     def load(self) -> Callable[[list[str]], int]:
         """Import the function."""
@@ -23,14 +28,19 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "operator": Command(
-        "run the operator (needs the extra 'operator')", "modelfleet.compose.operator:run_operator"
+        "run the operator (needs the extra 'operator')",
+        "modelfleet.compose.operator:run_operator",
+        (),
     ),
     "agent": Command(
         "run the agent of a gateway pod (needs the extra 'gateway')",
         "modelfleet.compose.agent:run_agent",
+        (),
     ),
     "envoy-bootstrap": Command(
-        "print the configuration that Envoy starts with", "modelfleet.compose.agent:write_bootstrap"
+        "print the configuration that Envoy starts with",
+        "modelfleet.compose.agent:write_bootstrap",
+        ("[FILE]",),
     ),
     "serve": Command(
         "serve one ONNX model (needs the extra 'server')", "modelfleet.server.serve_command:serve"
@@ -39,10 +49,14 @@ COMMANDS = {
         "fetch one artifact and verify its digest", "modelfleet.artifacts.fetch_command:fetch"
     ),
     "crds": Command(
-        "write the CustomResourceDefinitions to a folder", "modelfleet.cli.verbs.crds:write_crds"
+        "write the CustomResourceDefinitions to a folder",
+        "modelfleet.cli.verbs.crds:write_crds",
+        ("FOLDER",),
     ),
     "reference": Command(
-        "write the reference pages to a folder", "modelfleet.cli.verbs.reference:write_reference"
+        "write the reference pages to a folder",
+        "modelfleet.cli.verbs.reference:write_reference",
+        ("FOLDER",),
     ),
     "explain": Command(
         "show why a model has its replicas (needs the extra 'cli')",
@@ -56,8 +70,11 @@ COMMANDS = {
         "simulate modelfleet on your past traffic (needs the extra 'simulate')",
         "modelfleet.cli.verbs.simulate:simulate",
     ),
-    "version": Command("print the version", "modelfleet.__main__:write_version"),
+    "version": Command("print the version", "modelfleet.__main__:write_version", ()),
 }
+
+
+HELP = frozenset({"-h", "--help", "help"})
 
 
 def write_version(_: list[str]) -> int:
@@ -69,7 +86,7 @@ def write_version(_: list[str]) -> int:
 def main() -> int:
     """Run the command that the first argument names; return the exit code."""
     arguments = sys.argv[1:]
-    if not arguments or arguments[0] in {"-h", "--help", "help"}:
+    if not arguments or arguments[0] in HELP:
         lines = "\n".join(f"  {name:<16} {command.help}" for name, command in COMMANDS.items())
         sys.stdout.write(f"usage: modelfleet COMMAND [ARGUMENTS]\n\ncommands:\n{lines}\n")
         return 0
@@ -77,7 +94,23 @@ def main() -> int:
     if command is None:
         sys.stderr.write(f"modelfleet: unknown command '{arguments[0]}'; see 'modelfleet --help'\n")
         return 2
-    return command.load()(arguments[1:])
+    return run(arguments[0], command, arguments[1:])
+
+
+def run(name: str, command: Command, arguments: list[str]) -> int:
+    """Run one command, or print its usage when it is asked for or the arguments do not fit."""
+    if command.takes is None:
+        return command.load()(arguments)
+    usage = f"usage: {' '.join(('modelfleet', name, *command.takes))}\n"
+    if HELP & set(arguments):
+        sys.stdout.write(f"{usage}\n{command.help}\n")
+        return 0
+    needed = sum(not argument.startswith("[") for argument in command.takes)
+    has_option = any(argument.startswith("-") for argument in arguments)
+    if has_option or not needed <= len(arguments) <= len(command.takes):
+        sys.stderr.write(usage)
+        return 2
+    return command.load()(arguments)
 
 
 if __name__ == "__main__":

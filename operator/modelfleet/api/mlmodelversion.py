@@ -10,10 +10,12 @@ from pydantic import Field
 
 from modelfleet.api.base import (
     ApiObject,
+    CatalogueName,
     DnsLabel,
     DnsName,
     Timestamp,
     map_list,
+    named_in,
     validations,
 )
 from modelfleet.api.conditions import Condition
@@ -24,8 +26,8 @@ Hash = Annotated[str, Field(max_length=64, pattern=r"^[a-z0-9]+-[0-9a-f]{16}$")]
 class AdmissionProbe(ApiObject):
     """Generated request that each replica must answer before it gets traffic."""
 
-    protocol: Literal["OpenInferenceV2"]
-    """Protocol; the request is generated from the server's own metadata."""
+    protocol: Annotated[CatalogueName, Field(json_schema_extra=named_in("probes"))]
+    """Kind of probe. `OpenInferenceV2` generates the request from the metadata of the server."""
     model: DnsName
     """Name under which the server offers the model."""
     timeout_seconds: Annotated[int, Field(ge=1, le=600)] = 10

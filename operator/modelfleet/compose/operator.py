@@ -8,6 +8,7 @@ import gc
 import os
 import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,39 +115,41 @@ async def _follow_gateways(links: GatewayLinks, pods: Store, drain_seconds: floa
         await asyncio.sleep(0.2)
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Parts that most others are made of."""
+
+    settings: Settings
+    queue: KeyQueue
+    ledger: Ledger
+    observer: Observer
+
+
 def _model_turns(
-    stores: Stores,
-    client: KubeClient,
-    writer: Applier,
-    publisher: Publisher,
-    parts: tuple[Observer, Ledger, KeyQueue, Settings],
+    shared: Shared, stores: Stores, client: KubeClient, writer: Applier, publisher: Publisher
 ) -> ModelTurns:
-    observer, ledger, queue, settings = parts
+    settings = shared.settings
     return ModelTurns(
         stores.models,
-        observer,
+        shared.observer,
         writer,
         publisher,
         configs=ConfigMaps(client),
-        ledger=ledger,
+        ledger=shared.ledger,
         times=ScalingTimes(settings.scale_down_seconds, settings.keep_alive_seconds),
-        on_observe=queue.observed,
+        on_observe=shared.queue.observed,
     )
 
 
 def _stored_memory(
-    stores: Stores,
-    lease: Lease,
-    writer: Applier,
-    ticker: Ticker | None,
-    parts: tuple[Ledger, Settings],
+    shared: Shared, stores: Stores, lease: Lease, writer: Applier, ticker: Ticker | None
 ) -> tuple[LearnedFile | None, LearnedStatus | None, HistoryBackfill | None]:
     """Return the sources of earlier knowledge: a file, statuses, and a Prometheus."""
-    ledger, settings = parts
     if ticker is None:
         return None, None, None
+    settings = shared.settings
     folder = Path(settings.state_dir) if settings.state_dir else None
-    learners = (ledger, ticker.forecaster)
+    learners = (shared.ledger, ticker.forecaster)
     memory = LearnedFile(folder, *learners, models=stores.models, may_write=lambda: lease.is_held)
     learned_status = LearnedStatus(stores.models, stores.versions, *learners, writer)
     return memory, learned_status, _backfill(stores, ticker.forecaster, settings)
@@ -238,10 +241,9 @@ async def operator(settings: Settings) -> int:
     prometheus = _prometheus(ledger, settings)
     ticker = None if links is None else _ticker(ledger, links, queue, observer, prometheus)
     writer = applier_of(stores, client, lease)
-    turns = _model_turns(stores, client, writer, publisher, (observer, ledger, queue, settings))
-    memory, learned_status, backfill = _stored_memory(
-        stores, lease, writer, ticker, (ledger, settings)
-    )
+    shared = Shared(settings, queue, ledger, observer)
+    turns = _model_turns(shared, stores, client, writer, publisher)
+    memory, learned_status, backfill = _stored_memory(shared, stores, lease, writer, ticker)
     workers = Workers(queue, turns.turn, count=settings.workers)
     for reflector in stores.reflectors:
         health.watch(reflector.resource.kind, lambda r=reflector: r.silent_seconds)  # type: ignore[misc] # mypy cannot infer a lambda with a bound default

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from modelfleet.api.base import validations
+from modelfleet.catalog.probes import PROBE_KINDS
 from modelfleet.catalog.runtimes import RUNTIMES
 from modelfleet.catalog.schemes import scheme_names
 from modelfleet.catalog.signals.server_series import SERIES
@@ -27,6 +28,7 @@ def _schemes() -> dict[str, Any]:
 PARTS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "formats": lambda: _enum(*(name for runtime in RUNTIMES for name in runtime.formats)),
     "metrics": lambda: _enum(*SERIES),
+    "probes": lambda: _enum(*(kind.name for kind in PROBE_KINDS)),
     "schemes": _schemes,
     "strategies": lambda: _enum(*(strategy.name for strategy in STRATEGIES)),
 }

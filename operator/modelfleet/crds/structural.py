@@ -14,7 +14,15 @@ from modelfleet.api import mlmodel, mlmodelversion, names
 from modelfleet.api.base import CATALOGUE_MARK
 from modelfleet.crds.catalogues import PARTS
 
-_DROPPED = ("title", "discriminator", "additionalProperties", "$defs")
+_DROPPED = (
+    "title",
+    "discriminator",
+    "additionalProperties",
+    "$defs",
+    # Bounds of a map's keys: Kubernetes refuses them.
+    "propertyNames",
+    "patternProperties",
+)
 
 
 class UnsupportedSchemaError(TypeError):
@@ -51,8 +59,7 @@ def _walk(
         result["enum"] = [result.pop("const")]
     if "default" in result:
         _settle_default(result)
-    _walk_children(node, result, defs, (path, seen))
-    return result
+    return result | _walked_children(node, defs, path, seen)
 
 
 def _inlined(
@@ -108,26 +115,22 @@ def _convert_bounds(result: dict[str, Any]) -> None:
         result["format"] = "int32"
 
 
-def _walk_children(
-    node: Mapping[str, Any],
-    result: dict[str, Any],
-    defs: Mapping[str, Any],
-    path_and_seen: tuple[str, tuple[str, ...]],
-) -> None:
-    path, seen = path_and_seen
+def _walked_children(
+    node: Mapping[str, Any], defs: Mapping[str, Any], path: str, seen: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return the schemas of fields, of list items and of map values."""
+    children: dict[str, Any] = {}
     if "properties" in node:
-        result["properties"] = {
+        children["properties"] = {
             key: _walk(child, defs, f"{path}.{key}", seen)
             for key, child in node["properties"].items()
         }
     if "items" in node:
-        result["items"] = _walk(node["items"], defs, f"{path}[]", seen)
+        children["items"] = _walk(node["items"], defs, f"{path}[]", seen)
     extra = node.get("additionalProperties")
     if isinstance(extra, Mapping):
-        # Keys carry their bounds in propertyNames, which Kubernetes refuses.
-        result.pop("propertyNames", None)
-        result.pop("patternProperties", None)
-        result["additionalProperties"] = _walk(extra, defs, f"{path}{{}}", seen)
+        children["additionalProperties"] = _walk(extra, defs, f"{path}{{}}", seen)
+    return children
 
 
 def _crd(

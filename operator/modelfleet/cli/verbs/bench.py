@@ -40,8 +40,10 @@ WIDTH = 140
 def bench(arguments: list[str]) -> int:
     """Run the benchmark that the first argument names; returns the exit code."""
     if not arguments or arguments[0] != "autoscale":
-        sys.stderr.write("usage: modelfleet bench autoscale --help\n")
-        return 2
+        is_help = bool({"-h", "--help"} & set(arguments))
+        out = sys.stdout if is_help else sys.stderr
+        out.write("usage: modelfleet bench autoscale [OPTIONS]; see its --help\n")
+        return 0 if is_help else 2
     chosen = _parser().parse_args(arguments[1:])
     return ended("bench autoscale", lambda: _autoscale(chosen))
 

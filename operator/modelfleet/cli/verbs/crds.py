@@ -4,7 +4,6 @@
 to write them, and none can reorder their keys.
 """
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,6 @@ _RESERVED = {"true", "false", "null", "yes", "no", "on", "off", "y", "n", "~", "
 
 def write_crds(arguments: list[str]) -> int:
     """Write all CRDs into the folder named by the only argument; returns the exit code."""
-    if len(arguments) != 1:
-        sys.stderr.write("usage: modelfleet crds FOLDER\n")
-        return 2
     folder = Path(arguments[0])
     folder.mkdir(parents=True, exist_ok=True)
     for crd in crds():

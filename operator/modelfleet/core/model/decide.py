@@ -1,6 +1,6 @@
 """decide(facts) -> Plan: every decision about one model, in one pure function.
 
-This module only sequences: validation, version, roles, step, targets, drain, objects, route,
+This module only sequences: validation, version, roles, step, gates, targets, drain, objects, route,
 status, events. The plan that it returns goes through `model.invariants` and is applied by
 `engine.model.turn`. Must never keep state between two calls.
 """
@@ -22,6 +22,7 @@ from modelfleet.core.model import (
     wanted_objects,
 )
 from modelfleet.core.model.decision import Decision
+from modelfleet.core.model.gating import gated
 from modelfleet.core.model.roles import Roles, roles_of
 from modelfleet.core.model.validation import check_names, check_schedules
 from modelfleet.core.model.version.wanted_version import WantedVersion, wanted_version_of
@@ -164,7 +165,7 @@ def _step(
         # Without a gateway no weights exist, so the rollout waits for ready replicas only.
         rollout = replace(rollout, weights={roles.candidate.name: 100})
     strategy = strategies.strategy_named(spec.rollout.strategy)
-    return None if strategy is None else strategy.step(rollout)
+    return None if strategy is None else gated(strategy.step(rollout), rollout)
 
 
 def _state(facts: ModelFacts, candidate: VersionFacts) -> Mapping[str, str]:

@@ -210,7 +210,10 @@ def read_file(path: Path, uids: Mapping[Key, str], now: BothClocks, tuning: Tuni
     signature = layout(tuning)
     content = FileContent(Policy(16, tuning))
     for arrays in blocks(path):
-        _add_block(content, arrays, (uids, signature, now))
+        block, rows = _read_block(arrays, signature, now, tuning)
+        existing = [(row, record) for row, record in rows if uids.get(row.key) == row.uid != ""]
+        if existing:
+            _put(content, taken(block, [row.number for row, _ in existing]), existing)
     gap = bins_of(now.wall) - content.policy.steps
     if not content.rows:
         return content
@@ -222,30 +225,31 @@ def read_file(path: Path, uids: Mapping[Key, str], now: BothClocks, tuning: Tuni
     return content
 
 
-def _add_block(
-    content: FileContent, arrays: Arrays, context: tuple[Mapping[Key, str], str, BothClocks]
-) -> None:
-    """Add the rows of one block; the policy or the block that is behind is carried on."""
-    uids, signature, now = context
+def _read_block(
+    arrays: Arrays, signature: str, now: BothClocks, tuning: Tuning
+) -> tuple[Policy, list[tuple[RecalledRow, CapacityRecord]]]:
+    """Return the rows of one block, and what the file knows of each.
+
+    Raises Unusable.
+    """
     try:
         head = json.loads(bytes(arrays["head"]))
         if head["layout"] != signature:
             raise Unusable("another release has written it with other tables")
-        block = block_of(arrays, content.policy.tuning)
+        block = block_of(arrays, tuning)
         rows = [_row(number, row_head, now) for number, row_head in enumerate(head["models"])]
         if len(rows) != block.size:
             raise Unusable("its models and its rows do not match")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         msg = f"a block does not make sense: {error!r}"
         raise Unusable(msg) from error
-    existing = [(row, record) for row, record in rows if row.uid and uids.get(row.key) == row.uid]
-    if existing:
-        _put(content, taken(block, [row.number for row, _ in existing]), existing)
+    return block, rows
 
 
 def _put(
     content: FileContent, block: Policy, existing: list[tuple[RecalledRow, CapacityRecord]]
 ) -> None:
+    """Add rows; the policy or the block that is behind is carried on."""
     policy, used = content.policy, len(content.rows)
     if not content.rows:
         set_clock(policy, block.steps)

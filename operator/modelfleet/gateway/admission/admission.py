@@ -11,12 +11,12 @@ An endpoint that answers too late several times is admitted. Endpoints that were
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
 import structlog
 
+from modelfleet.catalog.probes import ProbeOutcome, ProbeSpec
 from modelfleet.facts.traffic import ProbeResult
-from modelfleet.gateway.watched.view import ProbeSpec
 
 log = structlog.get_logger()
 
@@ -27,14 +27,6 @@ COMPARED = 2
 """Admitted replicas of the model that are asked after a wrong answer."""
 UNFIT_NOTE = "admitted, as no other replica answers a generated request rightly"
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, LATE_WAIT_SECONDS = 2.0, 15.0, 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeOutcome:
-    """Outcome of a probe. `Unfit`: this probe does not suit the server, which proves nothing."""
-
-    kind: Literal["Right", "Wrong", "Late", "Unfit"]
-    reason: str = ""
 
 
 class Prober(Protocol):

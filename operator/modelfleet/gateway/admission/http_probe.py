@@ -1,26 +1,25 @@
-"""The generated admission probe over HTTP, by the Open Inference Protocol v2.
+"""Sends an admission probe of any kind to one replica over HTTP.
 
-It reads the server's metadata, sends zeros of that shape, and checks the answer. `admission` calls
-it for each new endpoint. Must never raise for anything that a server does. Must never call an
-answer wrong that only refuses this kind of request.
+The kind (`catalog.probes`) states the requests and judges the answers. Both happen in a thread, one
+probe at a time, so that a large answer delays no configuration of Envoy. Must never raise for
+anything that a server does, follow a redirect, or read an answer without a bound.
 """
 
 import asyncio
-import math
-from collections.abc import Iterator, Mapping
-from http import HTTPStatus
-from typing import Any
 
 import aiohttp
-import orjson
 
-from modelfleet.gateway.admission.admission import ProbeOutcome
-from modelfleet.gateway.watched.view import ProbeSpec
+from modelfleet.catalog.probes import (
+    Exchange,
+    ProbeAnswer,
+    ProbeOutcome,
+    ProbeRequest,
+    ProbeSpec,
+    probe_kind_named,
+)
 
-MAX_ELEMENTS = 4_000_000
-_UNFIT_CODES = frozenset({400, 405, 411, 413, 415, 422, 501})
-_BUSY_CODES = frozenset({408, 429, 503, 504})
-_ZEROS: Mapping[str, Any] = {"BOOL": False, "BYTES": ""}
+MAX_ANSWER_BYTES = 4 * 2**20
+"""Size of a judged answer; parsing it takes about 20 times that memory for a moment."""
 
 
 class HttpProber:
@@ -29,88 +28,54 @@ class HttpProber:
     def __init__(self, session: aiohttp.ClientSession) -> None:
         """`session` is closed by its owner."""
         self._session = session
+        self._thread = asyncio.Semaphore(1)
 
     async def ask(self, endpoint: str, spec: ProbeSpec) -> ProbeOutcome:
-        """Send a metadata request and an inference; `Late` when either answer is late."""
+        """Send the requests of the probe; `Late` when an answer is late."""
+        kind = probe_kind_named(spec.protocol)
+        if kind is None:
+            return ProbeOutcome("Unfit", f"this gateway does not know the probe {spec.protocol!r}")
         try:
-            async with asyncio.timeout(spec.timeout_seconds):
-                return await self._ask(f"http://{endpoint}/v2/models/{spec.model}")
+            return await self._run(endpoint, kind.exchange(spec), spec.timeout_seconds)
         except TimeoutError:
             return ProbeOutcome("Late", f"no answer within {spec.timeout_seconds:g} s")
         except aiohttp.ClientError as error:
             return ProbeOutcome("Late", f"no answer: {error!r}"[:200])
-        except (ValueError, KeyError, TypeError) as error:
-            return ProbeOutcome("Wrong", f"answer cannot be read: {error!r}"[:200])
 
-    async def _ask(self, url: str) -> ProbeOutcome:
-        code, answer = await self._call("GET", url, None)
-        if code != HTTPStatus.OK:
-            return _refusal("metadata", code)
-        request = generate(orjson.loads(answer))
-        if request is None:
-            return ProbeOutcome("Unfit", "no request can be generated from the metadata")
-        code, answer = await self._call("POST", f"{url}/infer", orjson.dumps(request))
-        if code != HTTPStatus.OK:
-            return _refusal("inference", code)
-        return judge(orjson.loads(answer))
+    async def _run(self, endpoint: str, exchange: Exchange, seconds: float) -> ProbeOutcome:
+        """Return the outcome; the time that a probe waits for others does not count as late."""
+        answer, left = None, seconds
+        loop = asyncio.get_running_loop()
+        while True:
+            async with self._thread:
+                step = await asyncio.to_thread(_next, exchange, answer)
+            if isinstance(step, ProbeOutcome):
+                return step
+            began = loop.time()
+            async with asyncio.timeout(left):
+                answer = await self._call(f"http://{endpoint}{step.path}", step)
+            left -= loop.time() - began
 
-    async def _call(self, method: str, url: str, body: bytes | None) -> tuple[int, bytes]:
-        headers = {"content-type": "application/json"} if body else {}
-        async with self._session.request(method, url, data=body, headers=headers) as response:
-            return response.status, await response.read()
-
-
-def _refusal(step: str, code: int) -> ProbeOutcome:
-    reason = f"{step}: HTTP {code}"
-    if code in _BUSY_CODES:
-        return ProbeOutcome("Late", reason)
-    return ProbeOutcome("Unfit" if code in _UNFIT_CODES else "Wrong", reason)
-
-
-def generate(metadata: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return zeros of every input's shape, unknown dimensions as 1; None when impossible."""
-    inputs = []
-    for tensor in metadata.get("inputs") or []:
-        shape = [size if size > 0 else 1 for size in tensor["shape"]]
-        count = math.prod(shape)
-        if count > MAX_ELEMENTS:
-            return None
-        zero = _ZEROS.get(tensor["datatype"], 0)
-        inputs.append(
-            {
-                "name": tensor["name"],
-                "datatype": tensor["datatype"],
-                "shape": shape,
-                "data": [zero] * count,
-            }
-        )
-    return {"inputs": inputs} if inputs else None
+    async def _call(self, url: str, request: ProbeRequest) -> ProbeAnswer:
+        headers = {"accept-encoding": "identity"}
+        if request.body is not None:
+            headers["content-type"] = "application/json"
+        async with self._session.request(
+            request.method, url, data=request.body, headers=headers, allow_redirects=False
+        ) as response:
+            body = bytearray()
+            async for chunk in response.content.iter_chunked(2**16):
+                body += chunk
+                if len(body) > MAX_ANSWER_BYTES:
+                    response.close()
+                    return ProbeAnswer(response.status, None)
+            return ProbeAnswer(response.status, bytes(body))
 
 
-def judge(answer: Mapping[str, Any]) -> ProbeOutcome:
-    """Return `Right` when every output has values and each of them is a finite number."""
-    outputs = answer.get("outputs")
-    if not outputs:
-        return ProbeOutcome("Wrong", "no outputs")
-    for output in outputs:
-        if "data" not in output and output.get("parameters"):
-            continue  # binary extension: bytes follow the JSON, nothing can be checked
-        values = list(_flat(output.get("data", [])))
-        if not values:
-            return ProbeOutcome("Wrong", f"output {output.get('name')!r} is empty")
-        # JSON has no NaN: servers write null, or a bare word that orjson refuses to read.
-        if any(
-            value is None or (isinstance(value, float) and not math.isfinite(value))
-            for value in values
-        ):
-            return ProbeOutcome("Wrong", f"output {output.get('name')!r} is not finite")
-    return ProbeOutcome("Right")
-
-
-def _flat(data: Any) -> Iterator[Any]:
-    """Yield the values of nested lists in order; a single value counts as a list of one."""
-    for part in data if isinstance(data, list) else [data]:
-        if isinstance(part, list):
-            yield from _flat(part)
-        else:
-            yield part
+def _next(exchange: Exchange, answer: ProbeAnswer | None) -> ProbeRequest | ProbeOutcome:
+    """Return the next request of an exchange, or its outcome."""
+    try:
+        return next(exchange) if answer is None else exchange.send(answer)
+    except StopIteration as end:
+        outcome: ProbeOutcome = end.value
+        return outcome

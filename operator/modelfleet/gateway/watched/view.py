@@ -7,18 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
+from modelfleet.catalog.probes import ProbeSpec
 from modelfleet.facts.route import Route
 
 Protocol = Literal["HTTP1", "H2C", "GRPC"]
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeSpec:
-    """The generated admission probe of a version; `model` is its name on the server."""
-
-    protocol: str
-    model: str
-    timeout_seconds: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)

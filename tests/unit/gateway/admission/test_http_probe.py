@@ -1,137 +1,73 @@
-"""Generated probes: the request, the judgment, and who is kept out for how long."""
+"""The prober against real HTTP servers: bounds of size and time, redirects, unknown kinds."""
 
 import asyncio
-from collections.abc import Iterator
 
-import orjson
 import pytest
+from aiohttp import web
 
-from modelfleet.facts.traffic import ProbeResult
-from modelfleet.gateway.admission.admission import Admission, ProbeOutcome
-from modelfleet.gateway.admission.http_probe import generate, judge
-from modelfleet.gateway.watched.view import ProbeSpec
+from modelfleet.catalog.probes import ProbeSpec
+from modelfleet.gateway.admission.http_probe import MAX_ANSWER_BYTES
+from tests.doubles.probed_server import probed
 
-NAME = ("team-a", "churn-v1")
 SPEC = ProbeSpec("OpenInferenceV2", "churn")
+METADATA = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 2]}]}
+RIGHT = {"outputs": [{"name": "y", "data": [1.0]}]}
 
 
-def test_dynamic_dimensions_become_one() -> None:
-    asked = generate({"inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 2]}]})
-    assert asked == {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [0, 0]}]}
+def replica(answer):
+    """A server whose metadata are fine, and whose inference is `answer`, a response or a call."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if request.method == "GET":
+            return web.json_response(METADATA)
+        assert (await request.json())["inputs"][0]["data"] == [1, 1]
+        return await answer() if callable(answer) else answer
+
+    return handle
 
 
-@pytest.mark.parametrize(
-    "metadata", [{}, {"inputs": [{"name": "x", "datatype": "FP32", "shape": [10_000_000]}]}]
-)
-def test_no_request_without_inputs_or_of_absurd_size(metadata: dict[str, object]) -> None:
-    assert generate(metadata) is None
+def test_a_right_answer():
+    assert probed(replica(web.json_response(RIGHT)), SPEC).kind == "Right"
 
 
-@pytest.mark.parametrize(
-    ("outputs", "kind"),
-    [
-        ('[{"name": "y", "data": [0.5]}]', "Right"),
-        ('[{"name": "y", "data": [[1], [2]]}]', "Right"),
-        ('[{"name": "y", "data": ["cat"]}]', "Right"),
-        ('[{"name": "y", "parameters": {"binary_data_size": 4}}]', "Right"),
-        ('[{"name": "y", "data": [null]}]', "Wrong"),
-        ('[{"name": "y", "data": [0.1, [null]]}]', "Wrong"),
-        ('[{"name": "y", "data": []}]', "Wrong"),
-        ('[{"name": "y"}]', "Wrong"),
-        ("[]", "Wrong"),
-    ],
-)
-def test_judgment(outputs: str, kind: str) -> None:
-    assert judge(orjson.loads(f'{{"outputs": {outputs}}}')).kind == kind
+def test_a_redirect_is_not_followed():
+    elsewhere = web.Response(status=307, headers={"location": "/v2/models/churn"})
+    outcome = probed(replica(elsewhere), SPEC)
+    assert (outcome.kind, outcome.reason) == ("Unfit", "inference: HTTP 307")
 
 
-class Script:
-    """Answers in order; reports into lists."""
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_an_answer_without_end_is_not_read_to_its_end(encoding):
+    sent = 0
 
-    def __init__(self, *verdicts: str) -> None:
-        self.verdicts: Iterator[str] = iter(verdicts)
-        self.results: list[ProbeResult] = []
-        self.left: list[str] = []
-        self.slept: list[float] = []
+    async def endless(request: web.Request) -> web.StreamResponse:
+        nonlocal sent
+        if request.method == "GET":
+            return web.json_response(METADATA)
+        response = web.StreamResponse()
+        if encoding == "gzip":
+            response.enable_compression(web.ContentCoding.gzip)
+        await response.prepare(request)
+        while sent < 64 * MAX_ANSWER_BYTES:
+            sent += 2**16
+            await response.write(b" " * 2**16)
+        return response
 
-    async def ask(self, _endpoint: str, _spec: ProbeSpec) -> ProbeOutcome:
-        return ProbeOutcome(next(self.verdicts), "")  # type: ignore[arg-type] # from the table above
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-
-    def record_probe(self, result: ProbeResult) -> None:
-        self.results.append(result)
-
-    def withdraw_probe(self, _model: str, endpoint: str) -> None:
-        self.left.append(endpoint)
-
-
-async def _admitted(script: Script, *others: str) -> tuple[str, ...]:
-    """Endpoints that are in after a while, beside others that were there before."""
-    admission = Admission(script, script, script.sleep)
-    before = dict.fromkeys(others, "pod-before")
-    admission.update(NAME, "churn", SPEC, before)
-    admission.begin()
-    admission.update(NAME, "churn", SPEC, {**before, "a:1": "pod"})
-    assert "a:1" not in admission.admitted(NAME)
-    for _ in range(40):
-        await asyncio.sleep(0)
-    return admission.admitted(NAME)
+    outcome = probed(endless, SPEC)
+    assert (outcome.kind, outcome.reason) == ("Unfit", "the answer is too large to be judged")
+    assert encoding == "gzip" or sent < 16 * MAX_ANSWER_BYTES
 
 
-@pytest.mark.parametrize(
-    ("verdicts", "passed", "slept"),
-    [
-        (["Right"], [True], []),
-        (["Unfit"], [True], []),
-        (["Wrong", "Wrong", "Right"], [False, False, True], [2.0, 4.0]),
-        (["Late", "Late", "Late"], [True], [0.5, 0.5]),
-        (["Late", "Wrong", "Late", "Late", "Late"], [False, True], [0.5, 2.0, 0.5, 0.5]),
-    ],
-)
-def test_only_a_wrong_answer_beside_a_right_one_keeps_out(
-    monkeypatch: pytest.MonkeyPatch, verdicts: list[str], passed: list[bool], slept: list[float]
-) -> None:
-    script = Script(*verdicts)
-    single = script.ask
+def test_a_late_answer_is_late():
+    async def never() -> web.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
 
-    async def ask(endpoint: str, spec: ProbeSpec) -> ProbeOutcome:
-        return ProbeOutcome("Right") if endpoint == "b:1" else await single(endpoint, spec)
-
-    monkeypatch.setattr(script, "ask", ask)
-    assert asyncio.run(_admitted(script, "b:1")) == ("a:1", "b:1")
-    assert [result.passed for result in script.results] == passed
-    assert script.slept == slept
+    spec = ProbeSpec("OpenInferenceV2", "churn", timeout_seconds=0.05)
+    assert probed(replica(never), spec).kind == "Late"
 
 
-def test_a_wrong_answer_keeps_none_out_where_no_other_replica_answers() -> None:
-    script = Script("Wrong")
-    assert asyncio.run(_admitted(script)) == ("a:1",)
-    [result] = script.results
-    assert result.passed
-    assert "admitted, as no other replica" in result.reason
-
-
-def test_two_replicas_that_both_answer_wrongly_are_in() -> None:
-    script = Script("Wrong", "Wrong")
-    assert asyncio.run(_admitted(script, "b:1")) == ("a:1", "b:1")
-
-
-def test_who_was_there_before_is_in_and_stays() -> None:
-    script = Script()
-    admission = Admission(script, script)
-    admission.update(NAME, "churn", SPEC, {"a:1": "pod"})
-    admission.begin()
-    admission.update(NAME, "churn", SPEC, {"a:1": "pod"})
-    assert admission.admitted(NAME) == ("a:1",)
-    admission.update(NAME, "churn", SPEC, {})
-    assert (admission.admitted(NAME), script.left) == ((), ["a:1"])
-
-
-def test_without_a_probe_in_at_once() -> None:
-    script = Script()
-    admission = Admission(script, script)
-    admission.begin()
-    admission.update(NAME, "churn", None, {"a:1": "pod"})
-    assert admission.admitted(NAME) == ("a:1",)
+def test_a_kind_of_a_later_release_keeps_no_replica_out():
+    outcome = probed(replica(web.json_response(RIGHT)), ProbeSpec("Telepathy", "churn"))
+    assert outcome.kind == "Unfit"
+    assert "'Telepathy'" in outcome.reason

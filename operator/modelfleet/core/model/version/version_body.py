@@ -9,6 +9,7 @@ from typing import Any
 from modelfleet.api import names
 from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.build.pod import pod_template
+from modelfleet.catalog.probes.open_inference_probe import OpenInferenceProbe
 from modelfleet.core.model.validation import runtime_of
 from modelfleet.core.model.version.version_hash import shape_hash
 from modelfleet.facts.model import ModelFacts
@@ -48,5 +49,5 @@ def version_body(
     if spec.model.version is not None:
         body["modelVersion"] = spec.model.version
     if probed:
-        body["probe"] = {"protocol": "OpenInferenceV2", "model": shape.probe_model}
+        body["probe"] = {"protocol": OpenInferenceProbe.name, "model": shape.probe_model}
     return body

@@ -29,8 +29,8 @@ class WantedVersion:
     """The version that the spec asks for, or the way to it.
 
     `version` exists, `create` is created now, and `obstacle` states why the version cannot be
-    created yet. Without `is_resolving` at least one of them is set; `version` with `create` is a
-    version that another one follows, because the artifact had other bytes at its first start.
+    created yet. Without `is_resolving` at least one of them is set. `version` with `create`: the
+    artifact changed before the first start, so a new version replaces this one.
     """
 
     version: VersionFacts | None = None
@@ -76,17 +76,17 @@ def _pinned(facts: ModelFacts, name: str) -> WantedVersion:
 def _kept(
     facts: ModelFacts, spec: MLModelSpec, source: str, version: VersionFacts
 ) -> WantedVersion:
-    """Return an existing version, unless its source had other bytes before it ever started."""
+    """Return an existing version, and its successor if its artifact changed before its start."""
     if not _met_other_bytes(facts, spec, version):
         return WantedVersion(version=version, deletes=_leftover(facts))
     return replace(_resolved(facts, spec, source, version), version=version)
 
 
 def _met_other_bytes(facts: ModelFacts, spec: MLModelSpec, version: VersionFacts) -> bool:
-    """Return whether the bytes changed between the digest and the first start of a version.
+    """Return whether the artifact changed before the first start of a version.
 
     A file is often readable while it is still being uploaded. No replica of such a version was
-    ever ready, so nobody was served by it, and the digest of the whole file makes a new version.
+    ever ready, so it never served a request, and the digest of the whole file makes a new version.
     A digest that the spec names, and a version that was ready once, are kept.
     """
     was_ready = version.startup_seconds is not None or version.outcome is not None
