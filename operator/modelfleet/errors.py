@@ -1,14 +1,17 @@
 """Error tree. The class of an error decides what the engine does with it.
 
     ModelfleetError
-      Transient(retry_after)  try the same turn again after that time, with back-off
-      Conflict                our object was old: make the turn again now
-      Gone                    the model does not exist any more: forget its key
-      Refused(reason)         a fault in the spec: a condition until the spec changes
-      Bug                     a fault of the operator: log once, back off, count
+      Transient(retry_after)  the turn is made again after that time, with back-off
+        Forbidden             the rest of the plan is applied; a condition names the object
+      Conflict                our object was old: the turn is made again, with back-off
+      Gone                    the object of a write does not exist any more: the same
+      NameTaken               a foreign object has the name: a condition names it
+      Refused(reason)         in a decision: a condition until the spec changes;
+                              in a write: as Forbidden, and waiting cannot help
+      Bug                     a fault of the operator: log it, back off, count
 
-Any module raises them; only `loop.worker` catches them. Must never be used for flow inside a
-decision.
+`model.turn` handles the refusals of single writes; every other error ends a turn in `loop.worker`.
+Must never be used for flow inside a decision.
 """
 
 from modelfleet.api.reasons import Reason
@@ -25,6 +28,10 @@ class Transient(ModelfleetError):  # noqa: N818 - named after what the engine do
         """`retry_after` in seconds; None leaves the time to the back-off."""
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Forbidden(Transient):
+    """The API server forbids a write: by rights, a quota or an admission webhook (HTTP 403)."""
 
 
 class Conflict(ModelfleetError):  # noqa: N818 - named after what the engine does

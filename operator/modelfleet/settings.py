@@ -77,7 +77,9 @@ class Settings(BaseSettings):
         " in steps of half this length.",
     )
     keep_warm_seconds: int = Field(
-        300, ge=0, description="How long a retired version stays ready on CPU."
+        300,
+        ge=0,
+        description="Seconds for which a retired version without accelerator keeps its replicas.",
     )
     hopeless_seconds: float = Field(
         30.0, ge=0, description="How long an outside cause may last before `Stalled` becomes true."

@@ -3,11 +3,9 @@
 from datetime import UTC, datetime
 from itertools import count
 
-from modelfleet.api.reasons import Reason
 from modelfleet.engine.ledger import Ledger
 from modelfleet.engine.model.observe import Caches, Observer
 from modelfleet.engine.model.turn import ModelTurns, ScalingTimes
-from modelfleet.errors import Refused
 from modelfleet.facts.identity import Key
 from modelfleet.facts.model import Defaults
 from modelfleet.kube.store import Store, own_key
@@ -25,7 +23,9 @@ class Cluster:
         self.written: list[str] = []
         self.told: list[Key] = []
         self.repairs_stick = True
-        self.repairs_are_refused = False
+        self.now = 100.0
+        self.errors: dict[str, Exception] = {}
+        """Verb of a write, such as `scale` or `repair`, to the error that it ends with."""
         kinds = ("MLModelVersion", "Deployment", "Service", "Pod")
         self.stores = {kind: Store(self.told.append) for kind in kinds}
         self.stores["MLModel"] = Store(self.told.append, own_key)
@@ -57,8 +57,7 @@ class Cluster:
         manifest = repair.manifest
         kind, name = manifest["kind"], manifest["metadata"]["name"]
         self.written.append(f"{verb} {kind}")
-        if self.repairs_are_refused:
-            raise Refused(Reason.CREATE_REFUSED, "admission webhook denies it")
+        self._fail(verb)
         old = self.stores[kind].get(key.namespace, name)
         if self.repairs_stick:
             spec = {**manifest["spec"], "replicas": old["spec"].get("replicas")}
@@ -66,6 +65,16 @@ class Cluster:
                 spec["selector"] = {**old["spec"].get("selector", {}), **spec["selector"]}
             self.keep(kind, {**manifest, "spec": spec})
         return self.stores[kind].get(key.namespace, name)
+
+    async def scale(self, key, scale, *, is_down: bool) -> None:  # noqa: ARG002 - the port's name
+        self.written.append("scale")
+        self._fail("scale")
+        old = self.stores["Deployment"].get(key.namespace, scale.name)
+        self.keep("Deployment", {**old, "spec": {**old["spec"], "replicas": scale.replicas}})
+
+    def _fail(self, verb: str) -> None:
+        if verb in self.errors:
+            raise self.errors[verb]
 
     async def publish_status(self, model, status) -> tuple[str, ...]:
         wanted = status.model_dump(by_alias=True, exclude_none=True, mode="json")
@@ -101,5 +110,5 @@ def turner(cluster: Cluster, looks: list[Key]) -> ModelTurns:
         ledger=Ledger(),
         times=ScalingTimes(60.0, 300.0),
         on_observe=looks.append,
-        monotonic=lambda: 100.0,
+        monotonic=lambda: cluster.now,
     )

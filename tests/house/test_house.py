@@ -1,4 +1,4 @@
-"""The house rules of design 01 that no linter knows."""
+"""The house rules of CONTRIBUTING that no linter knows."""
 
 import ast
 import statistics

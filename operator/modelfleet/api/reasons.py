@@ -28,10 +28,10 @@ class Reason(StrEnum):
     BELOW_FLOOR = ("BelowFloor", "Fewer replicas are ready than `scaling.minReplicas`.")
     NO_VERSION = ("NoVersion", "No version exists yet.")
     RESOLVING = ("Resolving", "The artifact's digest is being determined by a one-shot pod.")
-    ROLLING_OUT = ("RollingOut", "The candidate replaces the stable version.")
+    ROLLING_OUT = ("RollingOut", "The version that the spec asks for starts or takes over.")
     DRAINING = (
         "Draining",
-        "The new version serves; replicas of the old one finish their requests.",
+        "The new version serves; pods of the old one are still there.",
     )
     SETTLED = ("Settled", "Nothing is left to do.")
     COMPLETE = ("Complete", "The version that the spec asks for serves all traffic.")
@@ -48,7 +48,7 @@ class Reason(StrEnum):
     FOLLOWING = ("Following", "Replicas follow the measured traffic.")
     DRAIN_WAITS = (
         "DrainWaits",
-        "A replica that should go has been kept for a minute; the message names what it waits for.",
+        "A replica that must be removed has run a minute longer; the message gives the cause.",
     )
     EXTERNAL_REPLICAS = (
         "ExternalReplicas",
@@ -152,6 +152,11 @@ class Reason(StrEnum):
         "CreateRefused",
         "The API server refuses an object that the model needs.",
         "change the field that the API server refuses",
+    )
+    WRITE_REFUSED = (
+        "WriteRefused",
+        "The API server refuses a change of an object of the model.",
+        "allow the operator to make this change",
     )
     PODS_REFUSED = (
         "PodsRefused",

@@ -14,11 +14,12 @@ TAKEN_SECONDS = 30.0
 
 @dataclass(slots=True)
 class Refusal:
-    """An object that the API server did not accept: since when, and the message of the server."""
+    """A write that the API server did not accept: since when, and the message of the server."""
 
     since: float
     message: str
     is_final: bool
+    reason: Reason
 
 
 @dataclass(slots=True)
@@ -41,14 +42,16 @@ class TurnMemory:
         """Return for how many seconds each cause has lasted."""
         return {cause: now - since for cause, since in self.causes.items()}
 
-    def note_refusal(self, identity: str, error: ModelfleetError, now: float) -> None:
-        """Record that an object could not be created; the time of the first refusal is kept."""
+    def note_refusal(
+        self, identity: str, error: ModelfleetError, now: float, reason: Reason
+    ) -> None:
+        """Record that a write was refused; the time of the first refusal is kept."""
         earlier = self.refused.get(identity)
         since = now if earlier is None else earlier.since
-        self.refused[identity] = Refusal(since, str(error), isinstance(error, Refused))
+        self.refused[identity] = Refusal(since, str(error), isinstance(error, Refused), reason)
 
     def keep_refusals(self, wanted: set[str]) -> None:
-        """Drop the refusals of objects that are not to be created any more."""
+        """Drop the refusals of writes that are not needed any more."""
         self.refused = {name: refusal for name, refusal in self.refused.items() if name in wanted}
 
     def refusals(self, now: float, hopeless_seconds: float) -> dict[str, Fault]:
@@ -58,7 +61,7 @@ class TurnMemory:
         """
         return {
             identity: Fault(
-                Reason.CREATE_REFUSED.value,
+                refusal.reason.value,
                 f"{identity}: {refusal.message}"[:600],
                 refusal.is_final or now - refusal.since >= hopeless_seconds,
             )

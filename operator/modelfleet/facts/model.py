@@ -196,7 +196,7 @@ class ModelFacts:
     taken: frozenset[str] = frozenset()
     """`Kind/name` of foreign objects whose names the model needs."""
     refused: Mapping[str, Fault] = field(default_factory=dict)
-    """`Kind/name` of objects that the API server refused, with its message."""
+    """`Kind/name` of objects of which the API server refused a write, with its message."""
     unmoved: Mapping[str, str] = field(default_factory=dict)
     """`Kind/name` of objects that a repair left as they were, to the edition that was repaired.
     Other writers set their fields, so each further repair would be in vain."""

@@ -13,7 +13,7 @@ import orjson
 
 from modelfleet import __version__
 from modelfleet.api.reasons import Reason
-from modelfleet.errors import Bug, Conflict, Gone, Refused, Transient
+from modelfleet.errors import Bug, Conflict, Forbidden, Gone, Refused, Transient
 from modelfleet.kube.access import Access
 from modelfleet.kube.resource import ResourceKind
 from modelfleet.telemetry import metrics
@@ -236,4 +236,6 @@ def _error_of(status: int, content: bytes, method: str, retry_after: str | None)
     if status in {400, 422}:
         return Refused(Reason.INVALID_SPEC, text)
     pause = float(retry_after) if retry_after and retry_after.isdigit() else None
+    if status == 403:  # noqa: PLR2004 - HTTP status
+        return Forbidden(text, retry_after=pause)
     return Transient(text, retry_after=pause)

@@ -94,7 +94,7 @@ OF_MODELS = (
     *(SCALING_SLOTS, SCALING_REPLICAS, SCALING_AIM, SCALING_RISK),
     *(SERVICE_SECONDS, REPLICA_SLOTS, OVERLOAD),
 )
-"""15 series for each model with traffic, all others together less than 200."""
+"""15 series for each model with traffic; fewer than 200 other series in total."""
 
 
 def forget_model(namespace: str, name: str) -> None:

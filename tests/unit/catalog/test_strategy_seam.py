@@ -9,6 +9,7 @@ from modelfleet.catalog import strategies
 from modelfleet.catalog.strategies import RolloutFacts, Step
 from modelfleet.core.model.decide import decide
 from modelfleet.core.model.invariants import guard
+from modelfleet.core.model.version.version_hash import source_hash
 from modelfleet.facts.evidence import VersionEvidence
 from tests.given import NOW, a_model
 
@@ -22,6 +23,11 @@ class Careful:
     name = "Careful"
 
     def step(self, facts: RolloutFacts) -> Step:
+        if facts.stable is None:
+            return self._first(facts)
+        if not facts.is_known:
+            present = facts.weights.get(facts.candidate, 0)
+            return self._at(facts, present, dict(facts.state), "Waiting", 0)
         begun = facts.state.get("since")
         index = int(facts.state.get("step", "0"))
         seen = facts.evidence.get(facts.candidate, VersionEvidence())
@@ -38,6 +44,11 @@ class Careful:
             return Step("Promoting", weights, is_complete=facts.is_confirmed, why="done")
         state = {"step": str(index), "since": since.isoformat()}
         return self._at(facts, STEPS[index], state, "Shifting", LEAST_SECONDS - lasted)
+
+    @staticmethod
+    def _first(facts) -> Step:
+        is_served = facts.in_effect.get(facts.candidate, 0) > 0 and facts.is_confirmed
+        return Step("Starting", {facts.candidate: 100}, is_complete=is_served, why="first")
 
     @staticmethod
     def _at(facts, weight, state, name, seconds) -> Step:
@@ -110,6 +121,22 @@ def test_another_candidate_begins_without_state(careful):
     status = facts.status.model_copy(update={"candidate": "digits-v9"})
     later = replace(facts, status=status, now=NOW + timedelta(seconds=30))
     assert decide(later).status.rollout.state["since"] == later.now.isoformat()
+
+
+def test_a_first_version_and_a_silent_gateway_are_handled(careful):
+    given = a_model().with_version(1, replicas=1)
+    given.spec = given.spec.model_copy(
+        update={"rollout": given.spec.rollout.model_copy(update={"strategy": "Careful"})}
+    )
+    source = given.versions["digits-v1"].spec.model_copy(update={"source": source_hash(given.spec)})
+    given.versions["digits-v1"] = replace(given.versions["digits-v1"], spec=source)
+    given.status.update(candidate="digits-v1", lastVersion=1)
+    first = decide(given.facts())
+    assert {w.version: w.weight for w in first.status.route.weights} == {"digits-v1": 100}
+    facts = facts_of({"v1": 50, "v2": 50}, 3, kept(decide(facts_of({"v1": 100, "v2": 0}, 2))))
+    silent = replace(facts.gateways, acknowledged={**facts.gateways.acknowledged, "gw-0": None})
+    waits = decide(replace(facts, gateways=silent, evidence=seen(500)))
+    assert {w.weight for w in waits.status.route.weights} == {50}
 
 
 def test_rolling_needs_no_state():

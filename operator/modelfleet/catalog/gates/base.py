@@ -15,7 +15,7 @@ class Verdict:
     """Judgment of a candidate, with its reason in words.
 
     `Inconclusive` is the verdict without enough evidence; no data is never a `Fail`.
-    `look_again_seconds`: time after which the verdict may be another although nothing changed.
+    `look_again_seconds`: time after which the gate must be asked again.
     """
 
     kind: Literal["Pass", "Fail", "Inconclusive"]

@@ -21,7 +21,6 @@ class RollingStrategy:
         floors = {facts.candidate: facts.needed}
         if facts.stable is None:
             return self._first(facts, floors)
-        floors[facts.stable] = facts.needed
         if not facts.is_known:
             return self._unchanged(facts, floors)
         carried = facts.in_effect.get(facts.candidate, 0)
@@ -43,8 +42,9 @@ class RollingStrategy:
         if sum(present.values()) != 100 or facts.candidate not in present:  # noqa: PLR2004 - percent
             present = {str(facts.stable): 100, facts.candidate: 0}
         why = "waits for every gateway to report"
+        name = "Shifting" if present.get(facts.candidate) else "Preparing"
         return Step(
-            "Shifting",
+            name,
             present,
             is_complete=False,
             why=why,

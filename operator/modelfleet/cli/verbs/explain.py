@@ -174,7 +174,7 @@ def _rollout(status: Mapping[str, Any]) -> list[str]:
         shown.append(f"  rollout  {candidate}: {rollout['step']}, {rollout['why']}")
     if status.get("retained"):
         until = status.get("retainedUntil", "")
-        shown.append(f"  beside   {status['retained']} is kept warm until {until}")
+        shown.append(f"  warm     {status['retained']} keeps its replicas until {until}")
     return shown
 
 

@@ -55,7 +55,7 @@ class Decision:
     waits_for_gateways: bool
     """Whether a silent gateway keeps the rollout from going on."""
     drain_waits: str = ""
-    """What a drain has waited for so long that people should know; empty otherwise."""
+    """Cause of a drain that has waited for 60 s or longer; empty otherwise."""
 
     @property
     def is_resolving(self) -> bool:
@@ -64,8 +64,9 @@ class Decision:
 
     @property
     def draining(self) -> str | None:
-        """A former version whose replicas finish their requests; None when there is none."""
-        leaving = [v.name for v in self.roles.others if v.name != self.retained and v.replicas > 0]
+        """A former version that still has a pod or should have one; None when there is none."""
+        others = [v for v in self.roles.others if v.name != self.retained]
+        leaving = [v.name for v in others if v.replicas > 0 or v.pods]
         return leaving[0] if leaving else None
 
     def leads(self, facts: ModelFacts) -> bool:

@@ -1,8 +1,8 @@
 """Invariants of every plan: guard in production, oracle in tests, score in the simulator.
 
 `engine.model.turn` calls `guard` between `model.decide` and the writes. A write that breaches is
-dropped, logged and counted. A plan that breaches even without it is refused, with a condition. Must
-never check less than the invariant's name promises.
+dropped, logged and counted. A plan that breaches even without it is refused, with a condition. Each
+check must cover everything that its name says.
 """
 
 from collections.abc import Sequence

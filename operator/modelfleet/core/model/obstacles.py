@@ -44,10 +44,11 @@ def _name_taken(facts: ModelFacts, _: WantedVersion, __: Roles) -> Obstacle | No
     return of_fault(facts, Reason.NAME_TAKEN, fault, "")
 
 
-def _create_refused(facts: ModelFacts, _: WantedVersion, __: Roles) -> Obstacle | None:
+def _write_refused(facts: ModelFacts, _: WantedVersion, __: Roles) -> Obstacle | None:
     if not facts.refused:
         return None
-    return of_fault(facts, Reason.CREATE_REFUSED, facts.refused[min(facts.refused)], "")
+    fault = facts.refused[min(facts.refused)]
+    return of_fault(facts, _reason(fault.reason), fault, "")
 
 
 def _version_not_made(facts: ModelFacts, wanted: WantedVersion, _: Roles) -> Obstacle | None:
@@ -76,7 +77,7 @@ def _stable_fault(facts: ModelFacts, _: WantedVersion, roles: Roles) -> Obstacle
 
 OBSTACLES = (
     _name_taken,  # a foreign object has a name that the model needs
-    _create_refused,  # the API server refuses an object that the model needs
+    _write_refused,  # the API server refuses an object that the model needs, or its change
     _version_not_made,  # the version that the spec asks for cannot be created
     _route_rejected,  # a gateway refuses the route
     _candidate_fault,  # replicas of the new version do not become ready

@@ -1,4 +1,4 @@
-"""Replicas of each version: the grant, raised to the floors of the rollout step.
+"""Replicas of each version: the grant for the stable one, the step's floor for the candidate.
 
 `model.drain` then moves pods and Deployments to these numbers. Must never give a version with
 weight fewer replicas than carry its present load.
@@ -11,7 +11,7 @@ from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.catalog.strategies import Step
 from modelfleet.core.model.roles import Roles
 from modelfleet.core.scaling.schedules import Bounds
-from modelfleet.facts.model import ModelFacts, VersionFacts
+from modelfleet.facts.model import ModelFacts
 
 
 def granted(facts: ModelFacts, spec: MLModelSpec, allowed: Bounds) -> int:
@@ -46,22 +46,16 @@ def replica_targets(
     `kept_warm` names the former stable version that is kept warm, if there is one.
     """
     targets: dict[str, int] = {}
+    floors = step.floors if step else {}
     if roles.stable is not None:
-        targets[roles.stable.name] = grant
+        targets[roles.stable.name] = max(grant, floors.get(roles.stable.name, 0))
     if roles.candidate is not None:
-        targets[roles.candidate.name] = max(grant, 1)
-    for name, floor in (step.floors if step else {}).items():
-        if name in targets:
-            targets[name] = max(targets[name], floor if name != _name(roles.stable) else 0)
+        targets[roles.candidate.name] = max(1, floors.get(roles.candidate.name, grant))
     for version in roles.others:
         # A former stable version keeps its replicas, but never more than the grant.
         is_kept = version.name == kept_warm
         targets[version.name] = min(version.replicas, max(grant, 1)) if is_kept else 0
     return targets
-
-
-def _name(version: VersionFacts | None) -> str | None:
-    return version.name if version else None
 
 
 def is_kept_warm(facts: ModelFacts, version: str) -> bool:

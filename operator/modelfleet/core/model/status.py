@@ -198,13 +198,13 @@ def _rolled_out(decision: Decision) -> Claim:
             return (C.ROLLED_OUT, False, obstacle.reason, obstacle.message)
         return (C.ROLLED_OUT, False, _rollout_reason(decision), decision.moving)
     if decision.draining is not None:
-        text = f"the new version serves; {decision.draining} finishes its requests"
+        text = f"the new version serves; {decision.draining} is being drained"
         return (C.ROLLED_OUT, True, Reason.DRAINING, text)
     return (C.ROLLED_OUT, True, Reason.COMPLETE, "the version that the spec asks for serves")
 
 
 def _with_drain(claim: Claim, drain_waits: str) -> Claim:
-    """Add to the claim what keeps a replica that should go."""
+    """Add to the condition why a replica was not removed."""
     if not drain_waits:
         return claim
     kind, value, reason, text = claim
@@ -343,13 +343,18 @@ def _ready_count(decision: Decision) -> int:
 
 
 def _rollout(facts: ModelFacts, spec: MLModelSpec, decision: Decision) -> RolloutStatus | None:
+    before = facts.status.rollout
+    candidate = decision.roles.candidate
+    if decision.is_paused and before is not None and candidate is not None:
+        # The strategy goes on from this state when the pause ends.
+        is_same = candidate.name == facts.status.candidate
+        return before.model_copy(update={"why": "spec.paused is true"}) if is_same else None
     if decision.step is None or not decision.moving or decision.roles.stable is None:
         return None
-    before = facts.status.rollout
     return RolloutStatus(
         strategy=spec.rollout.strategy,
         step=decision.step.name,
-        why=f"{decision.step.why}{_above(spec, decision)}"[:512],
+        why=f"{decision.moving}{_above(spec, decision)}"[:512],
         start_time=before.start_time if before else facts.now.isoformat(),
         state=dict(decision.step.state) or None,
     )

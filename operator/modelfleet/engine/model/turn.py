@@ -5,8 +5,9 @@ rest. Must never decide anything itself.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
@@ -27,7 +28,7 @@ from modelfleet.engine.ledger import Entry, Ledger
 from modelfleet.engine.loop.worker import TurnResult
 from modelfleet.engine.model.observe import Observer
 from modelfleet.engine.ports import ConfigReader, Events, Json, Objects, Writer
-from modelfleet.errors import ModelfleetError, NameTaken, Refused, Transient
+from modelfleet.errors import Forbidden, ModelfleetError, NameTaken, Refused, Transient
 from modelfleet.facts.identity import Key
 from modelfleet.facts.model import ModelFacts
 from modelfleet.facts.plan import Create, EventFact, Plan, Repair
@@ -252,30 +253,50 @@ class ModelTurns:
         applied = Applied()
         if not is_decision(facts.status, plan.status):
             # An object that is not wanted any more, or exists, is refused no more.
-            wanted = {_identity(create) for create in plan.creates}
+            wanted = {
+                *map(_identity, plan.creates),
+                *(f"Pod/{change.name}" for change in plan.pods),
+                *(f"Deployment/{scale.name}" for scale in plan.scales),
+                *(f"MLModelVersion/{learned.name}" for learned in plan.learned),
+                *(f"{delete.kind}/{delete.name}" for delete in plan.deletes),
+            }
             self._ledger.entry(key).turn.keep_refusals(wanted)
         for create in plan.creates:
             await self._create(facts, create, applied)
             if applied.looks_anew:
                 return applied
+        writer, wrote = self._writer, partial(self._write, facts, applied)
         for repair in plan.repairs:
             await self._repair(model, facts, repair)
         for change in plan.pods:
-            await self._writer.set_service(key, change)
+            await wrote(f"Pod/{change.name}", writer.set_service(key, change))
         for scale in plan.scales:
             version = facts.version(scale.name)
             is_down = version is not None and scale.replicas < version.replicas
-            await self._writer.scale(key, scale, is_down=is_down)
+            await wrote(f"Deployment/{scale.name}", writer.scale(key, scale, is_down=is_down))
         for learned in plan.learned:
-            await self._writer.learn(key, learned)
+            await wrote(f"MLModelVersion/{learned.name}", writer.learn(key, learned))
         for delete in plan.deletes:
-            await self._writer.delete(key, delete)
-        parts = (plan.repairs, plan.pods, plan.scales, plan.learned, plan.deletes)
-        applied.writes += sum(len(part) for part in parts)
+            await wrote(f"{delete.kind}/{delete.name}", writer.delete(key, delete))
+        applied.writes += len(plan.repairs)
         return applied
 
+    async def _write(
+        self, facts: ModelFacts, applied: Applied, identity: str, write: Awaitable[None]
+    ) -> None:
+        """Make one write; a refusal must stop neither the rest of the plan nor the status."""
+        memory = self._ledger.entry(facts.key).turn
+        applied.writes += 1
+        try:
+            await write
+        except (Refused, Forbidden) as error:
+            memory.note_refusal(identity, error, self._monotonic(), Reason.WRITE_REFUSED)
+            applied.failure = error
+        else:
+            memory.refused.pop(identity, None)
+
     async def _repair(self, model: Json, facts: ModelFacts, repair: Repair) -> None:
-        """Set back changed fields: first only our own, then whole parts with additions of others.
+        """Set back changed fields: first ours alone, then the whole part with additions of others.
 
         Where admission refuses the repair, or makes the same object again, that edition is left as
         it is: a fight would never end, and would keep everything else from being done.
@@ -287,7 +308,7 @@ class ModelTurns:
                 live = await self._writer.replace(facts.key, repair)
             if first_difference(repair.manifest, live) is not None:
                 left_edition = edition(live)
-        except Refused as refusal:
+        except (Refused, Forbidden) as refusal:
             left_edition, because = repair.edition, f"the repair is refused: {refusal}"
         reason, text = "Repaired", repair.why
         if left_edition is not None:
@@ -307,7 +328,8 @@ class ModelTurns:
             entry.turn.taken[f"{taken.kind}/{taken.name}"] = self._monotonic()
             applied.looks_anew = True
         except (Refused, Transient) as error:
-            entry.turn.note_refusal(identity, error, self._monotonic())
+            now = self._monotonic()
+            entry.turn.note_refusal(identity, error, now, Reason.CREATE_REFUSED)
             applied.failure = error
         else:
             entry.turn.refused.pop(identity, None)

@@ -48,7 +48,7 @@ def test_versions_beside_the_stable_one_are_shown():
         )
     )
     assert "  rollout  digits-v2: Shifting, 1 of 2 replicas of digits-v2 can serve" in found
-    assert f"  beside   digits-v0 is kept warm until {until}" in found
+    assert f"  warm     digits-v0 keeps its replicas until {until}" in found
 
 
 def test_new_model_has_nothing_decided():

@@ -2,7 +2,9 @@
 
 import pytest
 
+from modelfleet.api.reasons import Reason
 from modelfleet.engine.model.turn import FIGHT_SECONDS
+from modelfleet.errors import Forbidden, Refused
 from modelfleet.facts.identity import Key
 from tests.doubles.turned_cluster import KEY, Cluster, turner
 
@@ -10,6 +12,11 @@ from tests.doubles.turned_cluster import KEY, Cluster, turner
 @pytest.fixture
 def cluster() -> Cluster:
     return Cluster()
+
+
+def conditions(cluster: Cluster) -> dict[str, dict]:
+    status = cluster.stores["MLModel"].get("team-a", "digits")["status"]
+    return {condition["type"]: condition for condition in status["conditions"]}
 
 
 async def test_first_turn_makes_everything_and_wakes_nobody(cluster):
@@ -47,12 +54,45 @@ async def test_edit_whose_repair_is_refused_is_left_and_the_rest_is_done(cluster
     turns = turner(cluster, [])
     await turns.turn(KEY)
     cluster.stores["Service"].get("team-a", "digits-v1")["spec"]["selector"] = {"foreign": "hand"}
-    cluster.repairs_are_refused = True
+    cluster.errors["repair"] = Refused(Reason.CREATE_REFUSED, "422: admission webhook denies it")
     cluster.written.clear()
     await turns.turn(KEY)
     assert cluster.written == ["repair Service", "event ForeignEdit"]
     cluster.written.clear()
     assert (await turns.turn(KEY)).writes == 0
+
+
+@pytest.mark.parametrize("error", [Forbidden("403: denied"), Refused(Reason.INVALID_SPEC, "422")])
+async def test_a_refused_write_stops_neither_the_others_nor_the_status(cluster, error):
+    turns = turner(cluster, [])
+    await turns.turn(KEY)
+    model = cluster.stores["MLModel"].get("team-a", "digits")
+    cluster.keep("MLModel", {**model, "spec": {**model["spec"], "replicas": 3}})
+    cluster.errors["scale"] = error
+    cluster.written.clear()
+    with pytest.raises(type(error)):
+        await turns.turn(KEY)
+    assert "scale" in cluster.written
+    cluster.now += 10
+    with pytest.raises(type(error)):
+        await turns.turn(KEY)
+    assert conditions(cluster)["RolledOut"]["reason"] == "WriteRefused"
+    assert "Deployment/digits-v1: 4" in conditions(cluster)["RolledOut"]["message"]
+    cluster.errors.clear()
+    cluster.now += 10
+    await turns.turn(KEY)
+    assert conditions(cluster)["RolledOut"]["reason"] != "WriteRefused"
+    assert cluster.stores["Deployment"].get("team-a", "digits-v1")["spec"]["replicas"] == 3
+
+
+async def test_repair_that_is_forbidden_is_left_and_the_rest_is_done(cluster):
+    turns = turner(cluster, [])
+    await turns.turn(KEY)
+    cluster.stores["Service"].get("team-a", "digits-v1")["spec"]["selector"] = {"foreign": "hand"}
+    cluster.errors["repair"] = Forbidden("403: admission webhook denies it")
+    cluster.written.clear()
+    await turns.turn(KEY)
+    assert cluster.written == ["repair Service", "event ForeignEdit"]
 
 
 async def test_edit_that_each_repair_leaves_is_left_once_and_named(cluster):
