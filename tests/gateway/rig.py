@@ -94,8 +94,7 @@ class Gateway:
             link_port=LINK_PORT,
             health_port=HEALTH_PORT,
             propagation_seconds=0.2,
-            drain_seconds=20.0,
-            **more,
+            **{"drain_seconds": 20.0, **more},
         )
         self.envoy = Envoy(binary, name, run_dir, Listening(address, CLUSTER_PORT, EXTERNAL_PORT))
         self.stop_event = asyncio.Event()

@@ -82,6 +82,8 @@ class ModelServer:
                 began = time.monotonic()
                 await asyncio.sleep(self.delay)
                 self.worked.append((began, time.monotonic()))
+        if "x-pieces" in request.headers:
+            return await self._stream(request)
         answer = {"version": self.version, "bytes": len(body)}
         if "x-echo" in request.headers:
             own = {k: v for k, v in request.headers.items() if k.lower().startswith("x-own")}
@@ -94,6 +96,15 @@ class ModelServer:
             }
         return web.json_response(answer)
 
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        """Answer in pieces: `x-pieces` has the seconds before each of them."""
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for pause in request.headers["x-pieces"].split(","):
+            await asyncio.sleep(float(pause))
+            await response.write(b"piece")
+        return response
+
     async def _metadata(self, request: web.Request) -> web.Response:
         if self.mode == "silent":
             await asyncio.sleep(30)
@@ -102,7 +113,7 @@ class ModelServer:
 
     async def _infer(self, request: web.Request) -> web.Response:
         asked = json.loads(await request.read())
-        if asked["inputs"][0]["data"] != [0, 0, 0, 0]:
+        if asked["inputs"][0]["data"] != [1, 1, 1, 1]:
             return web.Response(status=400)
         if self.mode == "error":
             return web.Response(status=500)

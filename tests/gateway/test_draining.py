@@ -4,6 +4,7 @@ import asyncio
 import random
 from http import HTTPStatus
 
+import aiohttp
 import pytest
 
 from tests.gateway.keepalive import Connection, Seen
@@ -73,3 +74,22 @@ async def test_control_without_patience_for_idle_connections_requests_are_lost(r
     seen = await stop_under_load(rig, idle_seconds=0.0)
     assert seen.lost
     assert all(text.startswith("idle") for text in seen.lost), seen.lost
+
+
+@pytest.mark.parametrize(("timeout", "answers"), [(60, True), (1, False)])
+async def test_the_slowest_route_says_how_long_a_gateway_drains(
+    rig: Rig, timeout: int, answers: bool
+) -> None:
+    """A stream of 4 s ends, although the own bound of the drain is much shorter."""
+    await rig.served(1, request_timeout_seconds=timeout, hold_max_seconds=1)
+    gateway = await rig.gateway(drain_seconds=0.1, idle_seconds=0.0)
+    await rig.fed(1, 1)
+    headers = {"x-pieces": ",".join(["0.5"] * 8)}
+    asked = asyncio.create_task(rig.ask(headers=headers))
+    await asyncio.sleep(0.5)
+    await end(gateway)
+    if answers:
+        assert (await asked).body["text"] == "piece" * 8
+        return
+    with pytest.raises(aiohttp.ClientError):
+        await asked

@@ -50,7 +50,7 @@ class RouteStatus(ApiObject):
     ]
     """Weights of the versions; they sum to 100."""
     request_timeout_seconds: Annotated[int, Field(ge=1, le=3600)]
-    """Longest time for one answer."""
+    """Longest silence of a replica before and within an answer."""
     hold: RouteHold
     """Bounds on holding requests."""
     overload: RouteOverload | None = None

@@ -68,8 +68,8 @@ class AgentConfig:
     """Addresses, ports and times of an agent. `gateway` is the pod's name; times in seconds.
 
     `propagation_seconds`: for how long after readiness ended new connections may still come.
-    `drain_seconds`: the longest wait after that for requests under way. `idle_seconds`: the longest
-    wait for idle connections.
+    `drain_seconds`: the longest wait after that for requests under way, or for as long as the
+    slowest route allows, if that is longer. `idle_seconds`: the longest wait for idle connections.
     """
 
     gateway: str
@@ -331,15 +331,13 @@ class Agent:
     async def _drain(self) -> None:
         """Stop being ready, then serve on until clients have moved and requests have ended."""
         self._is_stopping = True
-        log.info("draining", seconds=self.config.drain_seconds)
+        seconds = max(self.config.drain_seconds, self.configuration.longest_request_seconds())
+        log.info("draining", seconds=seconds)
         await asyncio.sleep(self.config.propagation_seconds)
         await self.admin.begin_drain()
         began = self._overrides.clock()
         quiet_looks = 0
-        while (
-            quiet_looks < QUIET_LOOKS
-            and self._overrides.clock() < began + self.config.drain_seconds
-        ):
+        while quiet_looks < QUIET_LOOKS and self._overrides.clock() < began + seconds:
             # An idle connection may bring one more request; its answer asks to close it.
             # The drain waits for it too, but not as long: it may be idle for ever.
             is_patient = self._overrides.clock() < began + self.config.idle_seconds

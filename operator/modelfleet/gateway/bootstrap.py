@@ -166,7 +166,11 @@ def _sharing() -> dict[str, Any]:
 
 
 def _refusal() -> dict[str, Any]:
-    """Return the answer to a request above a bound on requests under way (UO) or share (RL)."""
+    """Return the answers that Envoy gives itself.
+
+    To a request above a bound on requests under way (UO) or share (RL), and to one for which the
+    replica was silent for too long (UT).
+    """
     seconds = {"key": "retry-after", "value": str(envoy_names.RETRY_AFTER_SECONDS)}
     return {
         "mappers": [
@@ -178,7 +182,13 @@ def _refusal() -> dict[str, Any]:
                 "body_format_override": {
                     "json_format": {"error": envoy_names.OVERLOADED, "model": "%ROUTE_NAME%"}
                 },
-            }
+            },
+            {
+                "filter": {"response_flag_filter": {"flags": ["UT"]}},
+                "body_format_override": {
+                    "json_format": {"error": envoy_names.TIMED_OUT, "model": "%ROUTE_NAME%"}
+                },
+            },
         ]
     }
 

@@ -17,6 +17,7 @@ HEADER_RETRY: Final = "x-modelfleet-retry"
 it."""
 
 RETRY_AFTER_SECONDS: Final = 5
+TIMED_OUT: Final = "the replica sent nothing for traffic.requestTimeoutSeconds"
 OVERLOADED: Final = (
     "the model is overloaded: this request would have waited longer than scaling.overload allows;"
     " try again later"

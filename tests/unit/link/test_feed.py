@@ -10,7 +10,7 @@ from modelfleet.facts.traffic import (
     RouteAcknowledgement,
     VersionSample,
 )
-from modelfleet.gateway.requests.holder import min_hold_seconds
+from modelfleet.gateway.requests.hold_times import min_hold_seconds
 from modelfleet.link.feed import FeedReader, LeaderFeed
 from modelfleet.link.messages import (
     Acknowledged,

@@ -237,10 +237,16 @@ class Observer:
         if source is None:
             return GatewayFacts(is_used=False)
         acknowledgements = source.acknowledgements(str(key))
+        connected = source.connected()
         expected = [
-            pod["metadata"]["name"]
+            name
             for pod in self._caches.gateway_pods.all()
-            if may_get_traffic(pod, now, self._caches.gateway_drain_seconds)
+            if may_get_traffic(
+                pod,
+                now,
+                self._caches.gateway_drain_seconds,
+                is_connected=connected.get(name := pod["metadata"]["name"], False),
+            )
         ]
         return GatewayFacts(
             is_used=True,
@@ -248,7 +254,7 @@ class Observer:
             rejections=source.rejections(str(key)),
             probe_failures=source.probe_failures(str(key)),
             held=source.held(str(key)),
-            disconnected=tuple(name for name, alive in source.connected().items() if not alive),
+            disconnected=tuple(name for name, alive in connected.items() if not alive),
         )
 
 
@@ -311,11 +317,14 @@ def startup(pods: tuple[PodFacts, ...]) -> float | None:
     return sum(seconds) / len(seconds) if seconds else None
 
 
-def may_get_traffic(pod: Mapping[str, Any], now: datetime, drain_seconds: float) -> bool:
-    """Return whether a gateway pod can still receive requests.
+def may_get_traffic(
+    pod: Mapping[str, Any], now: datetime, drain_seconds: float, *, is_connected: bool = False
+) -> bool:
+    """Return whether a gateway pod can still have requests.
 
-    It can while it is ready or ends, and for the drain time after it stopped being ready. A pod
-    that never was ready gets no request before its first whole configuration.
+    It can while it is ready, for the drain time after that, and for as long as it drains its last
+    requests and its stream is connected. A pod that never was ready gets no request before its
+    first whole configuration.
     """
     status = pod.get("status") or {}
     if status.get("phase") in {"Failed", "Succeeded"}:
@@ -329,6 +338,8 @@ def may_get_traffic(pod: Mapping[str, Any], now: datetime, drain_seconds: float)
     since = moment(ready.get("lastTransitionTime"))
     if not was_ready or since is None:
         return False
+    if is_connected and pod["metadata"].get("deletionTimestamp"):
+        return True
     return now - since < timedelta(seconds=drain_seconds)
 
 
@@ -347,6 +358,8 @@ def is_followed(pod: Mapping[str, Any], now: datetime, drain_seconds: float) -> 
     since = moment(ready.get("lastTransitionTime"))
     if ready.get("status") == "True" or since is None:
         return True
+    if pod["metadata"].get("deletionTimestamp"):
+        return True  # it drains its last requests, which may take an hour
     return now - since < timedelta(seconds=drain_seconds)
 
 

@@ -115,7 +115,11 @@ class AccessLog:
             return
         endpoint = _endpoint(common)
         counter.end(endpoint)
-        if flags is not None and (
+        if flags is not None and (flags.stream_idle_timeout or flags.upstream_request_timeout):
+            # The request may end at the holder, which does not know how long the replica worked.
+            counter.count_service(_seconds(common.duration))
+            self._traffic.time_out(headers.get(envoy_names.HEADER_STREAM, ""))
+        elif flags is not None and (
             flags.upstream_connection_termination or flags.upstream_remote_reset
         ):
             counter.failed_attempts += 1
@@ -140,6 +144,9 @@ class AccessLog:
         begun = _seconds(common.time_to_first_upstream_tx_byte)
         if is_held or not common.HasField("time_to_first_upstream_tx_byte"):
             counter.complete(_outcome(entry, common), None, _seconds(common.duration))
+            return
+        if common.response_flags.upstream_request_timeout:
+            counter.complete(_outcome(entry, common), None, begun)
             return
         ended = _seconds(common.time_to_last_downstream_tx_byte) or _seconds(common.duration)
         counter.complete(_outcome(entry, common), max(0.0, ended - begun), begun)

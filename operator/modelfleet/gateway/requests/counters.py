@@ -73,9 +73,13 @@ class Counter:
         self.completions[outcome] = self.completions.get(outcome, 0) + 1
         self.hold_seconds += hold_seconds
         if service_seconds is not None:
-            self.service_seconds += service_seconds
-            bucket = latency_bucket(service_seconds)
-            self.latency[bucket] = self.latency.get(bucket, 0) + 1
+            self.count_service(service_seconds)
+
+    def count_service(self, seconds: float) -> None:
+        """Count the time that a replica worked on one request."""
+        self.service_seconds += seconds
+        bucket = latency_bucket(seconds)
+        self.latency[bucket] = self.latency.get(bucket, 0) + 1
 
     def begin(self, endpoint: str) -> None:
         """Count an attempt that reached a replica."""
@@ -141,6 +145,8 @@ class TrafficCounters:
         self._counters: dict[tuple[str, str], Counter] = {}
         self._resets: OrderedDict[str, tuple[int, str, float]] = OrderedDict()
         """By request: number of deaths that cut it off, the last endpoint, and the time."""
+        self._timed_out: OrderedDict[str, float] = OrderedDict()
+        """By request: the time at which an attempt ended, because its replica was silent."""
         self._bias: dict[tuple[str, str, str], int] = {}
         self.answered: dict[str, AnswerTimes] = {}
         """Recent answer times, by model."""
@@ -208,6 +214,21 @@ class TrafficCounters:
             ):
                 break
             del self._resets[oldest]
+
+    def time_out(self, stream: str) -> None:
+        """Record that a replica was silent for too long with this request."""
+        now = self._clock()
+        self._timed_out[stream] = now
+        while self._timed_out:
+            oldest = next(iter(self._timed_out))
+            is_new = now - self._timed_out[oldest] < _RESETS_KEPT_SECONDS
+            if is_new and len(self._timed_out) <= _MAX_RESETS:
+                break
+            del self._timed_out[oldest]
+
+    def is_timed_out(self, stream: str) -> bool:
+        """Return whether a replica was silent for too long with this request."""
+        return stream in self._timed_out
 
     def resets(self, stream: str) -> int:
         """Return how many replicas have cut this request off."""

@@ -2,7 +2,8 @@
 
 It is an HTTP server that only Envoys call, of this gateway and of the others. It never forwards a
 request. It answers 503 with a private header, and Envoy sends the request again, to the replica. It
-also answers requests that failed on two replicas. Must never touch a body beyond reading past it.
+also answers requests that failed on two replicas, or for which a replica was silent for too long.
+Must never touch a body beyond reading past it.
 Must never send a request back within half a second once it is past its second attempt.
 """
 
@@ -18,14 +19,14 @@ from aiohttp import web
 from modelfleet.facts.route import Route
 from modelfleet.gateway import envoy_names
 from modelfleet.gateway.requests.counters import TrafficCounters
+from modelfleet.gateway.requests.hold_times import (
+    ATTEMPTS_AT_MIN_HOLD,
+    ATTEMPTS_WITHOUT_HOLD,
+    LOG_SECONDS,
+    longest_hold_seconds,
+    min_hold_seconds,
+)
 
-MIN_HOLD_SECONDS = 0.5
-LONGEST_MIN_HOLD_SECONDS = 4.0
-ATTEMPTS_WITHOUT_HOLD = 2
-"""Up to this attempt a request need not be held. The first failure on a replica leads here as the
-second attempt, and most likely another replica can serve it at once."""
-ATTEMPTS_AT_MIN_HOLD = 3
-"""Up to this attempt the shortest hold keeps its least value."""
 SYNC_SECONDS = 10.0
 """Longest wait of a request for an agent that has just started and has not yet read the models."""
 DEADLY_RESETS = 2
@@ -54,28 +55,21 @@ class HolderClocks:
 
 @dataclass(eq=False, slots=True)
 class HeldRequest:
-    """One request. `earliest` and `latest` in monotonic seconds."""
+    """One request at one attempt; times in monotonic seconds.
+
+    `earliest` to send it back to a replica. `attempt_ends`: it goes back to Envoy, which holds it
+    on with the next attempt. `latest`: it is refused.
+    """
 
     key: str
     version: str
+    attempt: int
     earliest: float
+    attempt_ends: float
     latest: float
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     is_read: bool = False
     size_bytes: int = 0
-
-
-def min_hold_seconds(attempt: int) -> float:
-    """Return the shortest hold by attempt: none for two, then 0.5 s, doubling to 4 s.
-
-    It doubles from the fourth attempt on. Ten retries last 13 s when every other one meets a dead
-    replica, and longer when all come here. That is enough for a killed agent of the calling Envoy
-    to return.
-    """
-    if attempt <= ATTEMPTS_WITHOUT_HOLD:
-        return 0.0
-    doublings = max(0, attempt - ATTEMPTS_AT_MIN_HOLD)
-    return min(MIN_HOLD_SECONDS * 2.0**doublings, LONGEST_MIN_HOLD_SECONDS)
 
 
 class Holder:
@@ -143,7 +137,7 @@ class Holder:
             key, version
         )
         if not passes:
-            if self._is_full(route, key, length):
+            if self._is_full(route, held_request, length):
                 self._traffic.counter(key, version).refused += 1
                 return self._refuse(key, "too many requests wait for this model")
             self._hold(held_request)
@@ -158,16 +152,28 @@ class Holder:
         now = self._clocks.monotonic()
         attempt = int(request.headers.get(envoy_names.HEADER_ATTEMPT, "1"))
         begun = float(request.headers.get(envoy_names.HEADER_BEGUN, "0"))
-        age = min(max(0.0, self._clocks.wall() - begun), float(route.hold_max_seconds))
+        age = max(0.0, self._clocks.wall() - begun)
+        longest = longest_hold_seconds(route.request_timeout_seconds)
+        if longest < route.hold_max_seconds:
+            # Most attempts are parts of one hold: their number says nothing of dead replicas.
+            attempt = min(attempt, ATTEMPTS_AT_MIN_HOLD)
+        shortest = min_hold_seconds(attempt)
+        if attempt > 1 and age >= route.request_timeout_seconds:
+            # A replica may have been silent; the access log says so with a delay.
+            shortest = max(shortest, LOG_SECONDS)
         return HeldRequest(
             key,
             version,
-            earliest=now + min_hold_seconds(attempt),
-            latest=now + route.hold_max_seconds - age,
+            attempt,
+            earliest=now + shortest,
+            attempt_ends=now + max(longest, shortest),
+            latest=now + route.hold_max_seconds - min(age, float(route.hold_max_seconds)),
         )
 
-    def _is_full(self, route: Route, key: str, length: int) -> bool:
-        waiting = len(self._held_requests.get(key, ()))
+    def _is_full(self, route: Route, held_request: HeldRequest, length: int) -> bool:
+        if held_request.attempt > ATTEMPTS_WITHOUT_HOLD:
+            return False  # it was accepted at an earlier attempt
+        waiting = len(self._held_requests.get(held_request.key, ()))
         return waiting >= route.hold_max_requests or self._bytes + length > self._max_bytes
 
     def _hold(self, held_request: HeldRequest) -> None:
@@ -223,7 +229,10 @@ class Holder:
                     self._hold(held_request)
             if now >= held_request.latest:
                 return self._refuse(held_request.key, "no replica became ready in time")
-            until = held_request.earliest if now < held_request.earliest else held_request.latest
+            if now >= held_request.attempt_ends and held_request.is_read:
+                return _send_back()
+            times = (held_request.earliest, held_request.attempt_ends, held_request.latest)
+            until = min((time for time in times if time > now), default=held_request.latest)
             held_request.wake.clear()
             try:
                 async with asyncio.timeout(max(0.0, until - now)):
@@ -240,6 +249,8 @@ class Holder:
         if self._traffic.resets(stream) >= DEADLY_RESETS:
             self._traffic.deadly[held_request.key] += 1
             return _answer(502, "two replicas broke off while they served this request")
+        if self._traffic.is_timed_out(stream):
+            return _answer(504, envoy_names.TIMED_OUT)
         if self._models.route(held_request.key) is None:
             return self._refuse(held_request.key, "the model was deleted")
         return (

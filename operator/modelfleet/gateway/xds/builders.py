@@ -6,11 +6,12 @@
 * Envoy retries failed attempts and replays the body.
 * A replica is ejected only for failures of the gateway's own connections.
 * The holders of the other gateways take over when the own holder fails.
-* A request has its hold time and its request time-out together.
+* The request time-out bounds the silence of a replica, at each attempt; a hold has its own bound.
 
 Must never look at the clock or at what Envoy has.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
 
 from modelfleet.facts.route import Route
 from modelfleet.gateway import envoy_names
+from modelfleet.gateway.requests.hold_times import longest_hold_seconds
 from modelfleet.gateway.watched.view import GatewaySite, ModelView, Protocol
 from modelfleet.gateway.xds.resources import (
     CLUSTER,
@@ -35,6 +37,8 @@ holder sends back."""
 RETRIES: Final = 10
 """Above 5: each answer of the holder is one retry, and every other retry may meet a dead
 replica."""
+ATTEMPTS: Final = 3
+"""Attempts at replicas that may each last for the whole request time-out."""
 PRIORITY_UPDATE_FREQUENCY: Final = 1
 """Failed attempts after which `previous_priorities` looks at the aggregate again. With 2 Envoy used
 the state of one attempt before; replicas that left meanwhile made Envoy 1.40 crash
@@ -176,16 +180,19 @@ def holder_endpoints(own: str, others: tuple[str, ...]) -> EnvoyResource:
     return pack(ENDPOINTS, name, message, addresses=(own, *others))
 
 
-def retry_policy(*, is_idempotent: bool) -> dict[str, Any]:
+def retry_policy(*, is_idempotent: bool, silence_seconds: int, hold_seconds: int) -> dict[str, Any]:
     """Return the retries: a failure on a replica leads to the holder.
 
-    The holder sends the request back, or answers it.
+    The holder sends the request back, or answers it. Each attempt ends after `silence_seconds`
+    without a byte, also one at the holder. A hold that is longer takes several attempts.
     """
+    holds = math.ceil(hold_seconds / longest_hold_seconds(silence_seconds)) - 1
     hosts = "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
     priority = "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig"
     return {
         "retry_on": f"{_RETRY_ON},reset" if is_idempotent else _RETRY_ON,
-        "num_retries": RETRIES,
+        "num_retries": RETRIES + holds,
+        "per_try_idle_timeout": f"{silence_seconds}s",
         "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
         "retriable_headers": [{"name": envoy_names.HEADER_RETRY, "present_match": True}],
         "retry_host_predicate": [
@@ -214,11 +221,15 @@ def _header(name: str, value: str) -> dict[str, Any]:
 
 
 def _action(view: ModelView, route: Route) -> dict[str, Any]:
-    patience = f"{route.hold_max_seconds + route.request_timeout_seconds}s"
     return {
-        "timeout": patience,
-        "idle_timeout": patience,
-        "retry_policy": retry_policy(is_idempotent=route.idempotent),
+        # An answer that flows is never cut. The silence of a hold and of a few attempts is allowed.
+        "timeout": "0s",
+        "idle_timeout": f"{route.hold_max_seconds + ATTEMPTS * route.request_timeout_seconds}s",
+        "retry_policy": retry_policy(
+            is_idempotent=route.idempotent,
+            silence_seconds=route.request_timeout_seconds,
+            hold_seconds=route.hold_max_seconds,
+        ),
         "weighted_clusters": {
             "clusters": [
                 {

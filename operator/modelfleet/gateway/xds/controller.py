@@ -164,6 +164,14 @@ class Controller:
         """Return whether a request held for `version` would find a replica in Envoy now."""
         return self._live.get((key, version), False)
 
+    def longest_request_seconds(self) -> float:
+        """Return the longest time that a request under way may take by its route, streams apart."""
+        routes = (self.route(key) for key in self._projections)
+        return max(
+            (r.hold_max_seconds + r.request_timeout_seconds for r in routes if r is not None),
+            default=0.0,
+        )
+
     def serving(self, key: str, version: str) -> Serving | None:
         """Return how a version is served here; None when it is not."""
         projection = self._projections.get(key)

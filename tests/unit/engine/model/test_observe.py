@@ -46,6 +46,18 @@ def test_gateways_that_count(pod, traffic, followed):
     assert is_followed(pod, NOW, DRAIN) is followed
 
 
+@pytest.mark.parametrize(
+    ("seconds", "connected", "traffic"),
+    [(3000, True, True), (3000, False, False), (30, False, True)],
+    ids=["drains", "hangs", "just-left"],
+)
+def test_a_gateway_that_drains_long_requests_counts(seconds, connected, traffic):
+    pod = gateway("False", seconds)
+    pod["metadata"]["deletionTimestamp"] = "2026-11-24T11:10:00Z"
+    assert may_get_traffic(pod, NOW, DRAIN, is_connected=connected) is traffic
+    assert is_followed(pod, NOW, DRAIN)
+
+
 def resolve_pod(phase: str, state: dict, **status: object) -> dict:
     return {
         "metadata": {

@@ -31,10 +31,10 @@ def host(seen: ModelView, routes: str = "cluster") -> dict[str, object]:
     return json_format.MessageToDict(message)
 
 
-def test_time_out_is_patience_and_work() -> None:
+def test_answers_have_no_end_and_silence_has_one() -> None:
     seen = host(view({"churn-v1": 100}, hold_max_seconds=50, request_timeout_seconds=60))
-    assert seen["routes"][0]["route"]["timeout"] == "110s"
-    assert seen["routes"][0]["route"]["idleTimeout"] == "110s"
+    assert seen["routes"][0]["route"]["timeout"] == "0s"
+    assert seen["routes"][0]["route"]["idle_timeout"] == "230s"
 
 
 def test_versions_of_weight_zero_get_no_requests_and_keep_their_clusters() -> None:
@@ -65,13 +65,15 @@ def test_who_answers_for_a_version(version: str, expected: list[str]) -> None:
 def test_requests_cut_in_the_middle_are_replayed_only_where_allowed(
     is_idempotent: bool, resets: bool
 ) -> None:
-    policy = builders.retry_policy(is_idempotent=is_idempotent)
+    policy = builders.retry_policy(is_idempotent=is_idempotent, silence_seconds=60, hold_seconds=50)
     assert ("reset" in policy["retry_on"].split(",")) is resets
 
 
 def test_each_retry_looks_at_the_aggregate_anew() -> None:
     """What it saw an attempt before may name a member that has left: Envoy 1.40 crashed (0008)."""
-    config = builders.retry_policy(is_idempotent=True)["retry_priority"]["typed_config"]
+    config = builders.retry_policy(is_idempotent=True, silence_seconds=60, hold_seconds=50)[
+        "retry_priority"
+    ]["typed_config"]
     assert config["update_frequency"] == 1
 
 
@@ -125,3 +127,12 @@ def test_unknown_hosts_learn_the_known_forms() -> None:
     )
     body = json.loads(message.routes[0].direct_response.body.inline_string)
     assert body["hosts"] == ["<model>.<namespace>.localhost", "<model>-<namespace>.localhost"]
+
+
+@pytest.mark.parametrize(
+    ("silence", "hold", "more"), [(60, 50, 0), (60, 60, 1), (5, 50, 11), (1, 50, 99), (3600, 1, 0)]
+)
+def test_a_hold_that_is_longer_than_an_attempt_has_more_of_them(silence, hold, more):
+    policy = builders.retry_policy(is_idempotent=True, silence_seconds=silence, hold_seconds=hold)
+    assert policy["num_retries"] == builders.RETRIES + more
+    assert policy["per_try_idle_timeout"] == f"{silence}s"
