@@ -152,3 +152,17 @@ def test_custom_image_serves_without_an_artifact(namespace):
     ).stdout
     assert code == "200"
     assert claims(namespace, "ProbesPassing", "True")[0] == "NotUsed"
+
+
+def test_a_request_right_after_apply_is_held_until_the_first_version(namespace, store):
+    stack.apply(model(namespace, f"{store}/digits-1.onnx"))
+    url = f"http://digits.{namespace}.localhost:8080/v2/models/digits/ready"
+
+    def code() -> str:
+        """As soon as the gateways have seen the object, a request is held."""
+        asked = ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", url]
+        answered = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+        return "" if answered == "404" else answered
+
+    assert stack.wait("an answer other than 404", code, 10, every=0.1) == "200"
+    assert stack.get("mlmodelversion", namespace, "digits-v1") is not None

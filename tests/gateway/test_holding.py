@@ -5,7 +5,8 @@ from http import HTTPStatus
 
 import pytest
 
-from tests.gateway.rig import Rig, until
+from tests.gateway.objects import a_model
+from tests.gateway.rig import MODEL, Rig, until
 
 pytestmark = pytest.mark.asyncio
 
@@ -166,3 +167,43 @@ async def test_only_requests_that_are_too_many_count_as_an_overload(rig: Rig) ->
     assert {one.code for one in (too_large, too_many, await too_long)} == {503}
     await asyncio.sleep(0.3)
     assert refused(rig) == 1
+
+
+async def test_a_model_without_a_version_holds_its_requests_until_the_first_one(rig: Rig) -> None:
+    fresh = a_model(MODEL, uid=f"uid-{MODEL}")
+    fresh["spec"] = {"scaling": {"hold": {"maxSeconds": 30}}}
+    rig.put("MLModel", fresh)
+    await rig.gateway()
+    asked = [asyncio.create_task(rig.ask()) for _ in range(20)]
+    await until(lambda: held(rig) == 20)
+    rig.version(1)
+    rig.route({1: 100})
+    await asyncio.sleep(0.2)
+    await rig.replica(1)
+    rig.endpoints(1, 1)
+    answers = await asyncio.gather(*asked)
+    assert {(answer.code, answer.body.get("version")) for answer in answers} == {(200, "churn-v1")}
+    await until(lambda: held(rig) == 0)
+
+
+async def test_a_model_whose_first_version_cannot_come_says_why(rig: Rig) -> None:
+    fresh = a_model(MODEL, uid=f"uid-{MODEL}")
+    fresh["spec"] = {"scaling": {"hold": {"maxSeconds": 1}}}
+    stalled = {"type": "Stalled", "status": "True", "reason": "FetchFailed", "message": "secret"}
+    fresh["status"] = {"conditions": [stalled]}
+    rig.put("MLModel", fresh)
+    await rig.gateway()
+    answer = await rig.ask()
+    assert answer.code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert answer.body == {"error": "no replica became ready in time: FetchFailed"}
+
+
+async def test_a_model_that_is_deleted_before_its_first_version_is_unknown(rig: Rig) -> None:
+    rig.put("MLModel", a_model(MODEL, uid=f"uid-{MODEL}"))
+    await rig.gateway()
+    asked = asyncio.create_task(rig.ask())
+    await until(lambda: held(rig) == 1)
+    rig.delete("MLModel", MODEL)
+    assert (await asked).code == HTTPStatus.SERVICE_UNAVAILABLE
+    await until(lambda: rig.gateways[0].agent.watched.records == {})
+    assert (await rig.ask()).code == HTTPStatus.NOT_FOUND

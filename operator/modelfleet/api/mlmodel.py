@@ -194,7 +194,7 @@ class TrafficSpec(ApiObject):
     """Treatment of requests to the model by the gateways."""
 
     request_timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
-    """Longest silence of a replica before or within an answer (504); a stream that flows goes on."""
+    """Longest silence of a replica before or within an answer (504). Streams that flow go on."""
     idempotent: bool = True
     """Whether a gateway may repeat a request at another replica when its replica dies."""
     max_replay_bytes: Annotated[int, Field(ge=1024, le=67_108_864)] = 4_194_304

@@ -65,6 +65,7 @@ def _config(settings: Settings) -> AgentConfig:
         link_dir=Path(settings.link_dir),
         domain=settings.domain,
         cluster_domain=settings.cluster_domain,
+        default_exposure=settings.default_exposure,
     )
 
 

@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry
 
 from modelfleet.api import names
 from modelfleet.facts.identity import Key
+from modelfleet.facts.route import Exposure
 from modelfleet.facts.traffic import GatewaySample
 from modelfleet.gateway import envoy_names
 from modelfleet.gateway.admission.admission import Admission, Prober
@@ -78,6 +79,7 @@ class AgentConfig:
     link_dir: Path = Path("/etc/modelfleet/link")
     domain: str = "localhost"
     cluster_domain: str = "cluster.local"
+    default_exposure: Exposure = "Cluster"
     address: str = "0.0.0.0"  # noqa: S104 - a pod's ports serve its whole network
     loopback: str = "127.0.0.1"
     holder_port: int = names.PORT_HOLDER
@@ -109,7 +111,7 @@ class Agent:
         self._overrides = overrides or Overrides()
         clock = self._overrides.clock
         self.leader_feed = LeaderFeed(config.gateway, self._overrides.started)
-        self.watched = WatchedModels(config.namespace, clock)
+        self.watched = WatchedModels(config.namespace, clock, config.default_exposure)
         self.traffic = TrafficCounters(clock)
         self.leader_feed.answered = self.traffic.answered
         self.admission = Admission(self._overrides.prober or _NoProber(), self.leader_feed)

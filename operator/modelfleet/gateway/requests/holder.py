@@ -44,6 +44,10 @@ class Models(Protocol):
         """Return whether Envoy has a replica for a request of this version."""
         ...
 
+    def fault(self, key: str) -> str:
+        """Return the reason for which no replica comes; empty when waiting may help."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class HolderClocks:
@@ -228,7 +232,9 @@ class Holder:
                         return answer
                     self._hold(held_request)
             if now >= held_request.latest:
-                return self._refuse(held_request.key, "no replica became ready in time")
+                fault = self._models.fault(held_request.key)
+                because = f": {fault}" if fault else ""
+                return self._refuse(held_request.key, f"no replica became ready in time{because}")
             if now >= held_request.attempt_ends and held_request.is_read:
                 return _send_back()
             times = (held_request.earliest, held_request.attempt_ends, held_request.latest)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from modelfleet.api import names
-from modelfleet.facts.route import Route
+from modelfleet.facts.route import Exposure, Route
 from modelfleet.gateway.watched import watched_objects
 from modelfleet.gateway.watched.view import ModelView, VersionView
 
@@ -29,7 +29,8 @@ class Record:
     """One model.
 
     `lingering`: versions that left the route, and when they may be dropped. `usable`: the last
-    route whose versions were all read, with its model's uid.
+    route whose versions were all read, with its model's uid. `fault`: the reason for which no
+    replica comes, if waiting cannot help.
     """
 
     namespace: str
@@ -41,14 +42,21 @@ class Record:
     route_uid: str = ""
     usable: tuple[str, Route] | None = None
     lingering: dict[str, float] = field(default_factory=dict)
+    fault: str = ""
 
 
 class WatchedModels:
     """Models, versions and endpoints; calls `on_model` and `on_version` for each change."""
 
-    def __init__(self, namespace: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        namespace: str,
+        clock: Callable[[], float],
+        default_exposure: Exposure = "Cluster",
+    ) -> None:
         """`namespace` is the gateways' own; `clock` gives monotonic seconds."""
         self._namespace = namespace
+        self._default_exposure = default_exposure
         self._clock = clock
         self.records: dict[Name, Record] = {}
         self._versions: dict[Name, VersionView] = {}
@@ -98,9 +106,12 @@ class WatchedModels:
             self._claims.setdefault(_dashed(name), set()).add(name)
         record.exists = True
         record.uid = meta["uid"]
+        record.fault = watched_objects.fault_of(obj)
         route = watched_objects.read_route(obj)
         if route is not None:
             self._route(record, route)
+        elif record.route is None or record.route.revision == 0:
+            self._hold(record, watched_objects.pending_route(obj, self._default_exposure))
         self._settle_host(_dashed(name))
         self.on_model(name)
 
@@ -122,6 +133,15 @@ class WatchedModels:
             for name in {before, owner} - {None}:
                 if name is not None and name in self.records:
                     self.on_model(name)
+
+    def _hold(self, record: Record, pending: Route) -> None:
+        """Hold the requests of a model that has no version yet; its first version answers them."""
+        name = (record.namespace, watched_objects.pending_version(record.name))
+        self._versions[name] = VersionView("HTTP1")
+        self._models[name] = record.name
+        # It goes when the first route has replaced it and no request is held for it any more.
+        self._deleted_versions.add(name)
+        record.route, record.route_uid = pending, record.uid
 
     def _route(self, record: Record, route: Route) -> None:
         old = record.route
@@ -211,6 +231,12 @@ class WatchedModels:
         """Return model name and spec of a version; None before its object was read."""
         view = self._versions.get(version)
         return None if view is None else (self._models[version], view)
+
+    def fault(self, key: str) -> str:
+        """Return the reason for which no replica of a model comes; empty when waiting may help."""
+        namespace, _, name = key.partition("/")
+        record = self.records.get((namespace, name))
+        return record.fault if record is not None else ""
 
     def peers(self, own: str) -> tuple[str, ...]:
         """Return the addresses of the other gateways, sorted; `own` is the own pod's name."""

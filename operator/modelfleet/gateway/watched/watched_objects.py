@@ -12,7 +12,7 @@ import structlog
 
 from modelfleet.api import names
 from modelfleet.facts.identity import bracketed
-from modelfleet.facts.route import Route
+from modelfleet.facts.route import Exposure, Route, RouteWeight
 from modelfleet.gateway.watched.view import VersionView
 
 log = structlog.get_logger()
@@ -91,6 +91,55 @@ def read_route(obj: Json) -> Route | None:
         log.warning("route unreadable", model=obj["metadata"]["name"], error=repr(error))
         return None
     return route if is_servable(route) else None
+
+
+def pending_version(model: str) -> str:
+    """Return the name under which a model without a version holds requests; versions start at 1."""
+    return names.version_name(model, 0)
+
+
+def pending_route(obj: Json, default_exposure: Exposure) -> Route:
+    """Return the route of a model that has none yet: requests are held, by the bounds of its spec.
+
+    A field that the spec lacks, or that has an odd value, gets its default.
+    """
+    spec = _mapping(obj.get("spec"))
+    traffic, hold = (
+        _mapping(spec.get("traffic")),
+        _mapping(_mapping(spec.get("scaling")).get("hold")),
+    )
+    status = {
+        "revision": 0,
+        "weights": [{"version": pending_version(obj["metadata"]["name"]), "weight": 100}],
+        "hold": hold if spec.get("replicas") != 0 else {"maxSeconds": 1},
+        "exposure": default_exposure,
+        **{key: traffic[key] for key in _ROUTED if traffic.get(key) is not None},
+    }
+    try:
+        route = Route.from_status(status)
+        return route if is_servable(route) else _held(obj, default_exposure)
+    except (KeyError, TypeError):
+        return _held(obj, default_exposure)
+
+
+_ROUTED = ("requestTimeoutSeconds", "idempotent", "maxReplayBytes", "exposure")
+
+
+def _held(obj: Json, exposure: Exposure) -> Route:
+    version = pending_version(obj["metadata"]["name"])
+    return Route(0, (RouteWeight(version, 100),), exposure=exposure)
+
+
+def _mapping(value: Any) -> Json:
+    return value if isinstance(value, Mapping) else {}
+
+
+def fault_of(obj: Json) -> str:
+    """Return the reason of `Stalled=True`; empty when waiting may help."""
+    for condition in (obj.get("status") or {}).get("conditions") or []:
+        if condition.get("type") == "Stalled" and condition.get("status") == "True":
+            return str(condition.get("reason") or "")
+    return ""
 
 
 def is_servable(route: Route) -> bool:

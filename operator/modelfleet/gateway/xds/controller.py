@@ -164,6 +164,10 @@ class Controller:
         """Return whether a request held for `version` would find a replica in Envoy now."""
         return self._live.get((key, version), False)
 
+    def fault(self, key: str) -> str:
+        """Return the reason for which no replica of a model comes; empty when waiting may help."""
+        return self._watched.fault(key)
+
     def longest_request_seconds(self) -> float:
         """Return the longest time that a request under way may take by its route, streams apart."""
         routes = (self.route(key) for key in self._projections)

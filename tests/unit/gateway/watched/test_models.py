@@ -171,3 +171,68 @@ def test_endpoints_of_several_slices_add_up() -> None:
     assert set(fleet.ready(("team-a", "churn-v1"))) == {"10.0.0.1:8000", "10.0.0.2:8000"}
     fleet.delete("EndpointSlice", one)
     assert set(fleet.ready(("team-a", "churn-v1"))) == {"10.0.0.2:8000"}
+
+
+def pending_view(spec: object) -> Any:
+    models, _ = a_fleet()
+    model = {**a_model("churn"), "spec": spec}
+    models.put("MLModel", model)
+    return models.view(NAME, lambda _: ()).route
+
+
+def test_a_model_without_a_version_is_held_by_the_bounds_of_its_spec():
+    spec = {
+        "scaling": {"hold": {"maxSeconds": 7, "maxRequests": 3}},
+        "traffic": {"requestTimeoutSeconds": 9, "idempotent": False, "exposure": "External"},
+    }
+    route = pending_view(spec)
+    assert (route.hold_max_seconds, route.hold_max_requests) == (7, 3)
+    assert (route.request_timeout_seconds, route.idempotent) == (9, False)
+    assert (route.exposure, route.revision, route.versions) == ("External", 0, ("churn-v0",))
+
+
+def test_a_model_that_somebody_set_to_zero_is_held_for_a_second_only():
+    assert pending_view({"replicas": 0}).hold_max_seconds == 1
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        None,
+        [],
+        {"traffic": []},
+        {"traffic": {"requestTimeoutSeconds": "soon"}},
+        {"traffic": {"requestTimeoutSeconds": -1}},
+        {"scaling": {"hold": {"maxSeconds": None}}},
+        {"scaling": {"hold": 5}},
+    ],
+    ids=repr,
+)
+def test_an_odd_spec_holds_by_the_defaults(spec):
+    route = pending_view(spec)
+    assert (route.hold_max_seconds, route.request_timeout_seconds) == (50, 60)
+
+
+def test_the_first_route_replaces_the_hold_and_its_version_goes_in_the_end():
+    models, clock = a_fleet()
+    models.put("MLModel", a_model("churn"))
+    models.put("MLModelVersion", a_version("churn", 1))
+    models.put("MLModel", a_model("churn", route(1, {"churn-v1": 100})))
+    view = models.view(NAME, lambda _: ())
+    assert (view.route.versions, view.lingering) == (("churn-v1",), ("churn-v0",))
+    models.expire()
+    assert ("team-a", "churn-v0") in models.versions
+    clock.now += 1000
+    models.expire()
+    models.expire()
+    assert models.versions == (("team-a", "churn-v1"),)
+    assert models.view(NAME, lambda _: ()).lingering == ()
+
+
+def test_a_stalled_model_has_its_reason():
+    models, _ = a_fleet()
+    stalled = {"type": "Stalled", "status": "True", "reason": "FetchFailed"}
+    models.put("MLModel", {**a_model("churn"), "status": {"conditions": [stalled]}})
+    assert models.fault("team-a/churn") == "FetchFailed"
+    models.put("MLModel", {**a_model("churn"), "status": {"conditions": []}})
+    assert models.fault("team-a/churn") == ""

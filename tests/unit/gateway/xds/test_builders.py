@@ -34,7 +34,7 @@ def host(seen: ModelView, routes: str = "cluster") -> dict[str, object]:
 def test_answers_have_no_end_and_silence_has_one() -> None:
     seen = host(view({"churn-v1": 100}, hold_max_seconds=50, request_timeout_seconds=60))
     assert seen["routes"][0]["route"]["timeout"] == "0s"
-    assert seen["routes"][0]["route"]["idle_timeout"] == "230s"
+    assert seen["routes"][0]["route"]["idleTimeout"] == "230s"
 
 
 def test_versions_of_weight_zero_get_no_requests_and_keep_their_clusters() -> None:
