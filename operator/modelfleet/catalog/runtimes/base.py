@@ -44,6 +44,11 @@ class Runtime(Protocol):
         """Artifact formats for which this runtime is chosen when the spec names no runtime."""
         ...
 
+    @property
+    def uses_accelerator(self) -> bool:
+        """Whether the runtime's own server computes on an accelerator that the pod has."""
+        ...
+
     def pod(self, model: str, spec: MLModelSpec, server_image: str) -> PodShape:
         """Return the container for `model`; `server_image` is modelfleet's own server."""
         ...

@@ -9,6 +9,7 @@ class CustomRuntime:
 
     name = "custom"
     formats: tuple[str, ...] = ()
+    uses_accelerator = True
 
     def pod(self, model: str, spec: MLModelSpec, server_image: str) -> PodShape:  # noqa: ARG002 - the protocol's signature
         """Return the container of the spec; a gRPC server has no HTTP readiness path."""

@@ -11,6 +11,7 @@ class OnnxRuntime:
 
     name = "onnx"
     formats = ("onnx",)
+    uses_accelerator = False
 
     def pod(self, model: str, spec: MLModelSpec, server_image: str) -> PodShape:
         """Return a container that loads the artifact and serves it under the model's name."""

@@ -43,6 +43,18 @@ def check_names(spec: MLModelSpec) -> None:
         raise Refused(Reason.INVALID_SPEC, f"model.uri must start with {known}")
 
 
+def check_accelerator(spec: MLModelSpec, runtime: runtimes.Runtime) -> None:
+    """Raise Refused for an accelerator that the runtime's own server would leave unused."""
+    is_own_image = spec.runtime.image is not None
+    if spec.resources.accelerator is None or runtime.uses_accelerator or is_own_image:
+        return
+    raise Refused(
+        Reason.INVALID_SPEC,
+        f"resources.accelerator: the server of runtime {runtime.name!r} computes on the CPU only;"
+        " remove the accelerator, or set runtime.image to a server that uses it",
+    )
+
+
 def check_schedules(spec: MLModelSpec) -> None:
     """Raise Refused for the first window of `scaling.schedules` that cannot be parsed."""
     for schedule in spec.scaling.schedules or ():

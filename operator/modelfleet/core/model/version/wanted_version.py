@@ -12,7 +12,7 @@ from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.api.reasons import Reason
 from modelfleet.build.metadata import owned_by_model
 from modelfleet.build.workload import resolve_pod
-from modelfleet.core.model.validation import config_references, runtime_of
+from modelfleet.core.model.validation import check_accelerator, config_references, runtime_of
 from modelfleet.core.model.version.unchanged_version import unchanged_version
 from modelfleet.core.model.version.version_body import version_body
 from modelfleet.core.model.version.version_hash import source_hash
@@ -45,7 +45,7 @@ def wanted_version_of(facts: ModelFacts, spec: MLModelSpec) -> WantedVersion:
     """Return the version that the spec asks for; raises Refused for a fault in the spec."""
     if spec.version is not None:
         return _pinned(facts, spec.version)
-    runtime_of(spec)
+    runtime = runtime_of(spec)
     source = source_hash(spec)
     existing = [v for v in facts.versions if v.spec.source == source and not v.is_terminating]
     if existing:
@@ -53,6 +53,7 @@ def wanted_version_of(facts: ModelFacts, spec: MLModelSpec) -> WantedVersion:
     unchanged = unchanged_version(facts, spec)
     if unchanged is not None:
         return _kept(facts, spec, source, unchanged)
+    check_accelerator(spec, runtime)
     missing = [ref for ref in config_references(spec) if facts.config_maps.get(ref) is None]
     if missing:
         name, key = missing[0]

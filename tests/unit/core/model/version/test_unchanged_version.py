@@ -89,7 +89,6 @@ CHANGED = {
     "no probes": changed("quality", "generatedProbes", False),
     "a toleration": changed("placement", "tolerations", [{"operator": "Exists"}]),
     "a node selector": changed("placement", "nodeSelector", {"disk": "ssd"}),
-    "an accelerator": changed("resources", "accelerator", {"count": 1}),
     "shut-down": changed("runtime", "shutdownSeconds", 17),
 }
 

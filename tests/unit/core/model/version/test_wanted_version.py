@@ -100,3 +100,27 @@ def test_the_stable_version_is_kept_although_its_source_has_changed():
     pod = pod_of("digits-v1", 0, is_ready=False, ready_at=None, fault=MISMATCH)
     plan = decide(given.with_pods(1, pod).facts())
     assert "Pod" not in kinds(plan)
+
+
+ACCELERATOR = {"accelerator": {"count": 1}}
+
+
+@pytest.mark.parametrize(
+    ("runtime", "is_refused"),
+    [({}, True), ({"name": "onnx"}, True), ({"image": "gpu:1"}, False),
+     ({"name": "custom", "image": "gpu:1"}, False)],
+)  # fmt: skip
+def test_an_accelerator_that_the_server_would_not_use_is_refused(runtime, is_refused):
+    given = a_model()
+    given.spec = spec_of(resources=ACCELERATOR, runtime=runtime)
+    stalled = next(c for c in decide(given.facts()).status.conditions if c.type == "Stalled")
+    assert stalled.status == str(is_refused)
+    assert ("resources.accelerator: the server of runtime 'onnx'" in stalled.message) is is_refused
+
+
+def test_a_version_that_has_an_unused_accelerator_already_serves_on():
+    given = a_model()
+    given.spec = spec_of(resources=ACCELERATOR)
+    plan = decide(given.serving(1).facts())
+    stalled = next(c for c in plan.status.conditions if c.type == "Stalled")
+    assert stalled.status == "False"
