@@ -1,5 +1,6 @@
 """What only the controller can know is wrong: said within 30 s, healed by itself, alone."""
 
+import json
 import time
 
 import pytest
@@ -61,3 +62,40 @@ def test_bad_version_leaves_the_good_one_serving_and_a_correction_mends_it(names
     ready(namespace)
     total = load.end()["total"]
     assert total["failed"] == 0, total
+
+
+def test_a_version_made_by_hand_is_refused(namespace, store):
+    """Whoever may write versions in RBAC still needs the right that only the operator has."""
+    stack.apply(model(namespace, f"{store}/digits-1.onnx"))
+    ready(namespace)
+    version = stack.get("mlmodelversion", namespace, "digits-v1")
+    by_hand = {
+        "apiVersion": version["apiVersion"],
+        "kind": version["kind"],
+        "metadata": {"name": "digits-v77", "namespace": namespace},
+        "spec": {**version["spec"], "number": 77},
+    }
+    rights = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": "author", "namespace": namespace},
+        "rules": [
+            {
+                "apiGroups": ["modelfleet.dev"],
+                "resources": ["mlmodels", "mlmodelversions"],
+                "verbs": ["get", "list", "create", "patch", "update"],
+            }
+        ],
+    }
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "author", "namespace": namespace},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "author"},
+        "subjects": [{"kind": "User", "name": "tenant", "apiGroup": "rbac.authorization.k8s.io"}],
+    }
+    stack.apply(rights, binding)
+    for verb in (["create"], ["apply", "--server-side"]):
+        with pytest.raises(RuntimeError, match="only the modelfleet operator writes"):
+            stack.kubectl("--as=tenant", *verb, "-f", "-", given=json.dumps(by_hand))
+    assert stack.get("mlmodelversion", namespace, "digits-v77") is None

@@ -5,12 +5,17 @@ dropped, logged and counted. A plan that breaches even without it is refused, wi
 check must cover everything that its name says.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from modelfleet.core.model import next_route
 from modelfleet.facts.model import ModelFacts
-from modelfleet.facts.plan import Plan
+from modelfleet.facts.plan import Create, Plan, Repair
+
+_SAFE_VOLUMES = frozenset(
+    {"emptyDir", "secret", "configMap", "persistentVolumeClaim", "image", "projected", "csi"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,7 @@ def guard(plan: Plan, facts: ModelFacts) -> list[Breach]:
         *_never_both(plan),
         *_no_delete_of_routed(plan, facts),
         *_drained_before_scale(plan, facts),
+        *_no_unsafe_template(plan),
     ]
 
 
@@ -43,12 +49,58 @@ def without_breaches(plan: Plan, breaches: Sequence[Breach]) -> Plan:
     repaired = {breach.name_of for breach in breaches if breach.name == "TemplateAndScale"}
     scaled = {breach.name_of for breach in breaches if breach.name == "ScaleBeforeDrain"}
     deleted = {breach.name_of for breach in breaches if breach.name == "DeleteOfRouted"}
+    unsafe = {breach.name_of for breach in breaches if breach.name == "UnsafeTemplate"}
     return replace(
         plan,
-        repairs=tuple(r for r in plan.repairs if r.manifest["metadata"]["name"] not in repaired),
+        creates=tuple(c for c in plan.creates if _name_of(c, "Deployment") not in unsafe),
+        repairs=tuple(
+            r
+            for r in plan.repairs
+            if r.manifest["metadata"]["name"] not in repaired
+            and _name_of(r, "Deployment") not in unsafe
+        ),
         scales=tuple(scale for scale in plan.scales if scale.name not in scaled),
         deletes=tuple(d for d in plan.deletes if d.kind == "Pod" or d.name not in deleted),
     )
+
+
+def _name_of(write: Create | Repair, kind: str) -> str | None:
+    """Return the name of the written object; None for another kind."""
+    manifest = write.manifest
+    name: str = manifest["metadata"]["name"]
+    return name if manifest["kind"] == kind else None
+
+
+def _no_unsafe_template(plan: Plan) -> list[Breach]:
+    """Check that no pod gets rights that a version of ours never has, whoever wrote the version."""
+    breaches = []
+    for write in (*plan.creates, *plan.repairs):
+        name = _name_of(write, "Deployment")
+        pod = write.manifest.get("spec", {}).get("template", {}).get("spec", {}) if name else {}
+        excess = unsafe_part(pod)
+        if name and excess:
+            breaches.append(Breach("UnsafeTemplate", f"the pods of {name} have {excess}", name))
+    return breaches
+
+
+def unsafe_part(pod: Mapping[str, Any]) -> str:
+    """Return the first right of a pod that no built template has; empty when there is none."""
+    for field in ("hostNetwork", "hostPID", "hostIPC", "serviceAccountName", "serviceAccount"):
+        if pod.get(field):
+            return field
+    for volume in pod.get("volumes") or []:
+        kinds = sorted(set(volume) - {"name"} - _SAFE_VOLUMES)
+        if kinds:
+            return f"a volume of kind {kinds[0]}"
+    for container in (*(pod.get("containers") or []), *(pod.get("initContainers") or [])):
+        rights = container.get("securityContext") or {}
+        if rights.get("privileged") or rights.get("allowPrivilegeEscalation"):
+            return f"privileges in container {container.get('name')}"
+        if (rights.get("capabilities") or {}).get("add"):
+            return f"added capabilities in container {container.get('name')}"
+        if any("hostPort" in port for port in container.get("ports") or []):
+            return f"a host port in container {container.get('name')}"
+    return ""
 
 
 def _weights_sum(plan: Plan) -> list[Breach]:
