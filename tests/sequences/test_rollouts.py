@@ -172,3 +172,17 @@ def test_leader_that_dies_after_every_single_write_gets_to_the_end():
     assert world.status.stable == "digits-v2"
     assert {"Deployment/digits-v1", "Service/digits-v1"}.isdisjoint(world.children)
     assert world.lost == []
+
+
+def test_a_first_start_without_traffic_is_finished_before_the_model_sleeps():
+    world = World(start_steps=30, lag=0.0, spec=spec_of(scaling={"minReplicas": 0}), grant=0)
+    granted = set()
+    while world.status.stable is None:
+        world.turn()
+        world.step()
+        if world.status.scaling is not None:
+            granted.add(world.status.scaling.granted)
+    assert granted == {1}
+    world.run(10)
+    assert world.replicas == {"digits-v1": 0}
+    assert world.status.scaling.granted == 0

@@ -18,7 +18,7 @@ def granted(facts: ModelFacts, spec: MLModelSpec, allowed: Bounds) -> int:
     """Return the replicas of the grant, within the bounds.
 
     Before this leader's first grant, the number of the last decision holds. Without a decision that
-    can be read, the replicas that run now are kept. A model without any replica starts with one,
+    can be read, the replicas that run now are kept. A model that has never served gets one replica,
     even where the bounds allow zero: its version must serve once before a rollout counts as
     complete. `spec.replicas` is used unchanged: a user or autoscaler that sets it also takes over
     the bounds.
@@ -35,7 +35,9 @@ def granted(facts: ModelFacts, spec: MLModelSpec, allowed: Bounds) -> int:
     else:
         running = max((version.replicas for version in facts.versions), default=0)
         replicas = max(1, running, allowed.low)
-    return min(max(replicas, allowed.low), allowed.high)
+    has_never_served = facts.status.stable is None and facts.status.observed_generation >= 0
+    least = max(1, allowed.low) if has_never_served else allowed.low
+    return min(max(replicas, least), allowed.high)
 
 
 def replica_targets(
