@@ -94,7 +94,11 @@ def test_locks_have_hashes_and_no_addresses():
 
 
 def test_no_registry_is_named():
-    tracked = [p for p in ROOT.rglob("*") if p.is_file() and not _is_ignored(p)]
+    # Folders that a running cluster changes are not even walked.
+    tops = [top for top in ROOT.iterdir() if not _is_ignored(top)]
+    below = [path for top in tops for path in ([top] if top.is_file() else top.rglob("*"))]
+    tracked = [path for path in below if path.is_file() and not _is_ignored(path)]
+    assert tracked
     for path in tracked:
         text = path.read_text(errors="ignore")
         assert not any(host in text for host in REGISTRY_HOSTS), path

@@ -153,6 +153,11 @@ class Reason(StrEnum):
         "The API server refuses an object that the model needs.",
         "change the field that the API server refuses",
     )
+    POD_FAILED = (
+        "PodFailed",
+        "Kubernetes ended a pod as a whole: evicted, out of a resource, or refused by its node.",
+        "raise the resource that the message names, or free the node",
+    )
     WRITE_REFUSED = (
         "WriteRefused",
         "The API server refuses a change of an object of the model.",

@@ -39,7 +39,8 @@ from modelfleet.engine.memory import public_traces
 from modelfleet.engine.memory.history_backfill import HistoryBackfill
 from modelfleet.engine.memory.learned_file import LearnedFile
 from modelfleet.engine.memory.learned_status import LearnedStatus
-from modelfleet.engine.model.observe import Caches, Observer, is_followed
+from modelfleet.engine.model.gateway_pods import is_followed
+from modelfleet.engine.model.observe import Caches, Observer
 from modelfleet.engine.model.turn import ModelTurns, ScalingTimes
 from modelfleet.engine.scaling.forecaster import Forecaster
 from modelfleet.engine.scaling.tick import Ticker

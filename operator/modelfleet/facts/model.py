@@ -47,6 +47,10 @@ class PodFacts:
     """Requests under way in all gateways; None while a gateway is silent."""
     fault: Fault | None = None
     deletion_cost: int = 0
+    has_started: bool = False
+    """Whether every container runs and has passed its startup probe once."""
+    is_failed: bool = False
+    """Whether the pod ended as a whole, such as by an eviction; it never runs again."""
 
 
 ChildKind = Literal["Deployment", "Service"]
@@ -104,6 +108,12 @@ class VersionFacts:
     def replicas(self) -> int:
         """Replicas that the version's Deployment asks for; 0 without a Deployment."""
         return (self.deployment.replicas or 0) if self.deployment else 0
+
+    @property
+    def failed(self) -> tuple[PodFacts, ...]:
+        """Pods that ended as a whole, oldest first."""
+        failed = (pod for pod in self.pods if pod.is_failed)
+        return tuple(sorted(failed, key=lambda pod: (pod.created_at, pod.name)))
 
     @property
     def alive(self) -> tuple[PodFacts, ...]:

@@ -57,6 +57,8 @@ class Delete:
     name: str
     uid: str
     why: str
+    event: str = ""
+    """Reason of the event that gives people `why`; empty without one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,7 @@ def _serve(facts: ModelFacts, spec: MLModelSpec, wanted: WantedVersion) -> Plan:
     to_create, repairs = wanted_objects.needed(facts, spec, decision.roles, decision.targets)
     deletes = (
         *wanted.deletes,
+        *wanted_objects.useless_pods(facts, decision.roles),
         *wanted_objects.surplus(facts, decision.roles, is_confirmed=decision.is_confirmed),
         *wanted_objects.forgotten(facts, decision.roles, spec.rollout.history_limit),
     )

@@ -74,7 +74,8 @@ def _name_of(write: Create | Repair, kind: str) -> str | None:
 def _no_unsafe_template(plan: Plan) -> list[Breach]:
     """Check that no pod gets rights that a version of ours never has, whoever wrote the version."""
     breaches = []
-    for write in (*plan.creates, *plan.repairs):
+    writes: tuple[Create | Repair, ...] = (*plan.creates, *plan.repairs)
+    for write in writes:
         name = _name_of(write, "Deployment")
         pod = write.manifest.get("spec", {}).get("template", {}).get("spec", {}) if name else {}
         excess = unsafe_part(pod)

@@ -119,6 +119,10 @@ def of_version(facts: ModelFacts, version: VersionFacts) -> Obstacle | None:
         obstacles.append(
             of_fault(facts, _reason(deployment.fault.reason), deployment.fault, version.name)
         )
+    if not obstacles and version.failed and version.ready < version.replicas:
+        fault = version.failed[-1].fault
+        if fault is not None:
+            return of_fault(facts, _reason(fault.reason), fault, version.name)
     if not obstacles:
         return None
     return min(obstacles, key=lambda o: (not o.is_hopeless,))

@@ -12,8 +12,11 @@ from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.build.workload import deployment, model_service, version_service
 from modelfleet.core.model.object_diff import edition, first_difference
 from modelfleet.core.model.roles import Roles
-from modelfleet.facts.model import ChildFacts, ModelFacts, VersionFacts
+from modelfleet.facts.model import ChildFacts, ModelFacts, PodFacts, VersionFacts
 from modelfleet.facts.plan import Create, Delete, Repair
+
+HUNG_SECONDS = 60.0
+"""Time for which an idle replica may fail its readiness probe before it is replaced."""
 
 
 def needed(
@@ -101,6 +104,47 @@ def surplus(facts: ModelFacts, roles: Roles, *, is_confirmed: bool) -> tuple[Del
             if orphan.name not in routed | {facts.status.stable, facts.status.candidate}
         ]
     return tuple(deletes)
+
+
+def useless_pods(facts: ModelFacts, roles: Roles) -> tuple[Delete, ...]:
+    """Return the pods that will never serve again: failed ones, and one that hangs.
+
+    The newest failed pod of a version in use stays, because it says why. A hung pod is out of the
+    gateways already; the next one goes when its replacement is ready.
+    """
+    deletes: list[Delete] = []
+    for version in (roles.stable, roles.candidate, *roles.others):
+        if version is None:
+            continue
+        is_retired = version.replicas == 0
+        failed = version.failed if is_retired else version.failed[:-1]
+        deletes += [Delete("Pod", pod.name, pod.uid, f"{pod.name} has failed") for pod in failed]
+        hung = None if is_retired else _hung(facts, version)
+        if hung is not None:
+            why = f"{hung.name} started and then stopped answering its readiness probe"
+            deletes.append(Delete("Pod", hung.name, hung.uid, why, "Replaced"))
+    return tuple(deletes)
+
+
+def _hung(facts: ModelFacts, version: VersionFacts) -> PodFacts | None:
+    """Return the pod that has been unready for longest, once it is too long; None else."""
+    unready = [pod for pod in version.alive if not pod.is_ready]
+    if not unready or any(not pod.has_started for pod in unready):
+        return None  # a start is under way, perhaps of the last replacement
+    pod = min(unready, key=lambda p: (p.unready_since or p.created_at, p.name))
+    lasted = (facts.now - (pod.unready_since or pod.created_at)).total_seconds()
+    return pod if lasted >= patience_with(facts, pod) else None
+
+
+def patience_with(facts: ModelFacts, pod: PodFacts) -> float:
+    """Return for how many seconds a pod that has started may be unready.
+
+    A server that works on a long request may be too busy for its probe; requests end within the
+    time-out.
+    """
+    is_busy = facts.gateways.is_used and pod.in_flight != 0
+    timeout = facts.spec.traffic.request_timeout_seconds if facts.spec and is_busy else 0
+    return HUNG_SECONDS + timeout
 
 
 def _remains(version: VersionFacts) -> list[Delete]:

@@ -5,7 +5,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,6 +17,7 @@ from modelfleet.api.mlmodelversion import MLModelVersionSpec
 from modelfleet.api.reasons import Reason
 from modelfleet.build.metadata import is_owned
 from modelfleet.engine.ledger import Entry
+from modelfleet.engine.model.gateway_pods import may_get_traffic
 from modelfleet.engine.model.pods import moment, pod_facts, reported
 from modelfleet.engine.ports import Gateways, Json, Objects
 from modelfleet.facts.identity import Key, endpoint_of
@@ -315,60 +316,6 @@ def startup(pods: tuple[PodFacts, ...]) -> float | None:
         (pod.ready_at - pod.created_at).total_seconds() for pod in pods if pod.ready_at is not None
     ]
     return sum(seconds) / len(seconds) if seconds else None
-
-
-def may_get_traffic(
-    pod: Mapping[str, Any], now: datetime, drain_seconds: float, *, is_connected: bool = False
-) -> bool:
-    """Return whether a gateway pod can still have requests.
-
-    It can while it is ready, for the drain time after that, and for as long as it drains its last
-    requests and its stream is connected. A pod that never was ready gets no request before its
-    first whole configuration.
-    """
-    status = pod.get("status") or {}
-    if status.get("phase") in {"Failed", "Succeeded"}:
-        return False
-    ready: Mapping[str, Any] = next(
-        (c for c in status.get("conditions") or [] if c["type"] == "Ready"), {}
-    )
-    if ready.get("status") == "True":
-        return True
-    was_ready = bool(pod["metadata"].get("deletionTimestamp")) or _has_run(status)
-    since = moment(ready.get("lastTransitionTime"))
-    if not was_ready or since is None:
-        return False
-    if is_connected and pod["metadata"].get("deletionTimestamp"):
-        return True
-    return now - since < timedelta(seconds=drain_seconds)
-
-
-def is_followed(pod: Mapping[str, Any], now: datetime, drain_seconds: float) -> bool:
-    """Return whether the leader wants a stream to this gateway pod.
-
-    A pod that is not ready for longer than the drain time gets no traffic. Its silence must not
-    hold up the scaling of all models. It is followed again when it is ready.
-    """
-    status = pod.get("status") or {}
-    if status.get("phase") != "Running" or not status.get("podIP"):
-        return False
-    ready: Mapping[str, Any] = next(
-        (c for c in status.get("conditions") or [] if c["type"] == "Ready"), {}
-    )
-    since = moment(ready.get("lastTransitionTime"))
-    if ready.get("status") == "True" or since is None:
-        return True
-    if pod["metadata"].get("deletionTimestamp"):
-        return True  # it drains its last requests, which may take an hour
-    return now - since < timedelta(seconds=drain_seconds)
-
-
-def _has_run(status: Mapping[str, Any]) -> bool:
-    """Return whether every container has started once: true for a pod that ever was ready."""
-    return all(
-        c.get("restartCount", 0) > 0 or c.get("started")
-        for c in status.get("containerStatuses") or [{}]
-    )
 
 
 def resolve_facts(pod: Mapping[str, Any]) -> ResolveFacts:

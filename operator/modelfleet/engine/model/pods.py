@@ -48,13 +48,26 @@ def pod_facts(item: Mapping[str, Any], port: int, in_flight: int | None) -> PodF
         or status.get("phase") in {"Failed", "Succeeded"},
         in_flight=in_flight,
         fault=None if is_ready else _fault(meta["name"], status, conditions),
+        has_started=_has_started(status),
+        is_failed=status.get("phase") == "Failed" and not meta.get("deletionTimestamp"),
         deletion_cost=int(annotations.get(names.ANNOTATION_DELETION_COST) or 0),
+    )
+
+
+def _has_started(status: Mapping[str, Any]) -> bool:
+    containers = status.get("containerStatuses") or []
+    return bool(containers) and all(
+        container.get("started") and "running" in (container.get("state") or {})
+        for container in containers
     )
 
 
 def _fault(
     name: str, status: Mapping[str, Any], conditions: Mapping[str, Mapping[str, Any]]
 ) -> Fault | None:
+    if status.get("phase") == "Failed":
+        why = status.get("message") or status.get("reason") or "it ended"
+        return Fault(Reason.POD_FAILED.value, f"{name} failed: {why}"[:600])
     scheduled = conditions.get("PodScheduled", {})
     if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
         text = f"{name} cannot be scheduled: {scheduled.get('message', '')}"

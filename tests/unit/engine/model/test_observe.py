@@ -4,10 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from modelfleet.engine.model.gateway_pods import is_followed, may_get_traffic
 from modelfleet.engine.model.observe import (
     child,
-    is_followed,
-    may_get_traffic,
     parse_spec,
     parse_status,
     resolve_facts,
