@@ -12,7 +12,7 @@ from typing import Any
 from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.api.mlmodelstatus import MLModelStatus
 from modelfleet.api.mlmodelversion import MLModelVersionSpec
-from modelfleet.build.workload import deployment, version_service
+from modelfleet.build.workload import deployment, disruption_budget, version_service
 from modelfleet.core.model.version.version_hash import source_hash
 from modelfleet.facts.identity import Key
 from modelfleet.facts.model import (
@@ -199,6 +199,7 @@ class Given:
             "spec": self.spec,
             "status": MLModelStatus.model_validate(self.status),
             "versions": tuple(self.versions[name] for name in sorted(self.versions)),
+            "budget": ChildFacts("uid-budget", "7", None, disruption_budget(KEY, UID)),
             "grant": Grant(self.grant, ("said so",)) if self.grant is not None else None,
         }
         return ModelFacts(**{**fields, **self.extra})

@@ -26,7 +26,7 @@ class Cluster:
         self.now = 100.0
         self.errors: dict[str, Exception] = {}
         """Verb of a write, such as `scale` or `repair`, to the error that it ends with."""
-        kinds = ("MLModelVersion", "Deployment", "Service", "Pod")
+        kinds = ("MLModelVersion", "Deployment", "Service", "PodDisruptionBudget", "Pod")
         self.stores = {kind: Store(self.told.append) for kind in kinds}
         self.stores["MLModel"] = Store(self.told.append, own_key)
         self.put("MLModel", {"name": "digits", "generation": 1}, spec=SPEC)
@@ -95,6 +95,7 @@ def turner(cluster: Cluster, looks: list[Key]) -> ModelTurns:
         versions=stores["MLModelVersion"],
         deployments=stores["Deployment"],
         services=stores["Service"],
+        budgets=stores["PodDisruptionBudget"],
         pods=stores["Pod"],
         gateway_pods=Store(),
         gateways=None,

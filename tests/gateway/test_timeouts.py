@@ -26,17 +26,33 @@ async def in_pieces(rig: Rig, pauses: str) -> bytes:
         return await response.read()
 
 
-@pytest.mark.parametrize("idempotent", [True, False])
-async def test_a_silent_replica_ends_the_request_once(rig: Rig, idempotent: bool) -> None:
+@pytest.mark.parametrize(
+    ("replicas", "idempotent", "attempts"),
+    [(1, True, 1), (2, True, 2), (3, True, 2), (2, False, 1)],
+)
+async def test_a_request_that_takes_too_long_ends(
+    rig: Rig, replicas: int, idempotent: bool, attempts: int
+) -> None:
+    hosts = range(1, replicas + 1)
     await rig.served(
-        1, 2, delay=3.0, request_timeout_seconds=1, hold_max_seconds=20, idempotent=idempotent
+        *hosts, delay=3.0, request_timeout_seconds=1, hold_max_seconds=20, idempotent=idempotent
     )
     await rig.gateway()
-    await rig.fed(1, 1, 2)
+    await rig.fed(1, *hosts)
     answer = await rig.ask()
     assert seen(answer) == TIMED_OUT
-    assert 0.9 < answer.seconds < 3.0
-    assert sum(sum(server.served.values()) for server in rig.servers.values()) == 1
+    assert 0.9 * attempts < answer.seconds < attempts + 2.0
+    assert sum(sum(server.served.values()) for server in rig.servers.values()) == attempts
+
+
+async def test_a_replica_that_hangs_loses_no_request(rig: Rig) -> None:
+    await rig.served(1, 2, request_timeout_seconds=1, hold_max_seconds=20)
+    next(iter(rig.servers.values())).delay = 30.0
+    await rig.gateway()
+    await rig.fed(1, 1, 2)
+    answers = await asyncio.gather(*(rig.ask() for _ in range(20)))
+    assert [answer.code for answer in answers] == [200] * 20
+    assert max(answer.seconds for answer in answers) < 4.0
 
 
 async def test_a_slow_upload_is_no_silence(rig: Rig) -> None:

@@ -65,6 +65,7 @@ def test_the_world_comes_to_rest_where_the_spec_wants_it(seed, actions):
     assert wanted.replicas == 2
     assert sum(world.replicas.values()) == 2
     left = {f"Service/{KEY.name}", f"Deployment/{wanted.name}", f"Service/{wanted.name}"}
+    left.add(f"PodDisruptionBudget/{KEY.name}-replicas")
     assert set(world.children) == left
     before = world.writes
     world.run(5)

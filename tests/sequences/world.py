@@ -95,6 +95,7 @@ class World:
             status=self.status,
             versions=tuple(self._version(name) for name in sorted(self.versions)),
             service=self._child(f"Service/{KEY.name}"),
+            budget=self._child(f"PodDisruptionBudget/{KEY.name}-replicas"),
             resolve=self.resolve,
             grant=None if self.grant is None else Grant(self.grant),
         )

@@ -59,6 +59,11 @@ def version_name(model: str, number: int) -> str:
     return f"{model}-v{number}"
 
 
+def budget_name(model: str) -> str:
+    """Return the name of a model's PodDisruptionBudget."""
+    return f"{model}-replicas"
+
+
 def version_number(model: str, version: str) -> int:
     """Invert `version_name`; raises ValueError when `version` is not one of `model`'s."""
     prefix = f"{model}-v"

@@ -52,6 +52,8 @@ def pod_template(
         pod["volumes"] = [{"name": "model", "emptyDir": {}}, *fetching.volumes]
     if defaults.has_scratch:
         pod.setdefault("volumes", []).append({"name": SCRATCH, "emptyDir": {}})
+    if defaults.has_spread:
+        pod["topologySpreadConstraints"] = [_spread(model, version)]
     if spec.placement.node_selector:
         pod["nodeSelector"] = dict(spec.placement.node_selector)
     if spec.placement.tolerations:
@@ -67,6 +69,18 @@ def pod_template(
             }
         },
         "spec": pod,
+    }
+
+
+def _spread(model: str, version: str) -> dict[str, Any]:
+    """Spread the replicas over nodes where there is room: one node must not take all of them."""
+    return {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {
+            "matchLabels": {**labels(model, version), names.LABEL_ROLE: names.ROLE_REPLICA}
+        },
     }
 
 

@@ -1,4 +1,4 @@
-"""Deployment and Services of a model, from frozen versions.
+"""Deployment, Services and budget of a model, from frozen versions.
 
 `model.wanted_objects` compares them with the live objects. Must never put `replicas` into a
 manifest for server-side apply. Replicas have their own request, and an apply without them would
@@ -15,6 +15,9 @@ from modelfleet.build.metadata import labels, owned_by_model
 from modelfleet.build.pod import resolve_pod_spec
 from modelfleet.facts.identity import Key
 from modelfleet.facts.model import Defaults
+
+MAX_EVICTED = "25%"
+"""Share of the replicas that may be evicted at once; Kubernetes rounds up."""
 
 
 def deployment(
@@ -62,6 +65,17 @@ def version_service(key: Key, uid: str, version: str, spec: MLModelVersionSpec) 
                 }
             ],
         },
+    }
+
+
+def disruption_budget(key: Key, uid: str) -> dict[str, Any]:
+    """Return the budget of evictions: a quarter of a model's replicas, at least one at a time."""
+    selector = {**labels(key.name), names.LABEL_ROLE: names.ROLE_REPLICA}
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": owned_by_model(key, uid, names.budget_name(key.name)),
+        "spec": {"maxUnavailable": MAX_EVICTED, "selector": {"matchLabels": selector}},
     }
 
 

@@ -20,7 +20,15 @@ from modelfleet.kube.apply import Applier
 from modelfleet.kube.client import KubeClient
 from modelfleet.kube.lease import Lease
 from modelfleet.kube.reflector import Reflector
-from modelfleet.kube.resource import DEPLOYMENTS, MODELS, PODS, SERVICES, VERSIONS, ResourceKind
+from modelfleet.kube.resource import (
+    BUDGETS,
+    DEPLOYMENTS,
+    MODELS,
+    PODS,
+    SERVICES,
+    VERSIONS,
+    ResourceKind,
+)
 from modelfleet.kube.store import Store, own_key
 from modelfleet.settings import Settings
 from modelfleet.telemetry import metrics
@@ -41,6 +49,7 @@ class Stores:
     versions: Store
     deployments: Store
     services: Store
+    budgets: Store
     pods: Store
     gateway_pods: Store
     reflectors: list[Reflector]
@@ -64,6 +73,7 @@ def stores_of(client: KubeClient, settings: Settings, queue: KeyQueue) -> Stores
         versions=Store(settle),
         deployments=Store(settle, reads=change_filter.of_child),
         services=Store(settle, reads=change_filter.of_child),
+        budgets=Store(settle, reads=change_filter.of_child),
         pods=Store(settle, reads=change_filter.of_pod),
         gateway_pods=Store(),
         reflectors=[],
@@ -78,6 +88,7 @@ def stores_of(client: KubeClient, settings: Settings, queue: KeyQueue) -> Stores
         reflect(VERSIONS, stores.versions, namespace, "")
         reflect(DEPLOYMENTS, stores.deployments, namespace, _OURS)
         reflect(SERVICES, stores.services, namespace, _OURS)
+        reflect(BUDGETS, stores.budgets, namespace, _OURS)
         reflect(PODS, stores.pods, namespace, _OURS)
     if settings.gateway == "On":
         reflect(PODS, stores.gateway_pods, settings.namespace, _GATEWAY_PODS)
@@ -134,6 +145,7 @@ def applier_of(stores: Stores, client: KubeClient, lease: Lease) -> Applier:
         VERSIONS.kind: stores.versions,
         DEPLOYMENTS.kind: stores.deployments,
         SERVICES.kind: stores.services,
+        BUDGETS.kind: stores.budgets,
         PODS.kind: stores.pods,
     }
     return Applier(client, by_kind, lambda: lease.is_held)

@@ -171,6 +171,7 @@ def _caches(stores: Stores, links: GatewayLinks | None, settings: Settings) -> C
         versions=stores.versions,
         deployments=stores.deployments,
         services=stores.services,
+        budgets=stores.budgets,
         pods=stores.pods,
         gateway_pods=stores.gateway_pods,
         gateways=links,

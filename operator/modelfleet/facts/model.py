@@ -67,7 +67,7 @@ class Orphan:
 
 @dataclass(frozen=True, slots=True)
 class ChildFacts:
-    """A Deployment or Service that exists under a name that the model needs.
+    """A Deployment, Service or PodDisruptionBudget under a name that the model needs.
 
     `editors` are the field managers, other than modelfleet's and Kubernetes' own, that hold fields
     of it.
@@ -182,6 +182,8 @@ class Defaults:
     release: str = "0.0.0"
     has_scratch: bool = True
     """Whether a replica has an empty folder at /tmp; versions of earlier releases have none."""
+    has_spread: bool = True
+    """Whether replicas are spread over nodes; those of earlier releases are not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,8 @@ class ModelFacts:
     status: MLModelStatus = field(default_factory=MLModelStatus)
     versions: tuple[VersionFacts, ...] = ()
     service: ChildFacts | None = None
+    budget: ChildFacts | None = None
+    """The PodDisruptionBudget of the replicas."""
     resolve: ResolveFacts | None = None
     config_maps: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
     """Content of the ConfigMap keys that the spec names; None where absent."""

@@ -35,10 +35,13 @@ VERSIONS = ResourceKind(names.API_VERSION, names.VERSION_KIND, names.VERSION_PLU
 DEPLOYMENTS = ResourceKind("apps/v1", "Deployment", "deployments")
 SERVICES = ResourceKind("v1", "Service", "services")
 PODS = ResourceKind("v1", "Pod", "pods")
+BUDGETS = ResourceKind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 SECRETS = ResourceKind("v1", "Secret", "secrets")
 CONFIG_MAPS = ResourceKind("v1", "ConfigMap", "configmaps")
 EVENTS = ResourceKind("events.k8s.io/v1", "Event", "events")
 LEASES = ResourceKind("coordination.k8s.io/v1", "Lease", "leases")
 ENDPOINT_SLICES = ResourceKind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
 
-BY_KIND = {resource.kind: resource for resource in (MODELS, VERSIONS, DEPLOYMENTS, SERVICES, PODS)}
+BY_KIND = {
+    resource.kind: resource for resource in (MODELS, VERSIONS, DEPLOYMENTS, SERVICES, PODS, BUDGETS)
+}

@@ -9,7 +9,12 @@ from typing import Any
 
 from modelfleet.api import names
 from modelfleet.api.mlmodel import MLModelSpec
-from modelfleet.build.workload import deployment, model_service, version_service
+from modelfleet.build.workload import (
+    deployment,
+    disruption_budget,
+    model_service,
+    version_service,
+)
 from modelfleet.core.model.object_diff import edition, first_difference
 from modelfleet.core.model.roles import Roles
 from modelfleet.facts.model import ChildFacts, ModelFacts, PodFacts, VersionFacts
@@ -32,6 +37,8 @@ def needed(
         if version.deployment is not None or targets.get(version.name, 0) > 0:
             manifest = version_service(facts.key, facts.uid, version.name, version.spec)
             _object(facts, version.service, manifest, creates, repairs)
+    if roles.serving is not None:
+        _object(facts, facts.budget, disruption_budget(facts.key, facts.uid), creates, repairs)
     if facts.gateways.is_used and spec.traffic.service.create:
         _object(
             facts,

@@ -46,6 +46,7 @@ class Caches:
     versions: Objects
     deployments: Objects
     services: Objects
+    budgets: Objects
     pods: Objects
     gateway_pods: Objects
     gateways: Gateways | None
@@ -102,6 +103,7 @@ class Observer:
             versions=self._versions(key, model["metadata"]["uid"]),
             orphans=self._orphans(key, model["metadata"]["uid"]),
             service=child(self._caches.services.get(*key), model["metadata"]["uid"]),
+            budget=self._budget(key, model["metadata"]["uid"]),
             resolve=self._resolve(key),
             config_maps=config,
             taken=entry.turn.still_taken(monotonic),
@@ -163,6 +165,10 @@ class Observer:
         return tuple(
             self._version(item, specs[item["metadata"]["name"]], by_version, uid) for item in items
         )
+
+    def _budget(self, key: Key, uid: str) -> ChildFacts | None:
+        name = names.budget_name(key.name)
+        return child(self._caches.budgets.get(key.namespace, name), uid)
 
     def _orphans(self, key: Key, uid: str) -> tuple[Orphan, ...]:
         """Return children of versions that were deleted."""

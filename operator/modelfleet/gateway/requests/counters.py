@@ -145,8 +145,8 @@ class TrafficCounters:
         self._counters: dict[tuple[str, str], Counter] = {}
         self._resets: OrderedDict[str, tuple[int, str, float]] = OrderedDict()
         """By request: number of deaths that cut it off, the last endpoint, and the time."""
-        self._timed_out: OrderedDict[str, float] = OrderedDict()
-        """By request: the time at which an attempt ended, because its replica was silent."""
+        self._silences: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        """By request: number of attempts that ended because a replica was silent, and the time."""
         self._bias: dict[tuple[str, str, str], int] = {}
         self.answered: dict[str, AnswerTimes] = {}
         """Recent answer times, by model."""
@@ -218,17 +218,18 @@ class TrafficCounters:
     def time_out(self, stream: str) -> None:
         """Record that a replica was silent for too long with this request."""
         now = self._clock()
-        self._timed_out[stream] = now
-        while self._timed_out:
-            oldest = next(iter(self._timed_out))
-            is_new = now - self._timed_out[oldest] < _RESETS_KEPT_SECONDS
-            if is_new and len(self._timed_out) <= _MAX_RESETS:
+        number, _ = self._silences.pop(stream, (0, 0.0))
+        self._silences[stream] = (number + 1, now)
+        while self._silences:
+            oldest = next(iter(self._silences))
+            is_new = now - self._silences[oldest][1] < _RESETS_KEPT_SECONDS
+            if is_new and len(self._silences) <= _MAX_RESETS:
                 break
-            del self._timed_out[oldest]
+            del self._silences[oldest]
 
-    def is_timed_out(self, stream: str) -> bool:
-        """Return whether a replica was silent for too long with this request."""
-        return stream in self._timed_out
+    def silences(self, stream: str) -> int:
+        """Return how many replicas were silent for too long with this request."""
+        return self._silences.get(stream, (0, 0.0))[0]
 
     def resets(self, stream: str) -> int:
         """Return how many replicas have cut this request off."""

@@ -30,6 +30,9 @@ from modelfleet.gateway.requests.hold_times import (
 SYNC_SECONDS = 10.0
 """Longest wait of a request for an agent that has just started and has not yet read the models."""
 DEADLY_RESETS = 2
+MAX_SILENCES = 2
+"""Replicas that may be silent with one request. The first may hang; when the second is silent too,
+the request itself takes too long."""
 TOO_LARGE = "the request is too large to wait"
 
 
@@ -42,6 +45,10 @@ class Models(Protocol):
 
     def is_live(self, key: str, version: str) -> bool:
         """Return whether Envoy has a replica for a request of this version."""
+        ...
+
+    def replicas(self, key: str, version: str) -> int:
+        """Return the number of replicas that Envoy has for this version."""
         ...
 
     def fault(self, key: str) -> str:
@@ -249,13 +256,15 @@ class Holder:
     def _final_answer(self, request: web.Request, held_request: HeldRequest) -> web.Response | None:
         """Return the answer; None: keep holding the request.
 
-        A request that cut off two replicas is not sent to a third.
+        A request that cut off two replicas, or for which two were silent, is not sent to a third.
         """
         stream = request.headers.get(envoy_names.HEADER_STREAM, "")
         if self._traffic.resets(stream) >= DEADLY_RESETS:
             self._traffic.deadly[held_request.key] += 1
             return _answer(502, "two replicas broke off while they served this request")
-        if self._traffic.is_timed_out(stream):
+        silences = self._traffic.silences(stream)
+        others = self._models.replicas(held_request.key, held_request.version) - silences
+        if silences >= MAX_SILENCES or (silences and others < 1):
             return _answer(504, envoy_names.TIMED_OUT)
         if self._models.route(held_request.key) is None:
             return self._refuse(held_request.key, "the model was deleted")

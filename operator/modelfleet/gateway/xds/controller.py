@@ -164,6 +164,11 @@ class Controller:
         """Return whether a request held for `version` would find a replica in Envoy now."""
         return self._live.get((key, version), False)
 
+    def replicas(self, key: str, version: str) -> int:
+        """Return the number of replicas that Envoy has for this version."""
+        served = self.serving(key, version)
+        return served.replicas if served is not None else 0
+
     def fault(self, key: str) -> str:
         """Return the reason for which no replica of a model comes; empty when waiting may help."""
         return self._watched.fault(key)

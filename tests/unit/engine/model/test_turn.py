@@ -23,9 +23,10 @@ async def test_first_turn_makes_everything_and_wakes_nobody(cluster):
     looks: list[Key] = []
     outcome = await turner(cluster, looks).turn(KEY)
     made = [words for words in cluster.written if words.startswith("create")]
-    assert made == ["create MLModelVersion", "create Deployment", "create Service"]
+    kinds = ("MLModelVersion", "Deployment", "Service", "PodDisruptionBudget")
+    assert made == [f"create {kind}" for kind in kinds]
     assert cluster.written.count("status") == 1
-    assert outcome.writes == 4
+    assert outcome.writes == 5
     assert cluster.told == []
     assert len(looks) >= 3, "after its writes it has looked again"
 

@@ -66,6 +66,7 @@ def _frozen_defaults(defaults: Defaults, template: Mapping[str, Any]) -> Default
         server_image=fetching[0]["image"] if fetching else defaults.server_image,
         image_pull_policy=server.get("imagePullPolicy", defaults.image_pull_policy),
         pre_stop_seconds=int(sleep.get("seconds", 0)),
+        has_spread=bool(pod.get("topologySpreadConstraints")),
         has_scratch=any(volume["name"] == SCRATCH for volume in pod.get("volumes") or []),
     )
 
