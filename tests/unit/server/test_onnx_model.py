@@ -19,24 +19,24 @@ from modelfleet.server.datatypes import DATATYPES, from_json
 from modelfleet.server.onnx_file import FileFacts, read_facts
 from modelfleet.server.onnx_model import NotAModelError, OnnxModel
 from modelfleet.server.request_metrics import observe_outputs
-from tests.unit.server.onnx_models import add, double, echo, save
+from tests.unit.server.onnx_models import ONNX_TYPES, add, double, echo, save
 
 POINTS = np.array([[0, 0], [0, 1], [5, 0], [5, 1], [9, 9], [9, 8]], dtype=np.float32)
-VALUES: dict[str, tuple[int, list[Any]]] = {
-    "BOOL": (TensorProto.BOOL, [True, False]),
-    "UINT8": (TensorProto.UINT8, [0, 2**8 - 1]),
-    "UINT16": (TensorProto.UINT16, [0, 2**16 - 1]),
-    "UINT32": (TensorProto.UINT32, [0, 2**32 - 1]),
-    "UINT64": (TensorProto.UINT64, [0, 2**64 - 1]),
-    "INT8": (TensorProto.INT8, [-(2**7), 2**7 - 1]),
-    "INT16": (TensorProto.INT16, [-(2**15), 2**15 - 1]),
-    "INT32": (TensorProto.INT32, [-(2**31), 2**31 - 1]),
-    "INT64": (TensorProto.INT64, [-(2**63), 2**53 + 1]),
-    "FP16": (TensorProto.FLOAT16, [0.5, -65504]),
-    "BF16": (TensorProto.BFLOAT16, [0.5, -2]),
-    "FP32": (TensorProto.FLOAT, [0.1, -3e38]),
-    "FP64": (TensorProto.DOUBLE, [0.1, -1e308]),
-    "BYTES": (TensorProto.STRING, ["é", "a\0b"]),
+VALUES: dict[str, list[Any]] = {
+    "BOOL": [True, False],
+    "UINT8": [0, 2**8 - 1],
+    "UINT16": [0, 2**16 - 1],
+    "UINT32": [0, 2**32 - 1],
+    "UINT64": [0, 2**64 - 1],
+    "INT8": [-(2**7), 2**7 - 1],
+    "INT16": [-(2**15), 2**15 - 1],
+    "INT32": [-(2**31), 2**31 - 1],
+    "INT64": [-(2**63), 2**53 + 1],
+    "FP16": [0.5, -65504],
+    "BF16": [0.5, -2],
+    "FP32": [0.1, -3e38],
+    "FP64": [0.1, -1e308],
+    "BYTES": ["é", "a\0b"],
 }
 
 
@@ -58,11 +58,10 @@ def one(model: OnnxModel, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray
 
 @pytest.mark.parametrize("name", sorted(DATATYPES))
 def test_every_datatype_goes_through_the_model(name, tmp_path):
-    kind, values = VALUES[name]
-    model = OnnxModel(echo(tmp_path / "m.onnx", kind))
+    model = OnnxModel(echo(tmp_path / "m.onnx", ONNX_TYPES[name]))
     assert model.inputs == (TensorSpec("X", name, (-1,)),)
     assert model.outputs == (TensorSpec("Y", name, (-1,)),)
-    sent = from_json(values, DATATYPES[name], "X")
+    sent = from_json(VALUES[name], DATATYPES[name], "X")
     for array in (sent, sent[:0]):
         answer = one(model, {"X": array})["Y"]
         assert answer.dtype == array.dtype

@@ -18,11 +18,13 @@ from skl2onnx import to_onnx
 from sklearn.ensemble import RandomForestClassifier
 from starlette.testclient import TestClient
 
+from modelfleet.catalog.probes.open_inference_probe import generate, judge
 from modelfleet.server import app
 from modelfleet.server.app import ModelServer, ServerConfig
+from modelfleet.server.datatypes import DATATYPES
 from modelfleet.server.onnx_model import NotAModelError, OnnxModel
 from modelfleet.server.open_inference import read_request
-from tests.unit.server.onnx_models import add, double, request
+from tests.unit.server.onnx_models import ONNX_TYPES, add, double, echo, request
 
 INFER = "/v2/models/double/infer"
 PACKERS = {
@@ -256,6 +258,19 @@ def test_a_classifier_as_sklearn_exports_it_is_served(tmp_path):
     described = client.get("/v2/models/m").json()["outputs"][1]
     assert described["shape"] == [-1, 3]
     assert described["parameters"] == {"labels": fitted.classes_.tolist()}
+
+
+@pytest.mark.parametrize("name", sorted(DATATYPES))
+def test_the_generated_probe_finds_a_right_replica_for_every_datatype(tmp_path, name):
+    file = echo(tmp_path / "m.onnx", ONNX_TYPES[name], ["N", 3])
+    server = ModelServer(ServerConfig("m", "", file, 1, 10_000, 10_000), lambda error: None)
+    asyncio.run(server.load())
+    client = TestClient(server.app())
+    body = generate(client.get("/v2/models/m").json())
+    answer = client.post("/v2/models/m/infer", json=body)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["outputs"][0]["data"] == body["inputs"][0]["data"]
+    assert judge(answer.json()).kind == "Right"
 
 
 def test_metrics_hold_latency_and_output_histograms(client):
