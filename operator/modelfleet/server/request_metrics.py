@@ -7,8 +7,7 @@ buckets, classes up to a bound.
 import numpy as np
 from prometheus_client import Counter, Histogram
 
-from modelfleet.server.onnx_model import Array
-from modelfleet.server.open_inference import TensorSpec
+from modelfleet.server.base import Array, TensorSpec
 
 MAX_CLASSES = 100
 _TENTHS = tuple(n / 10 for n in range(1, 11))
@@ -41,6 +40,8 @@ CLASSES = Counter(
 def observe_outputs(outputs: list[tuple[TensorSpec, Array]]) -> None:
     """Count the classes and confidences of one answer."""
     for spec, array in outputs:
+        if spec.datatype == "BF16" or not array.size:
+            continue
         if array.dtype.kind in "iu" and array.ndim == 1:
             for label, count in zip(*np.unique(array, return_counts=True), strict=True):
                 if 0 <= label < MAX_CLASSES:

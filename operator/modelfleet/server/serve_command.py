@@ -18,6 +18,8 @@ from modelfleet.telemetry.termination import write_last_words
 KEEP_ALIVE_SECONDS = 120
 """Longer than the gateway keeps idle connections, so that the server never closes one first."""
 
+MEBIBYTE = 1024 * 1024
+
 
 def serve(arguments: list[str]) -> int:
     """Run the command; return the exit code."""
@@ -28,6 +30,7 @@ def serve(arguments: list[str]) -> int:
         file=Path(options.file),
         slots=options.slots,
         most_bytes=options.most_bytes,
+        most_waiting_bytes=options.most_waiting_bytes,
     )
     failures: list[str] = []
     uvicorn_config = uvicorn.Config(
@@ -68,6 +71,17 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104 - a pod's server
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--slots", type=int, default=1, help="inferences at the same time")
-    parser.add_argument("--most-bytes", type=int, default=64 * 1024 * 1024)
+    parser.add_argument(
+        "--most-bytes",
+        type=int,
+        default=64 * MEBIBYTE,
+        help="bytes of one body, as it is sent and unpacked; a larger one gets 413 (64 MiB)",
+    )
+    parser.add_argument(
+        "--most-waiting-bytes",
+        type=int,
+        default=256 * MEBIBYTE,
+        help="bytes of all bodies in memory; what goes beyond gets 503 (256 MiB)",
+    )
     parser.add_argument("--shutdown-seconds", type=int, default=60)
     return parser.parse_args(arguments)
