@@ -54,6 +54,10 @@ PORT_OPERATOR_HEALTH: Final = 9446
 MAX_MODEL_NAME: Final = 50
 
 
+SHUTDOWN_SECONDS: Final = 60
+"""Default of the own server: for so long it finishes requests after the signal to stop."""
+
+
 def version_name(model: str, number: int) -> str:
     """Return the name of a version: `churn` and 3 give `churn-v3`."""
     return f"{model}-v{number}"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import uvicorn
 
+from modelfleet.api import names
 from modelfleet.server.app import ModelServer, ServerConfig
 from modelfleet.server.onnx_model import NotAModelError
 from modelfleet.telemetry.termination import write_last_words
@@ -83,5 +84,5 @@ def _options(arguments: list[str]) -> argparse.Namespace:
         default=256 * MEBIBYTE,
         help="bytes of all bodies in memory; what goes beyond gets 503 (256 MiB)",
     )
-    parser.add_argument("--shutdown-seconds", type=int, default=60)
+    parser.add_argument("--shutdown-seconds", type=int, default=names.SHUTDOWN_SECONDS)
     return parser.parse_args(arguments)

@@ -1,5 +1,6 @@
 """Runtime `onnx`: modelfleet's own server for ONNX models, Open Inference Protocol v2 over HTTP."""
 
+from modelfleet.api import names
 from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.catalog.runtimes.base import ARTIFACT_FOLDER, PodShape
 
@@ -16,7 +17,11 @@ class OnnxRuntime:
     def pod(self, model: str, spec: MLModelSpec, server_image: str) -> PodShape:
         """Return a container that loads the artifact and serves it under the model's name."""
         file = f"{ARTIFACT_FOLDER}/model.onnx"
-        own_args = ("serve", "--name", model, "--file", file, "--port", str(PORT))
+        own_args = ["serve", "--name", model, "--file", file, "--port", str(PORT)]
+        seconds = spec.runtime.shutdown_seconds or spec.traffic.request_timeout_seconds
+        # An argument that says the server's own default would make another version.
+        if seconds != names.SHUTDOWN_SECONDS:
+            own_args += ["--shutdown-seconds", str(seconds)]
         return PodShape(
             image=spec.runtime.image or server_image,
             command=(),
