@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from modelfleet.gateway.agent import RECONCILE_SECONDS
-from tests.gateway.rig import HEALTH_PORT, Rig, until
+from tests.gateway.rig import HEALTH_PORT, MODEL, Rig, until
 
 pytestmark = pytest.mark.asyncio
 
@@ -69,3 +69,16 @@ async def test_a_new_envoy_gets_everything_before_it_counts(rig: Rig) -> None:
     assert (await rig.ask()).code == 200
     rig.route({1: 100}, request_timeout_seconds=3)
     await rig.acknowledged()
+
+
+async def test_the_last_requests_of_a_deleted_model_leave_no_series(rig: Rig) -> None:
+    await rig.served(1, delay=0.5)
+    gateway = await rig.gateway()
+    await rig.fed(1, 1)
+    asked = [asyncio.create_task(rig.ask()) for _ in range(10)]
+    await asyncio.sleep(0.2)
+    rig.delete("MLModel", MODEL)
+    rig.endpoints(1)
+    await asyncio.gather(*asked)
+    await until(lambda: not gateway.agent.traffic.models, seconds=15.0)
+    await until(lambda: gateway.agent.watched.records == {})

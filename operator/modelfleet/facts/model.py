@@ -139,6 +139,7 @@ class ResolveFacts:
     digest: str | None = None
     fault: Fault | None = None
     finished_at: datetime | None = None
+    is_terminating: bool = False
 
 
 @dataclass(frozen=True, slots=True)

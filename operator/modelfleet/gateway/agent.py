@@ -316,9 +316,16 @@ class Agent:
             for key in self.shares.after(sample, clients, self.limits.capacity):
                 self.configuration.refresh(Key.parse(key))
 
+    def _sweep(self) -> None:
+        """Drop counters that the last requests of a deleted model or version made again."""
+        for key in self.traffic.models:
+            self.traffic.forget(key, self.watched.used_versions(key))
+        self._log.forget()
+
     async def _reconcile(self) -> None:
         while True:
             await asyncio.sleep(RECONCILE_SECONDS)
+            self._sweep()
             in_flight = await self.admin.in_flight()
             if in_flight is None:
                 continue

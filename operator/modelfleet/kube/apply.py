@@ -131,7 +131,7 @@ class Applier:
             if known is not None and known["metadata"]["uid"] == delete.uid:
                 store.remove(known)
         else:
-            if known is not None and delete.kind != "Pod":
+            if known is not None:
                 known["metadata"].setdefault("deletionTimestamp", "now")
 
     async def learn(self, key: Key, learned: VersionLearned) -> None:

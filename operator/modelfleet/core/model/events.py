@@ -9,7 +9,7 @@ from modelfleet.facts.plan import EventFact, Plan
 
 
 def since(facts: ModelFacts, plan: Plan) -> tuple[EventFact, ...]:
-    """Return the events of this turn: rollout, scaling, replaced pods, new faults."""
+    """Return the events of this turn: the rollout first, then scaling, then new faults."""
     before, after = facts.status, plan.status
     events: list[EventFact] = []
     if before.stable is not None and after.candidate not in {None, before.candidate}:
@@ -19,7 +19,6 @@ def since(facts: ModelFacts, plan: Plan) -> tuple[EventFact, ...]:
         text = f"{after.stable} serves all traffic; before it was {before.stable}"
         events.append(EventFact("Normal", "RolloutComplete", text))
     events += _scaled(before, after)
-    events += [EventFact("Warning", d.event, d.why) for d in plan.deletes if d.event]
     events += _turned_bad(before, after)
     return tuple(events)
 

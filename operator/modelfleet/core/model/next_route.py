@@ -13,6 +13,8 @@ from modelfleet.facts.model import ModelFacts, VersionFacts
 from modelfleet.facts.route import Route, RouteWeight
 
 HUNDRED = 100
+MAX_VERSIONS = 64
+"""Versions in a route, which the CRD bounds; those of weight 0 beyond it have no request to end."""
 MIN_WAIT_SECONDS = 5
 OBJECTIVES_OF_WAIT = 10
 """Longest wait during a lasting overload, in multiples of the objective's latency."""
@@ -112,7 +114,7 @@ def next_route(
     before = present(facts)
     burst, overload = longest_waits(spec)
     order = sorted(
-        [*weights, *(name for name in others if name not in weights)],
+        [*weights, *(name for name in others if name not in weights)][:MAX_VERSIONS],
         key=lambda name: (-weights.get(name, 0), name),
     )
     route = Route(

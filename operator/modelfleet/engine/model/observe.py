@@ -343,6 +343,7 @@ def resolve_facts(pod: Mapping[str, Any]) -> ResolveFacts:
         digest=digest,
         fault=fault,
         finished_at=moment(ended.get("finishedAt")) or _rejected_at(pod),
+        is_terminating=bool(meta.get("deletionTimestamp")),
     )
 
 

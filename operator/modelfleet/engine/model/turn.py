@@ -278,6 +278,8 @@ class ModelTurns:
             await wrote(f"MLModelVersion/{learned.name}", writer.learn(key, learned))
         for delete in plan.deletes:
             await wrote(f"{delete.kind}/{delete.name}", writer.delete(key, delete))
+            if delete.event:
+                self._events.publish(model, EventFact("Warning", delete.event, delete.why[:900]))
         applied.writes += len(plan.repairs)
         return applied
 

@@ -180,8 +180,12 @@ class Ticker:
                 sums[key].append((sample.gateway, sample.seconds, traffic))
                 flight = sum(v.in_flight for v in traffic.versions.values())
                 self._flight[sample.gateway][name] = flight
-        for key, parts in sums.items():
-            entry = self._ledger.entry(key)
+        for key, parts in list(sums.items()):
+            entry = self._ledger.known(key)
+            if entry is None:
+                # The last requests of a deleted model: a new entry would stay for ever.
+                del sums[key]
+                continue
             bucket = bucket_of(parts, now, entry.last_turn)
             entry.scaling.buckets.append(bucket)
             if entry.last_turn is not None:

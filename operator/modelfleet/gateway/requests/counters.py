@@ -201,6 +201,11 @@ class TrafficCounters:
             for refusal in [r for r in self.refused if r[0] == model]:
                 del self.refused[refusal]
 
+    @property
+    def models(self) -> frozenset[str]:
+        """Models that have a counter."""
+        return frozenset(model for model, _ in self._counters)
+
     def reset(self, stream: str, endpoint: str) -> None:
         """Record that a replica cut this request off; once for each death of a replica."""
         number, last, at = self._resets.pop(stream, (0, "", 0.0))

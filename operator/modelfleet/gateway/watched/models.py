@@ -232,6 +232,16 @@ class WatchedModels:
         view = self._versions.get(version)
         return None if view is None else (self._models[version], view)
 
+    def used_versions(self, key: str) -> frozenset[str]:
+        """Return the versions that requests of a model can have; empty for an unknown model."""
+        namespace, _, name = key.partition("/")
+        record = self.records.get((namespace, name))
+        if record is None:
+            return frozenset()
+        routes = [record.route, record.usable[1] if record.usable else None]
+        named = {version for route in routes if route is not None for version in route.versions}
+        return frozenset(named | set(record.lingering))
+
     def fault(self, key: str) -> str:
         """Return the reason for which no replica of a model comes; empty when waiting may help."""
         namespace, _, name = key.partition("/")

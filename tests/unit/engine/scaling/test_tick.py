@@ -24,6 +24,18 @@ def test_replicas_follow_arrivals_times_service_time():
     assert fleet.run(30, rate=100) in range(6, 11), "5 busy slots and a margin"
 
 
+def test_the_last_samples_of_a_deleted_model_leave_nothing():
+    fleet = Fleet()
+    fleet.run(30, rate=20)
+    fleet.ledger.forget(KEY)
+    fleet.gateways.report(20, 0.05)
+    for _ in range(10):
+        fleet.ticker.tick()
+        fleet.now += 1.0
+    assert fleet.ledger.known(KEY) is None
+    assert fleet.ticker.forecaster.known() == []
+
+
 def test_lower_demand_must_last():
     fleet = Fleet()
     high = fleet.run(NEW_SECONDS, rate=100)

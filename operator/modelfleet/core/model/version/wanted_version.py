@@ -99,7 +99,7 @@ def _met_other_bytes(facts: ModelFacts, spec: MLModelSpec, version: VersionFacts
 
 def _leftover(facts: ModelFacts) -> tuple[Delete, ...]:
     pod = facts.resolve
-    if pod is None:
+    if pod is None or pod.is_terminating:
         return ()
     return (Delete("Pod", pod.name, pod.uid, "its digest is in the version"),)
 
@@ -114,6 +114,8 @@ def _resolved(
     pod = facts.resolve
     if pod is None:
         return WantedVersion(create=(_resolve(facts, spec, source),), is_resolving=True)
+    if pod.is_terminating:
+        return WantedVersion(is_resolving=True)
     if pod.source != source:
         return WantedVersion(
             deletes=(Delete("Pod", pod.name, pod.uid, "the spec has changed"),),

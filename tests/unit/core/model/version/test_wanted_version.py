@@ -124,3 +124,15 @@ def test_a_version_that_has_an_unused_accelerator_already_serves_on():
     plan = decide(given.serving(1).facts())
     stalled = next(c for c in plan.status.conditions if c.type == "Stalled")
     assert stalled.status == "False"
+
+
+@pytest.mark.parametrize("source", ["same", "another"])
+def test_a_pod_that_ends_already_is_neither_deleted_again_nor_followed(source):
+    given = a_model()
+    pod = replace(seen(given), is_terminating=True)
+    if source == "another":
+        pod = replace(pod, source="s1-0000000000000000")
+    plan = decide(given.with_facts(resolve=pod).facts())
+    assert (kinds(plan), plan.deletes) == ([], ())
+    serving = decide(a_model().serving(1).with_facts(resolve=pod).facts())
+    assert serving.deletes == ()
