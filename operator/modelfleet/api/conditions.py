@@ -5,6 +5,7 @@ Reasons are in `reasons`.
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -48,6 +49,14 @@ class Condition(ApiObject):
     """Time at which `status` last changed."""
     observed_generation: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] = 0
     """Generation of the spec from which this condition was computed."""
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return a time in UTC as Kubernetes writes it: whole seconds, `Z`.
+
+    Worked example: 12:00:58.663 on 2026-11-24 is 2026-11-24T12:00:58Z.
+    """
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def updated(

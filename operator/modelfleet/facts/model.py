@@ -49,6 +49,10 @@ class PodFacts:
     deletion_cost: int = 0
     has_started: bool = False
     """Whether every container runs and has passed its startup probe once."""
+    is_fetching: bool = False
+    """Whether the artifact is being fetched: however long it takes, this is no failed start."""
+    fetched_at: datetime | None = None
+    """Time at which the artifact was there; None without one, or before."""
     is_failed: bool = False
     """Whether the pod ended as a whole, such as by an eviction; it never runs again."""
 

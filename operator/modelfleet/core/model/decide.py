@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from modelfleet.api.conditions import rfc3339
 from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.api.reasons import Reason
 from modelfleet.catalog import strategies
@@ -268,8 +269,7 @@ def _retained(
             has_accelerator = spec.resources.accelerator is not None
             seconds = 0 if has_accelerator else facts.defaults.keep_warm_seconds
         if seconds > 0:
-            until = (facts.now + timedelta(seconds=seconds)).replace(microsecond=0)
-            return former.name, until.isoformat()
+            return former.name, rfc3339(facts.now + timedelta(seconds=seconds))
     retained = facts.status.retained
     if (
         retained is not None

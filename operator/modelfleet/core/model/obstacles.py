@@ -134,7 +134,9 @@ def _fault_of(facts: ModelFacts, version: VersionFacts, pod: PodFacts) -> Fault 
         return Fault(Reason.PROBE_FAILED.value, f"{pod.name}: {failure}") if failure else None
     if pod.fault is not None:
         return pod.fault
-    since = pod.unready_since or pod.created_at
+    if pod.is_fetching:
+        return None
+    since = max(filter(None, (pod.unready_since, pod.created_at, pod.fetched_at)))
     if (facts.now - since).total_seconds() > version.spec.startup_seconds:
         text = f"{pod.name} is not ready after {version.spec.startup_seconds} s"
         return Fault(Reason.START_TIMEOUT.value, text, is_hopeless=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from modelfleet.api import names
 from modelfleet.api.conditions import ConditionType as C
-from modelfleet.api.conditions import updated
+from modelfleet.api.conditions import rfc3339, updated
 from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.api.mlmodelstatus import (
     MLModelStatus,
@@ -40,9 +40,7 @@ def status_of(facts: ModelFacts, spec: MLModelSpec, decision: Decision) -> MLMod
     status = MLModelStatus(
         observed_generation=facts.generation,
         conditions=list(
-            updated(
-                before.conditions, claims, generation=facts.generation, now=facts.now.isoformat()
-            )
+            updated(before.conditions, claims, generation=facts.generation, now=rfc3339(facts.now))
         ),
         url=f"http://{facts.key.name}.{facts.key.namespace}/" if facts.gateways.is_used else None,
         model=serving.spec.model_version if serving else None,
@@ -84,7 +82,7 @@ def refused(facts: ModelFacts, reason: Reason, message: str) -> MLModelStatus:
     new_conditions = {
         c.type: c
         for c in updated(
-            facts.status.conditions, claims, generation=facts.generation, now=facts.now.isoformat()
+            facts.status.conditions, claims, generation=facts.generation, now=rfc3339(facts.now)
         )
     }
     # Every other condition stays as it was, with its reason.
@@ -355,7 +353,7 @@ def _rollout(facts: ModelFacts, spec: MLModelSpec, decision: Decision) -> Rollou
         strategy=spec.rollout.strategy,
         step=decision.step.name,
         why=f"{decision.moving}{_above(spec, decision)}"[:512],
-        start_time=before.start_time if before else facts.now.isoformat(),
+        start_time=before.start_time if before else rfc3339(facts.now),
         state=dict(decision.step.state) or None,
     )
 

@@ -49,9 +49,22 @@ def pod_facts(item: Mapping[str, Any], port: int, in_flight: int | None) -> PodF
         in_flight=in_flight,
         fault=None if is_ready else _fault(meta["name"], status, conditions),
         has_started=_has_started(status),
+        is_fetching=any(
+            "running" in (c.get("state") or {}) for c in status.get("initContainerStatuses") or []
+        ),
+        fetched_at=_fetched_at(status),
         is_failed=status.get("phase") == "Failed" and not meta.get("deletionTimestamp"),
         deletion_cost=int(annotations.get(names.ANNOTATION_DELETION_COST) or 0),
     )
+
+
+def _fetched_at(status: Mapping[str, Any]) -> datetime | None:
+    ends = [
+        (container.get("state") or {}).get("terminated") or {}
+        for container in status.get("initContainerStatuses") or []
+    ]
+    moments = [moment(end.get("finishedAt")) for end in ends if end.get("exitCode") == 0]
+    return max((at for at in moments if at is not None), default=None)
 
 
 def _has_started(status: Mapping[str, Any]) -> bool:

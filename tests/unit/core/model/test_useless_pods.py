@@ -122,3 +122,21 @@ def test_without_gateways_a_hung_replica_is_replaced_too():
 def test_it_is_looked_at_in_time():
     given = a_model().serving(2).with_pods(1, READY, unready(1, 30))
     assert 0 < decide(replace(given.facts())).look_again_seconds <= 30
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({}, "StartTimeout"),
+        ({"is_fetching": True}, "RollingOut"),
+        ({"fetched_at": NOW - timedelta(seconds=599)}, "RollingOut"),
+        ({"fetched_at": NOW - timedelta(seconds=601)}, "StartTimeout"),
+    ],
+    ids=["starts", "fetches", "has just fetched", "fetched long ago"],
+)
+def test_a_slow_fetch_is_no_failed_start(fields, reason):
+    given = a_model().serving(1).wanting_next(2, replicas=1, ready=0)
+    pod = replace(unready(1, 700, has_started=False, **fields), name="digits-v2-pod1")
+    pod = replace(pod, created_at=NOW - timedelta(seconds=700))
+    plan = decide(given.with_pods(2, pod).facts())
+    assert {c.type: c.reason for c in plan.status.conditions}["RolledOut"] == reason

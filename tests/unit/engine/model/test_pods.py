@@ -83,3 +83,43 @@ def test_unschedulable_says_why():
 @pytest.mark.parametrize("text", [None, "", "no json", "[1]", '{"reason": 1}'])
 def test_words_that_are_not_ours_are_not_read(text):
     assert reported(text) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "is_fetching", "fetched"),
+    [
+        ({"running": {"startedAt": "2026-11-24T12:00:01Z"}}, True, None),
+        ({"terminated": {"exitCode": 0, "finishedAt": "2026-11-24T12:20:00Z"}}, False, 20),
+        ({"terminated": {"exitCode": 1, "finishedAt": "2026-11-24T12:20:00Z"}}, False, None),
+        ({"waiting": {"reason": "PodInitializing"}}, False, None),
+    ],
+)
+def test_fetching_is_not_starting(state, is_fetching, fetched):
+    item = pod(waiting("PodInitializing"))
+    item["status"]["initContainerStatuses"] = [{"name": "fetch", "state": state}]
+    facts = pod_facts(item, 8080, None)
+    minutes = facts.fetched_at.minute if facts.fetched_at else None
+    assert (facts.is_fetching, minutes) == (is_fetching, fetched)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "has_started"),
+    [
+        ([], False),
+        ([{"name": "s", "started": True, "state": {"running": {}}}], True),
+        ([{"name": "s", "started": False, "state": {"running": {}}}], False),
+        ([{"name": "s", "started": True, "state": {"waiting": {}}}], False),
+    ],
+)
+def test_a_pod_has_started_once_all_its_containers_have(statuses, has_started):
+    assert pod_facts(pod(*statuses), 8080, None).has_started is has_started
+
+
+def test_an_evicted_pod_has_failed_with_the_words_of_kubernetes():
+    item = pod()
+    item["status"] |= {"phase": "Failed", "reason": "Evicted", "message": "low on memory"}
+    facts = pod_facts(item, 8080, None)
+    assert facts.is_failed
+    assert (facts.fault.reason, facts.fault.message) == ("PodFailed", "p failed: low on memory")
+    item["metadata"]["deletionTimestamp"] = "2026-11-24T12:00:00Z"
+    assert not pod_facts(item, 8080, None).is_failed
