@@ -4,7 +4,8 @@ from http import HTTPStatus
 
 import pytest
 
-from tests.gateway.rig import EXTERNAL_PORT, Rig
+from tests.gateway.objects import NAMESPACE
+from tests.gateway.rig import CLUSTER_PORT, EXTERNAL_PORT, Rig
 
 pytestmark = pytest.mark.asyncio
 
@@ -60,3 +61,19 @@ async def test_a_client_cannot_speak_envoys_language(rig: Rig) -> None:
     assert not [
         name for name in answer.headers if name.lower().startswith(("x-envoy", "x-modelfleet"))
     ]
+
+
+async def test_metrics_of_a_server_are_not_carried_outside(rig: Rig) -> None:
+    await rig.served(1, exposure="External")
+    await rig.gateway()
+    await rig.fed(1, 1)
+    gateway = rig.gateways[0]
+    for port, code in ((CLUSTER_PORT, 200), (EXTERNAL_PORT, 404)):
+        host = f"churn.{NAMESPACE}" + (".localhost" if port == EXTERNAL_PORT else "")
+        for path in ("/metrics", "/metrics/", "/metrics?x=1"):
+            url = f"http://{gateway.address}:{port}{path}"
+            async with rig.session.get(url, headers={"Host": host}) as response:
+                assert response.status == code, (port, path)
+        url = f"http://{gateway.address}:{port}/metrics-of-mine"
+        async with rig.session.get(url, headers={"Host": host}) as response:
+            assert response.status == 200

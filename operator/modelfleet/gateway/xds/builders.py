@@ -57,6 +57,8 @@ request that failed at a replica and at the own holder to the other gateways for
 MAX_FILLS_SECONDS: Final = 0.05
 """Envoy fills no bucket more often."""
 MIN_SHARE: Final = 0.01
+HIDDEN_PATHS: Final = ("/metrics", "/metrics/")
+"""Paths of servers that the external listener does not carry: they tell of all other clients."""
 MAX_BUCKETS: Final = 10_000
 """Clients of one model with a bucket of their own. The client that has been silent longest loses
 its bucket first."""
@@ -244,6 +246,16 @@ def _action(view: ModelView, route: Route) -> dict[str, Any]:
     }
 
 
+def _hidden() -> tuple[dict[str, Any], ...]:
+    """Return the routes of paths that are for the cluster only, such as a server's metrics."""
+    text = '{"error": "this path is served inside the cluster only"}\n'
+    answer = {"status": 404, "body": {"inline_string": text}}
+    return tuple(
+        {"name": envoy_names.UNKNOWN, "match": {"path": path}, "direct_response": answer}
+        for path in HIDDEN_PATHS
+    )
+
+
 def build_virtual_host(view: ModelView, routes: str, site: GatewaySite) -> EnvoyResource:
     """Return the virtual host of the model on one listener."""
     name = envoy_names.virtual_host(routes, view.namespace, view.name)
@@ -260,7 +272,8 @@ def build_virtual_host(view: ModelView, routes: str, site: GatewaySite) -> Envoy
         ],
         "response_headers_to_remove": [envoy_names.HEADER_RETRY],
         "routes": [
-            {"name": view.key, "match": {"prefix": "/"}, "route": _action(view, view.route)}
+            *(_hidden() if routes == envoy_names.ROUTES_EXTERNAL else ()),
+            {"name": view.key, "match": {"prefix": "/"}, "route": _action(view, view.route)},
         ],
     }
     if view.share is not None:
