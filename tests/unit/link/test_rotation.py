@@ -67,6 +67,7 @@ async def test_gateway_that_gets_the_new_content_ends_the_old_stream(ends):
         ends.trust.use(write_link(ends.folder, "token 2"), "token 2")
         assert ends.reader is first, "the stream goes on while only one end has it"
         await ends.server._look()
+        assert first.why == "certificate or token changed"
         assert await ends.streaming(first) is not first
 
 
