@@ -18,6 +18,7 @@ from modelfleet.kube.access import load_access
 from modelfleet.kube.client import KubeClient
 from modelfleet.kube.resource import MODELS, PODS, SECRETS
 from modelfleet.link.link_client import GatewayLinks
+from modelfleet.link.link_trust import LinkTrust
 from modelfleet.telemetry import logs
 
 SYSTEM = "modelfleet-system"
@@ -31,8 +32,10 @@ async def main(namespace: str, count: int) -> None:
     secret = (await client.get(SECRETS, SYSTEM, "modelfleet-gateway-link"))["data"]
     changed = asyncio.Event()
     links = GatewayLinks(
-        certificate_pem=base64.b64decode(secret["tls.crt"]).decode(),
-        token=base64.b64decode(secret["token"]).decode(),
+        trust=LinkTrust.of(
+            base64.b64decode(secret["tls.crt"]).decode(),
+            base64.b64decode(secret["token"]).decode(),
+        ),
         on_change=lambda _key, _why: changed.set(),
     )
     pods, _ = await client.list(

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from modelfleet.link.link_client import GatewayLinks
+from modelfleet.link.link_trust import LinkTrust
 from tests.gateway.certificate import TOKEN, write_link
 from tests.gateway.rig import LINK_PORT, Rig, until
 
@@ -23,8 +24,7 @@ async def following(rig: Rig, pem: str, token: str = TOKEN) -> AsyncIterator[Gat
     """The leader's side, connected to all gateways of the rig."""
     news: list[tuple[str, str]] = []
     links = GatewayLinks(
-        certificate_pem=pem,
-        token=token,
+        trust=LinkTrust.of(pem, token),
         port=LINK_PORT,
         on_change=lambda key, why: news.append((key, why)),
     )

@@ -8,10 +8,12 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import orjson
+import structlog
 
 from modelfleet.api import names
 from modelfleet.gateway.agent import Agent, AgentConfig
@@ -21,15 +23,21 @@ from modelfleet.kube.client import KubeClient
 from modelfleet.kube.reflector import Reflector
 from modelfleet.kube.resource import ENDPOINT_SLICES, MODELS, VERSIONS, ResourceKind
 from modelfleet.settings import Settings
-from modelfleet.telemetry import logs
+from modelfleet.telemetry import logs, metrics
 
 ENVOY_HEAP_BYTES = 768 * 1024 * 1024
 
 Json = dict[str, Any]
 
 
+log = structlog.get_logger()
+
+
 class Feed:
-    """Passes the objects of one kind to the agent; after a list, also the deletions."""
+    """Passes the objects of one kind to the agent; after a list, also the deletions.
+
+    An object that the agent cannot take is logged and counted, and holds no other one up.
+    """
 
     def __init__(self, agent: Agent, kind: str) -> None:
         """`kind` is the kind's name in the agent."""
@@ -40,12 +48,20 @@ class Feed:
     def put(self, item: Json) -> None:
         """Pass on a new or changed object."""
         self._known[item["metadata"]["uid"]] = item
-        self._agent.put(self._kind, item)
+        self._pass_on(self._agent.put, item)
 
     def remove(self, item: Json) -> None:
         """Pass on a deleted object."""
         self._known.pop(item["metadata"]["uid"], None)
-        self._agent.delete(self._kind, item)
+        self._pass_on(self._agent.delete, item)
+
+    def _pass_on(self, take: Callable[[str, Json], None], item: Json) -> None:
+        try:
+            take(self._kind, item)
+        except Exception:
+            metrics.WATCH_FAILURES.labels(self._kind).inc()
+            name = item["metadata"].get("name")
+            log.exception("object not taken", kind=self._kind, name=name)
 
     def replace(self, items: list[Json], version: str, namespace: str | None = None) -> None:  # noqa: ARG002 - a feed has one watch
         """Take all objects that exist now."""

@@ -4,13 +4,17 @@
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
 
 from modelfleet.api import names
+from modelfleet.backoff import Backoff
+from modelfleet.engine.ledger import Ledger
+from modelfleet.engine.loop.operator_health import OperatorHealth
 from modelfleet.engine.loop.queue import KeyQueue
 from modelfleet.engine.model import change_filter
 from modelfleet.engine.model.observe import Observer
@@ -56,7 +60,26 @@ class Stores:
 
     def waiting(self) -> list[str]:
         """Return the kinds that have not been listed yet."""
-        return [r.resource.kind for r in self.reflectors if not r.synced.is_set()]
+        return sorted({r.resource.kind for r in self.reflectors if not r.synced.is_set()})
+
+    def watch_health(self, health: OperatorHealth) -> None:
+        """Add a check for each kind: the worst of its watches counts."""
+        for kind in sorted({r.resource.kind for r in self.reflectors}):
+            watches = [r for r in self.reflectors if r.resource.kind == kind]
+            health.watch(
+                kind,
+                silent_seconds=partial(_worst, watches, "silent_seconds"),
+                stuck_seconds=partial(_worst, watches, "stuck_seconds"),
+            )
+
+    def keys(self, ledger: Ledger) -> set[Key]:
+        """Return all models that exist, or that the ledger has still to forget."""
+        return {own_key(model) for model in self.models.all()} | {k for k, _ in ledger.items()}
+
+
+def _worst(watches: list[Reflector], name: str) -> float:
+    seconds: float = max(getattr(watch, name) for watch in watches)
+    return seconds
 
 
 def stores_of(client: KubeClient, settings: Settings, queue: KeyQueue) -> Stores:
@@ -107,22 +130,65 @@ async def census(
     while True:
         await asyncio.sleep(CENSUS_SECONDS)
         observer.forget_gone()
-        await count_models(client, stores, settings)
+        try:
+            await count_models(client, stores, settings)
+        except ModelfleetError as error:
+            log.warning("census failed", error=str(error))
 
 
-async def count_models(client: KubeClient, stores: Stores, settings: Settings) -> bool:
-    """Store all models that exist; return whether all of them could be read."""
-    is_whole = True
+async def count_models(client: KubeClient, stores: Stores, settings: Settings) -> None:
+    """Store all models that exist.
+
+    Raises ModelfleetError when some cannot be read; the rest is stored.
+    """
+    failure: ModelfleetError | None = None
     for namespace in namespaces_of(settings) or [None]:
         try:
             items, version = await client.list(MODELS, namespace, {})
         except ModelfleetError as error:
-            log.warning("census failed", error=str(error))
-            is_whole = False
+            failure = error
             continue
         stores.models.replace(items, version, namespace)
     metrics.MODELS.set(len(stores.models))
-    return is_whole
+    if failure is not None:
+        raise failure
+
+
+async def fill(stores: Stores, ready: asyncio.Event, count: Callable[[], Awaitable[None]]) -> None:
+    """Wait for the first lists.
+
+    Kopf does not report when it has delivered all models, and memory is recalled only once.
+    Therefore the models are counted first.
+    """
+    await ready.wait()
+    for reflector in stores.reflectors:
+        await reflector.synced.wait()
+    await persist("models not listed", count)
+
+
+async def refresh(stores: Stores, count: Callable[[], Awaitable[None]]) -> None:
+    """List everything again: the watches may be behind, and other leaders may have written."""
+
+    async def lists() -> None:
+        parts = [*(reflector.refresh() for reflector in stores.reflectors), count()]
+        for outcome in await asyncio.gather(*parts, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    await persist("objects not listed", lists)
+
+
+async def persist(event: str, attempt: Callable[[], Awaitable[None]]) -> None:
+    """Make attempts until one succeeds, with pauses; log the first failure as `event`."""
+    backoff = Backoff()
+    while True:
+        try:
+            await attempt()
+        except ModelfleetError as error:
+            (log.debug if backoff.failures else log.warning)(event, error=str(error))
+            await backoff.pause(error)
+        else:
+            return
 
 
 def on_model(models: Store) -> Callable[[str | None, dict[str, Any]], None]:

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,17 +24,20 @@ from modelfleet.compose.caches import (
     applier_of,
     census,
     count_models,
+    fill,
     namespaces_of,
     on_model,
+    refresh,
     stores_of,
 )
 from modelfleet.core.forecasting.constants import SHIPPED
 from modelfleet.core.forecasting.quantiles.prior import Priors
 from modelfleet.engine.ledger import Ledger
 from modelfleet.engine.loop.leader import lead
-from modelfleet.engine.loop.lifecycle import signalled, until_stopped
+from modelfleet.engine.loop.lifecycle import catch_signals, until_stopped
 from modelfleet.engine.loop.operator_health import OperatorHealth
 from modelfleet.engine.loop.queue import KeyQueue
+from modelfleet.engine.loop.terms import Terms
 from modelfleet.engine.loop.worker import Workers
 from modelfleet.engine.memory import public_traces
 from modelfleet.engine.memory.history_backfill import HistoryBackfill
@@ -53,9 +57,11 @@ from modelfleet.kube.client import KubeClient
 from modelfleet.kube.config_maps import ConfigMaps
 from modelfleet.kube.event_publisher import Publisher
 from modelfleet.kube.lease import Lease
-from modelfleet.kube.link_secret import link_secret
+from modelfleet.kube.link_secret import LinkSecret
+from modelfleet.kube.resource import MODELS
 from modelfleet.kube.store import Store
 from modelfleet.link.link_client import GatewayLinks
+from modelfleet.link.link_trust import LinkTrust
 from modelfleet.prometheus.past_arrivals import PrometheusPast
 from modelfleet.prometheus.signal_reader import PrometheusSource, Rhythm
 from modelfleet.settings import Settings
@@ -91,13 +97,8 @@ def _defaults(settings: Settings) -> Defaults:
     )
 
 
-async def _links(client: KubeClient, settings: Settings, queue: KeyQueue) -> GatewayLinks:
-    secret = await link_secret(client, settings.namespace)
-    return GatewayLinks(
-        certificate_pem=secret["tls.crt"].decode(),
-        token=secret["token"].decode(),
-        on_change=lambda key, _why: queue.wake(Key.parse(key)),
-    )
+def _links(trust: LinkTrust, queue: KeyQueue) -> GatewayLinks:
+    return GatewayLinks(trust=trust, on_change=lambda key, _why: queue.wake(Key.parse(key)))
 
 
 async def _follow_gateways(links: GatewayLinks, pods: Store, drain_seconds: float) -> None:
@@ -237,8 +238,9 @@ async def operator(settings: Settings) -> int:
     stores = stores_of(client, settings, queue)
     identity = settings.pod_name or f"{socket.gethostname()}-{os.getpid()}"
     lease = _lease(client, settings, identity)
-    publisher = Publisher(client, identity)
-    links = await _links(client, settings, queue) if settings.gateway == "On" else None
+    publisher = Publisher(client, identity, lambda: lease.is_held)
+    trust = LinkTrust()
+    links = _links(trust, queue) if settings.gateway == "On" else None
     observer = Observer(_caches(stores, links, settings), lambda: datetime.now(UTC))
     prometheus = _prometheus(ledger, settings)
     ticker = None if links is None else _ticker(ledger, links, queue, observer, prometheus)
@@ -247,68 +249,99 @@ async def operator(settings: Settings) -> int:
     turns = _model_turns(shared, stores, client, writer, publisher)
     memory, learned_status, backfill = _stored_memory(shared, stores, lease, writer, ticker)
     workers = Workers(queue, turns.turn, count=settings.workers)
-    for reflector in stores.reflectors:
-        health.watch(reflector.resource.kind, lambda r=reflector: r.silent_seconds)  # type: ignore[misc] # mypy cannot infer a lambda with a bound default
-    health.waits(lambda: queue.oldest_seconds if lease.is_held else 0.0)
     loops = (workers, ticker, settings.tick_seconds, memory, learned_status)
     stop, over, ready = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    registry = kopf_watch.registry_of(
-        server=access.server, session=lambda: client.session, on_model=on_model(stores.models)
-    )
-    namespaces = [n for n in namespaces_of(settings) if n]
-    reactor = kopf_watch.run(registry, namespaces, ready=ready, stop=over)
+    count = partial(count_models, client, stores, settings)
+    terms = _terms(shared, stores, lease, partial(lead, *loops, backfill=backfill), (ready, count))
+    stores.watch_health(health)
+    health.turns(lambda: queue.stuck_seconds if terms.is_leading else 0.0)
     background: list[Awaitable[Any]] = [
         *(reflector.run() for reflector in stores.reflectors),
         census(client, stores, settings, observer),
         publisher.run(),
         health.beat(),
         endpoints.serve_application(
-            endpoints.health_application(stores.waiting, health.report), _address(settings)
+            endpoints.health_application(_waiting(stores, client), health.report),
+            _address(settings),
         ),
-        _lead(
-            *(lease, stores, ready),
-            lambda: count_models(client, stores, settings),
-            lambda: lead(*loops, backfill=backfill),
-        ),
+        terms.run(),
+        stop.wait(),
     ]
     if links is not None:
         background += [
             prometheus.run(),
             links.run(),
+            _link_secret(client, lease, settings, trust).run(),
             _follow_gateways(links, stores.gateway_pods, settings.gateway_drain_seconds),
         ]
+    catch_signals(stop)
+    reactor = _reactor(client, stores, settings, (ready, stop, over))
     try:
-        return await until_stopped([*background, signalled(ready, stop)], reactor, stop, over)
+        return await until_stopped(background, reactor, stop, over)
     finally:
         await lease.release()
         await client.close()
 
 
-async def _lead(
-    lease: Lease,
+def _reactor(
+    client: KubeClient,
     stores: Stores,
-    ready: asyncio.Event,
-    count: Callable[[], Awaitable[bool]],
-    leading: Callable[[], Awaitable[None]],
-) -> None:
-    """Fill the stores, then take the Lease, then run the loops.
+    settings: Settings,
+    events: tuple[asyncio.Event, asyncio.Event, asyncio.Event],
+) -> Awaitable[None]:
+    ready, stop, over = events
+    registry = kopf_watch.registry_of(
+        server=client.access.server, session=client.new_session, on_model=on_model(stores.models)
+    )
+    return kopf_watch.run(
+        registry,
+        [namespace for namespace in namespaces_of(settings) if namespace],
+        ready=ready,
+        stop=over,
+        is_served=partial(client.serves, MODELS),
+        on_start=partial(catch_signals, stop),
+    )
 
-    Kopf does not report when it has delivered all models, and memory is recalled only once.
-    Therefore the models are counted first.
-    """
-    await ready.wait()
-    for reflector in stores.reflectors:
-        await reflector.synced.wait()
-    while not await count():  # noqa: ASYNC110 - the answer is in the API server
-        await asyncio.sleep(1.0)
-    async with asyncio.TaskGroup() as group:
-        keeper = group.create_task(lease.run(), name="lease")
-        await lease.held.wait()
-        work = asyncio.ensure_future(leading())
-        try:
-            await asyncio.wait([keeper, work], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            # Also after a signal: the memory is saved while the Lease is still held.
-            work.cancel()
-            await asyncio.wait([work])
-            keeper.cancel()
+
+def _waiting(stores: Stores, client: KubeClient) -> Callable[[], list[str]]:
+    """Return the function that names what the start waits for, and the API server if it is away."""
+
+    def waiting() -> list[str]:
+        kinds = stores.waiting()
+        return [*kinds, *client.reachability.faults()] if kinds else []
+
+    return waiting
+
+
+def _link_secret(
+    client: KubeClient, lease: Lease, settings: Settings, trust: LinkTrust
+) -> LinkSecret:
+    return LinkSecret(
+        client, settings.namespace, may_write=lambda: lease.is_held, on_change=trust.use
+    )
+
+
+def _terms(
+    shared: Shared,
+    stores: Stores,
+    lease: Lease,
+    leading: Callable[[], Awaitable[None]],
+    lists: tuple[asyncio.Event, Callable[[], Awaitable[None]]],
+) -> Terms:
+    def begin() -> None:
+        shared.queue.restart(stores.keys(shared.ledger))
+
+    def end() -> None:
+        shared.ledger.end_term()
+        shared.observer.end_term()
+        metrics.forget_models()
+
+    ready, count = lists
+    return Terms(
+        lease,
+        fill=partial(fill, stores, ready, count),
+        refresh=partial(refresh, stores, count),
+        begin=begin,
+        lead=leading,
+        end=end,
+    )

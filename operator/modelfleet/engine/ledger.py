@@ -2,7 +2,8 @@
 
 An `Entry` has one part for each writer. `model.turn` writes the turn's memory and the values for
 the scaling pass. `scaling.tick` writes the memory of the scaling pass and its answer. Losing an
-entry is safe: a new leader reads grants from the status, and causes begin anew.
+entry is safe: a new leader reads grants from the status, and causes begin anew. Where this process
+leads again later, only the learned capacity of replicas stays, as in the memory file.
 """
 
 from dataclasses import dataclass, field
@@ -33,6 +34,11 @@ class Entry:
             self.is_inherited = last_turn.ready > 0
         self.last_turn = last_turn
 
+    def carried(self) -> "Entry":
+        """Return the entry with which this process would begin to lead again."""
+        answer = ScalingAnswer(lone_latency_seconds=self.answer.lone_latency_seconds)
+        return Entry(self.uid, scaling=self.scaling.carried(), answer=answer)
+
 
 class Ledger:
     """Entries by key."""
@@ -55,6 +61,10 @@ class Ledger:
     def forget(self, key: Key) -> None:
         """Remove the entry of a model that was deleted."""
         self._entries.pop(key, None)
+
+    def end_term(self) -> None:
+        """Drop all that only a leader can know of now; the Lease is not held any more."""
+        self._entries = {key: entry.carried() for key, entry in self._entries.items()}
 
     def watched(self) -> dict[Key, Watched]:
         """Return what is to be read from Prometheus, by model."""

@@ -42,6 +42,15 @@ class ScalingMemory:
     whole_since: float | None = None
     """Time since which every signal has a current value."""
 
+    def carried(self) -> "ScalingMemory":
+        """Return the learned capacity alone: traffic and waits of an earlier time say nothing."""
+        return ScalingMemory(
+            service_time=self.service_time,
+            evidence=self.evidence,
+            evidence_of=self.evidence_of,
+            slots=self.slots,
+        )
+
     def learned(self) -> ServiceTime:
         """Return the service time of a request; it has zero answers before anything was learned."""
         return (

@@ -40,6 +40,7 @@ from modelfleet.gateway.xds.push_order import PushOrder
 from modelfleet.gateway.xds.stream import Discovery
 from modelfleet.link.feed import LeaderFeed
 from modelfleet.link.link_server import LinkServer
+from modelfleet.telemetry import metrics
 from modelfleet.telemetry.endpoints import health_application
 
 log = structlog.get_logger()
@@ -259,6 +260,7 @@ class Agent:
         holder.router.add_route("*", "/{path:.*}", self.holder.handle)
         registry = CollectorRegistry()
         registry.register(TrafficCollector(self.traffic, lambda: self.holder.held))
+        registry.register(metrics.WATCH_FAILURES)
         health = health_application(self._waiting, registry=registry)
         ports = (
             (holder, self.config.holder_port),

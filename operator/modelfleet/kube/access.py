@@ -55,7 +55,12 @@ class _RotatingToken:
     def __call__(self) -> str | None:
         now = time.monotonic()
         if now - self._read_at > _TOKEN_SECONDS:
-            self._value = self._path.read_text().strip()
+            try:
+                self._value = self._path.read_text().strip()
+            except OSError:
+                # The kubelet is replacing the file; the token that is known may still be valid.
+                if self._value is None:
+                    raise
             self._read_at = now
         return self._value
 

@@ -1,11 +1,11 @@
 """Sender of requests to the API server: bounded, with time-outs and typed errors.
 
-Reflectors, applier, publisher and lease use it. One aiohttp session is shared with Kopf. Must never
+Reflectors, applier, publisher and lease use it. Kopf gets sessions of the same making. Must never
 retry a write by itself: the next turn decides anew.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -15,6 +15,7 @@ from modelfleet import __version__
 from modelfleet.api.reasons import Reason
 from modelfleet.errors import Bug, Conflict, Forbidden, Gone, Refused, Transient
 from modelfleet.kube.access import Access
+from modelfleet.kube.reachability import Reachability
 from modelfleet.kube.resource import ResourceKind
 from modelfleet.telemetry import metrics
 
@@ -23,6 +24,7 @@ APPLY_PATCH = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
 REQUEST_SECONDS = 30.0
 _OK_BELOW = 300
+_FAILED_FROM = 500
 _WATCH_LINE_LIMIT = 16 * 1024 * 1024
 _PAGE = 500
 
@@ -43,24 +45,32 @@ class KubeClient:
     ) -> None:
         """`concurrency` bounds the requests under way, watches not counted."""
         self.access = access
+        self.reachability = Reachability()
         self._limit = asyncio.Semaphore(concurrency)
         self._agent = f"modelfleet-{component}/{__version__}"
         self._session: aiohttp.ClientSession | None = None
+        self._sessions: list[aiohttp.ClientSession] = []
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """The shared session, created at the first use inside the running loop."""
+        """The client's own session, created at the first use inside the running loop."""
         if self._session is None or self._session.closed:
-            connector = aiohttp.TCPConnector(
-                limit=0, ssl=self.access.tls if self.access.tls is not None else True
-            )
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                headers={"User-Agent": self._agent},
-                middlewares=(self._authorize,),
-                read_bufsize=2**20,
-            )
+            self._session = self.new_session()
         return self._session
+
+    def new_session(self, *middlewares: aiohttp.ClientMiddlewareType) -> aiohttp.ClientSession:
+        """Return one more session with the same access: Kopf closes the one that it has."""
+        connector = aiohttp.TCPConnector(
+            limit=0, ssl=self.access.tls if self.access.tls is not None else True
+        )
+        session = aiohttp.ClientSession(
+            connector=connector,
+            headers={"User-Agent": self._agent},
+            middlewares=(*middlewares, self._authorize),
+            read_bufsize=2**20,
+        )
+        self._sessions = [each for each in self._sessions if not each.closed] + [session]
+        return session
 
     async def _authorize(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
@@ -72,8 +82,8 @@ class KubeClient:
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
+        for session in self._sessions:
+            await session.close()
 
     async def get(self, resource: ResourceKind, namespace: str | None, name: str) -> dict[str, Any]:
         """Return one object.
@@ -133,16 +143,38 @@ class KubeClient:
         }
         await self._send("DELETE", resource.path(namespace, name), body=body, kind=resource.kind)
 
+    async def serves(self, resource: ResourceKind) -> bool:
+        """Return whether discovery has the kind; a server that just started has not all of them."""
+        group = resource.api_version.partition("/")[0]
+        try:
+            groups = await self._send("GET", "/apis", kind="APIGroup")
+            if group not in {each["name"] for each in groups.get("groups") or []}:
+                return False
+            path = f"/apis/{resource.api_version}"
+            served = await self._send("GET", path, kind="APIResource")
+        except Gone:
+            return False
+        return resource.plural in {each["name"] for each in served.get("resources") or []}
+
     async def list(
-        self, resource: ResourceKind, namespace: str | None, params: Mapping[str, str]
+        self,
+        resource: ResourceKind,
+        namespace: str | None,
+        params: Mapping[str, str],
+        *,
+        on_page: Callable[[], None] = lambda: None,
     ) -> tuple[list[dict[str, Any]], str]:
-        """Return all objects, read in pages, with the resource version from which to watch."""
+        """Return all objects, read in pages, with the resource version from which to watch.
+
+        `on_page` is called after each page, as a sign of life.
+        """
         items: list[dict[str, Any]] = []
         query = {**params, "limit": str(_PAGE)}
         while True:
             page = await self._send(
                 "GET", resource.path(namespace), kind=resource.kind, params=query
             )
+            on_page()
             for item in page.get("items") or []:
                 item.setdefault("apiVersion", resource.api_version)
                 item.setdefault("kind", resource.kind)
@@ -167,10 +199,13 @@ class KubeClient:
             async with self.session.get(
                 url, params={**params, "watch": "true"}, timeout=timeout
             ) as response:
+                self._note(response.status)
                 if response.status >= _OK_BELOW:
-                    raise _error_of(response.status, await response.read(), "GET", None)
+                    retry_after = response.headers.get("Retry-After")
+                    raise _error_of(response.status, await response.read(), "GET", retry_after)
                 buffer = b""
                 async for chunk in response.content.iter_any():
+                    self.reachability.answered()
                     *lines, buffer = (buffer + chunk).split(b"\n")
                     for line in lines:
                         if line:
@@ -178,9 +213,16 @@ class KubeClient:
                     if len(buffer) > _WATCH_LINE_LIMIT:
                         msg = f"a watch line of {resource.kind} is too long"
                         raise Bug(msg)
-        except (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError) as error:
+        except (aiohttp.ClientError, OSError, TimeoutError, orjson.JSONDecodeError) as error:
             msg = f"watch of {resource.kind}: {type(error).__name__}: {error}"
+            self.reachability.failed(msg)
             raise Transient(msg) from error
+
+    def _note(self, status: int) -> None:
+        if status >= _FAILED_FROM:
+            self.reachability.failed(f"it answers with {status}")
+        else:
+            self.reachability.answered()
 
     async def _send(
         self,
@@ -209,14 +251,16 @@ class KubeClient:
             ):
                 content = await response.read()
                 metrics.API_REQUESTS.labels(method, kind, str(response.status)).inc()
+                self._note(response.status)
                 if response.status >= _OK_BELOW:
                     retry_after = response.headers.get("Retry-After")
                     raise _error_of(response.status, content, method, retry_after)
                 result: dict[str, Any] = orjson.loads(content)
                 return result
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, OSError, TimeoutError, orjson.JSONDecodeError) as error:
             metrics.API_REQUESTS.labels(method, kind, "error").inc()
             msg = f"{method} {path}: {type(error).__name__}: {error}"
+            self.reachability.failed(msg)
             raise Transient(msg) from error
 
 

@@ -1,7 +1,7 @@
 """Publisher of events for people: no duplicates, and no wait for a turn.
 
 `model.turn` publishes. Must never fail a turn: an event that cannot be posted is counted and
-dropped.
+dropped. Must never post while the Lease is not held: another operator then reports what happens.
 """
 
 import asyncio
@@ -28,10 +28,15 @@ class Publisher:
     """Posts events in the background, each event once within ten minutes."""
 
     def __init__(
-        self, client: KubeClient, instance: str, monotonic: Callable[[], float] = time.monotonic
+        self,
+        client: KubeClient,
+        instance: str,
+        may_write: Callable[[], bool],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`instance` names this process in the events."""
+        """`instance` names this process in the events; `may_write`: whether the Lease is held."""
         self._client = client
+        self._may_write = may_write
         self._instance = instance
         self._monotonic = monotonic
         self._sent: dict[tuple[str, str, str], float] = {}
@@ -81,6 +86,9 @@ class Publisher:
         """Post waiting events until cancelled."""
         while True:
             namespace, body = await self._waiting.get()
+            if not self._may_write():
+                metrics.EVENTS_DROPPED.inc()
+                continue
             try:
                 await self._client.post(EVENTS, namespace, body)
             except ModelfleetError as error:

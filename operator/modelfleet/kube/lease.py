@@ -1,29 +1,33 @@
 """Leader election by a coordination.k8s.io Lease.
 
-`compose` runs it; `kube.apply` reads `is_held` before every write. Our own monotonic clock decides
-validity. It counts from the moment at which the last answered renewal was *sent*. A process that
-starts again under the same identity (a restarted container of the same pod) goes on at once.
+`loop.terms` takes and keeps it; `kube.apply` reads `is_held` before every write. Our own monotonic
+clock decides validity. It counts from the moment at which the last answered renewal was *sent*. A
+process that starts again under the same identity (a restarted container of the same pod) goes on at
+once, as does one that could not reach the API server for a while.
 """
 
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
-from modelfleet.errors import Conflict, Gone, ModelfleetError
+from modelfleet.errors import Conflict, Gone, ModelfleetError, Transient
 from modelfleet.kube.client import KubeClient
 from modelfleet.kube.resource import LEASES
 from modelfleet.telemetry import metrics
+
+MAX_ATTEMPT_PAUSE_SECONDS = 4.0
+"""Longest pause between two attempts; with it a leader is back soon after any outage."""
 
 log = structlog.get_logger()
 
 
 class Lease:
-    """One Lease, one contender. `held` is set while we lead; `run` ends when the Lease is lost."""
+    """One Lease, one contender. `held` is set while we lead."""
 
     def __init__(
         self,
@@ -34,6 +38,7 @@ class Lease:
         identity: str,
         seconds: float,
         monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         """`seconds` is how long others must wait after our last renewal."""
         self.held = asyncio.Event()
@@ -43,6 +48,9 @@ class Lease:
         self._identity = identity
         self._seconds = seconds
         self._monotonic = monotonic
+        self._sleep = sleep
+        self._retry_after = 0.0
+        self._failures = 0
         self._valid_until = float("-inf")
         self._last_renewal: tuple[str, float] = ("", float("-inf"))
 
@@ -51,19 +59,30 @@ class Lease:
         """Whether a write is allowed now; a margin is left for a request under way."""
         return self._monotonic() < self._valid_until - 0.1 * self._seconds
 
-    async def run(self) -> None:
-        """Wait for the Lease and renew it; return when it was lost."""
-        while not await self._try():  # noqa: ASYNC110 - the event is in the API server
-            await asyncio.sleep(self._seconds / 5 * (0.8 + 0.4 * random.random()))  # noqa: S311 - jitter
+    async def take(self) -> None:
+        """Wait until the Lease is ours, through any outage of the API server."""
+        while not await self._try():
+            pause = self._pause_seconds * (0.8 + 0.4 * random.random())  # noqa: S311 - jitter
+            await self._sleep(max(pause, min(self._retry_after, self._seconds)))
         log.info("leading", lease=self._name, identity=self._identity)
         self.held.set()
         metrics.IS_LEADER.set(1)
-        while self._monotonic() < self._valid_until:
-            await asyncio.sleep(self._seconds / 5)
-            await self._try()
-        metrics.IS_LEADER.set(0)
-        self.held.clear()
+
+    async def keep(self) -> None:
+        """Renew the Lease; return at the moment at which it is lost."""
+        try:
+            while (left := self._valid_until - self._monotonic()) > 0:
+                await self._sleep(min(self._pause_seconds, left))
+                if self._monotonic() < self._valid_until:
+                    await self._try()
+        finally:
+            metrics.IS_LEADER.set(0)
+            self.held.clear()
         log.error("lease lost", lease=self._name)
+
+    @property
+    def _pause_seconds(self) -> float:
+        return min(self._seconds / 5, MAX_ATTEMPT_PAUSE_SECONDS)
 
     async def release(self) -> None:
         """Give the Lease up, so that a standby need not wait."""
@@ -86,12 +105,22 @@ class Lease:
     async def _try(self) -> bool:
         """Try once to take or renew the Lease; return True when we hold it."""
         sent = self._monotonic()
+        patience = self._seconds / 3
+        if self.held.is_set():
+            # A renewal that comes too late is none: then this process must not lead any more.
+            patience = min(patience, self._valid_until - sent)
+        self._retry_after = 0.0
         try:
-            async with asyncio.timeout(self._seconds / 3):
+            async with asyncio.timeout(patience):
                 is_acquired = await self._acquire()
         except (ModelfleetError, TimeoutError) as error:
-            log.warning("lease request failed", error=str(error))
+            self._retry_after = getattr(error, "retry_after", None) or 0.0
+            (log.debug if self._failures else log.warning)(
+                "lease request failed", error=str(error) or type(error).__name__
+            )
+            self._failures += 1
             return False
+        self._failures = 0
         if is_acquired:
             self._valid_until = sent + self._seconds
         elif self.held.is_set():
@@ -104,7 +133,7 @@ class Lease:
             lease = await self._client.get(LEASES, self._namespace, self._name)
         except Gone:
             return await self._create()
-        spec = lease["spec"]
+        spec = lease.setdefault("spec", {})
         holder = spec.get("holderIdentity") or ""
         if holder not in {"", self._identity} and not self._has_expired(spec):
             return False
@@ -114,8 +143,9 @@ class Lease:
         spec.update(self._spec())
         try:
             await self._client.put(self._path, lease, kind=LEASES.kind)
-        except Conflict:
-            return False
+        except Conflict as error:
+            # Somebody wrote it just now; the next attempt sees who.
+            raise Transient(str(error)) from error
         return True
 
     def _has_expired(self, spec: dict[str, Any]) -> bool:

@@ -1,29 +1,118 @@
 """The Secret by which leader and gateways authenticate each other: certificate, key, token.
 
-`compose` reads it when the operator starts. It is created once, in our own namespace only, and
-never written again, so that running gateways need no new one.
+`compose` runs it. The Secret is read again every few seconds, because anyone may rotate or delete
+it. The leader creates it where it is absent, in our own namespace only. Must never write over one
+that exists: the gateways have its content.
 """
 
+import asyncio
 import base64
+import random
 import secrets
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
+
 from modelfleet.api import names
-from modelfleet.errors import Gone
+from modelfleet.backoff import Backoff
+from modelfleet.errors import Gone, ModelfleetError
 from modelfleet.kube.client import KubeClient, TakenError
 from modelfleet.kube.resource import SECRETS
 
 VALID_YEARS = 20
+READ_SECONDS = 10.0
+"""Pause between two readings; the kubelet gives the gateways a new content within two minutes."""
+
+log = structlog.get_logger()
 
 
-async def link_secret(client: KubeClient, namespace: str) -> dict[str, bytes]:
-    """Return the content (`tls.crt`, `tls.key`, `token`); create the Secret where it is absent."""
-    try:
-        secret = await client.get(SECRETS, namespace, names.GATEWAY_LINK_SECRET)
-    except Gone:
-        secret = await _create(client, namespace)
-    return {key: base64.b64decode(value) for key, value in secret["data"].items()}
+class LinkSecret:
+    """Follows the Secret, and gives each new content to `on_change`."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        namespace: str,
+        *,
+        may_write: Callable[[], bool],
+        on_change: Callable[[str, str], None],
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        """`may_write`: whether the Lease is held. `on_change` gets certificate (PEM) and token.
+
+        It raises ValueError or OSError for a content that cannot be used.
+        """
+        self._client, self._namespace = client, namespace
+        self._may_write, self._on_change = may_write, on_change
+        self._sleep, self._backoff = sleep, Backoff(sleep=sleep)
+        self._content: tuple[str, str] | None = None
+        self._refused: str = ""
+
+    async def run(self) -> None:
+        """Follow the Secret until cancelled."""
+        while True:
+            try:
+                is_known = await self.look()
+            except ModelfleetError as error:
+                # The last content stays in use.
+                level = log.debug if self._backoff.failures else log.warning
+                level("link Secret not read", error=str(error))
+                await self._backoff.pause(error)
+                continue
+            if not is_known:
+                await self._backoff.pause()
+                continue
+            self._backoff.reset()
+            await self._sleep(READ_SECONDS * (0.8 + 0.4 * random.random()))  # noqa: S311 - jitter
+
+    async def look(self) -> bool:
+        """Read the Secret once, create it where it is absent; return whether it has a content.
+
+        Raises ModelfleetError.
+        """
+        try:
+            secret = await self._client.get(SECRETS, self._namespace, names.GATEWAY_LINK_SECRET)
+        except Gone:
+            if not self._may_write():
+                return False
+            secret = await _create(self._client, self._namespace)
+            log.warning("link Secret created", name=names.GATEWAY_LINK_SECRET)
+        try:
+            content = _content_of(secret)
+            if content != self._content:
+                self._on_change(*content)
+        except (KeyError, TypeError, ValueError, OSError) as error:
+            self._refuse(secret, error)
+            return self._content is not None
+        self._content = content
+        return True
+
+    def _refuse(self, secret: dict[str, Any], error: Exception) -> None:
+        """Log once for each edition of the Secret that it cannot be used."""
+        edition = str(secret["metadata"].get("resourceVersion"))
+        if edition != self._refused:
+            self._refused = edition
+            log.error(
+                "link Secret unusable, the last content stays in use",
+                name=names.GATEWAY_LINK_SECRET,
+                error=f"{type(error).__name__}: {error}",
+            )
+
+
+def _content_of(secret: dict[str, Any]) -> tuple[str, str]:
+    """Return certificate and token.
+
+    Raises KeyError, TypeError or ValueError.
+    """
+    data = secret["data"]
+    certificate, token = (
+        base64.b64decode(data[key], validate=True).decode() for key in ("tls.crt", "token")
+    )
+    if not certificate.strip() or not token.strip():
+        raise ValueError("certificate or token is empty")
+    return certificate, token.strip()
 
 
 async def _create(client: KubeClient, namespace: str) -> dict[str, Any]:

@@ -35,16 +35,22 @@ class FeedReader:
         self.queue: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._lines = lines
         self.is_dropped = False
+        self.why = ""
 
     def put(self, line: bytes) -> None:
         """Queue a line, or drop the reader when it lags too far."""
         if self.is_dropped:
             return
         if self.queue.qsize() >= self._lines:
-            self.is_dropped = True
-            self.queue.put_nowait(None)
+            self.end("it lags")
             return
         self.queue.put_nowait(line)
+
+    def end(self, why: str) -> None:
+        """End the stream after the lines that wait already."""
+        if not self.is_dropped:
+            self.is_dropped, self.why = True, why
+            self.queue.put_nowait(None)
 
 
 class LeaderFeed:
@@ -120,6 +126,11 @@ class LeaderFeed:
     def has_reader(self) -> bool:
         """Whether an operator is connected."""
         return bool(self._readers)
+
+    def end_readers(self, why: str) -> None:
+        """End the streams of all readers; each may connect again."""
+        for reader in self._readers:
+            reader.end(why)
 
     def remove_reader(self, reader: FeedReader) -> None:
         """Drop a reader whose stream ended."""

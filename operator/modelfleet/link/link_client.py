@@ -7,7 +7,6 @@ Must never drop an acknowledgement only because a stream broke: the gateway may 
 
 import asyncio
 import random
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from modelfleet.facts.traffic import (
     ProbeResult,
     RouteAcknowledgement,
 )
+from modelfleet.link.link_trust import LinkAccess, LinkTrust
 from modelfleet.link.messages import (
     Acknowledged,
     Held,
@@ -81,18 +81,13 @@ class GatewayLinks:
     def __init__(
         self,
         *,
-        certificate_pem: str | None,
-        token: str,
+        trust: LinkTrust,
         on_change: Callable[[str, str], None],
         port: int = names.PORT_LINK,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`on_change(key, why)` is called for each change of a model at a gateway.
-
-        Without a certificate the streams are plain HTTP, which only tests use.
-        """
-        self._ssl = None if certificate_pem is None else _pinned(certificate_pem)
-        self._token = token
+        """`on_change(key, why)` is called for each change of a model at a gateway."""
+        self._trust = trust
         self._on_change = on_change
         self._port = port
         self._clock = clock
@@ -143,30 +138,38 @@ class GatewayLinks:
                 await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _follow(self, session: aiohttp.ClientSession, name: str, gateway: _Gateway) -> None:
-        wait = FIRST_WAIT_SECONDS
+        wait, attempts = FIRST_WAIT_SECONDS, 0
         while True:
             why = "ended"
+            await self._trust.is_known.wait()
+            # A gateway that has not got the newest content yet still takes the one before.
+            accesses = self._trust.accesses()
+            access = accesses[attempts % len(accesses)]
+            attempts += 1
             try:
-                await self._stream(session, name, gateway)
-            except (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError) as error:
+                await self._stream(session, name, gateway, access)
+            except Exception as error:  # noqa: BLE001 - nothing that a gateway sends may end this
                 why = repr(error)
             was_complete = gateway.state is not None and gateway.is_streaming
             gateway.is_streaming, gateway.draft = False, None
             log.info("gateway silent", gateway=name, why=why[:200])
             if was_complete:
-                wait = FIRST_WAIT_SECONDS
+                wait, attempts = FIRST_WAIT_SECONDS, 0
             # Random waits: after a restart the leader must not call all agents at one moment.
             await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311 - not for secrets
             wait = min(2 * wait, LONGEST_WAIT_SECONDS)
 
-    async def _stream(self, session: aiohttp.ClientSession, name: str, gateway: _Gateway) -> None:
-        scheme = "http" if self._ssl is None else "https"
+    async def _stream(
+        self, session: aiohttp.ClientSession, name: str, gateway: _Gateway, access: LinkAccess
+    ) -> None:
+        context = access.context
+        scheme = "http" if context is None else "https"
         host = bracketed(gateway.address)
         async with session.get(
             f"{scheme}://{host}:{self._port}/v1/stream",
-            headers={"Authorization": f"Bearer {self._token}"},
-            ssl=self._ssl if self._ssl is not None else False,
-            server_hostname=names.GATEWAY_LINK_HOST if self._ssl is not None else None,
+            headers={"Authorization": f"Bearer {access.token}"},
+            ssl=context if context is not None else False,
+            server_hostname=names.GATEWAY_LINK_HOST if context is not None else None,
         ) as response:
             response.raise_for_status()
             gateway.draft = _GatewayState()
@@ -349,11 +352,3 @@ def _removed_endpoints(before: RouteAcknowledgement | None, now: RouteAcknowledg
     return {e for addresses in before.endpoints.values() for e in addresses} - {
         e for addresses in now.endpoints.values() for e in addresses
     }
-
-
-def _pinned(certificate_pem: str) -> ssl.SSLContext:
-    """Return a context that trusts exactly this certificate, under the name that is in it."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_verify_locations(cadata=certificate_pem)
-    return context

@@ -1,7 +1,8 @@
 """Server of the stream to the leader: HTTPS with a certificate and a token from a mounted Secret.
 
 `agent` runs it. Without the files the port stays closed, which is logged once. The files are read
-again every few seconds. Must never serve without the token, and never log it.
+again every few seconds. When their content changed, the streams end: the leader connects with the
+new one. Files that go away change nothing. Must never serve without the token, and never log it.
 """
 
 import asyncio
@@ -81,8 +82,10 @@ class LinkServer:
             # Half-written files: the next look reads them whole.
             log.warning("link files unreadable", error=repr(error))
             return
-        self._credentials = credentials
-        log.info("link open", port=self._port)
+        is_other, self._credentials = self._credentials is not None, credentials
+        if is_other:
+            self._feed.end_readers("certificate or token changed")
+        log.info("link open", port=self._port, is_other=is_other)
 
     async def _renew(self) -> None:
         files = (str(self._directory / CERTIFICATE), str(self._directory / KEY))
@@ -132,5 +135,5 @@ class LinkServer:
             async with asyncio.timeout(WRITE_SECONDS):
                 await response.write(b"".join(lines))
             if reader.is_dropped:
-                log.warning("link reader dropped")
-                return
+                break
+        log.warning("link reader dropped", why=reader.why)

@@ -102,3 +102,9 @@ def forget_model(namespace: str, name: str) -> None:
     labels = {"namespace": namespace, "model": name}
     for metric in OF_MODELS:
         metric.remove_by_labels(labels)
+
+
+def forget_models() -> None:
+    """Remove the series of all models: this process does not lead any more."""
+    for metric in OF_MODELS:
+        metric.clear()

@@ -91,8 +91,9 @@ def _metrics() -> str:
 
 
 def _gateway_metrics() -> Iterator[str]:
-    """Yield a row for each metric of a gateway's traffic."""
-    for family in TrafficCollector(TrafficCounters(time.monotonic), dict).collect():
+    """Yield a row for each metric of a gateway's traffic, and of its watches."""
+    families = [*TrafficCollector(TrafficCounters(time.monotonic), dict).collect()]
+    for family in [*families, *metrics.WATCH_FAILURES.describe()]:
         name = f"{family.name}_total" if family.type == "counter" else family.name
         yield f"| `{name}` | {family.type} | {family.documentation} |"
 

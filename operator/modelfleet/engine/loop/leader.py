@@ -1,7 +1,8 @@
 """The loops that run only while the Lease is held: turns, ticks, and what keeps the memory.
 
-`compose` makes the parts. Must never outlive the Lease. When the Lease is lost, everything here is
-cancelled and the process ends. The next process begins with the saved memory.
+`compose` makes the parts, `loop.terms` runs them. Must never outlive the Lease. When the Lease is
+lost, everything here is cancelled. The next leader begins with the saved memory; where it is this
+process again, with its own.
 """
 
 import asyncio

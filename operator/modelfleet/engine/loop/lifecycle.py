@@ -43,10 +43,8 @@ async def until_stopped(
     return code
 
 
-async def signalled(ready: asyncio.Event, stop: asyncio.Event) -> None:
-    """Wait for SIGTERM or SIGINT. Kopf installs its own handlers at its start; ours come after."""
-    await ready.wait()
+def catch_signals(stop: asyncio.Event) -> None:
+    """Set `stop` at SIGTERM or SIGINT. Kopf sets handlers at each start: call it after that."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await stop.wait()

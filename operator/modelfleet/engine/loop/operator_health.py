@@ -1,7 +1,9 @@
 """Health of the operator: answers for the kubelet and for people.
 
-`telemetry.endpoints` serves the report. A dead watch, a lost Lease or a stuck loop must show here.
-An operator that looks well and does nothing is the worst case.
+`telemetry.endpoints` serves the report. A watch that is stuck, turns that do not move and a late
+event loop must show here: the kubelet then starts the process anew. An operator that looks well and
+does nothing is the worst case. An API server that is away must never show here, because a new
+process could do no more than this one.
 """
 
 import asyncio
@@ -10,9 +12,9 @@ from collections.abc import Callable, Mapping
 
 from modelfleet.telemetry import metrics
 
-MAX_SILENT_SECONDS = 180.0
+MAX_STUCK_SECONDS = 180.0
+"""Longer than any single request, pause or turn takes."""
 MAX_LAG_SECONDS = 10.0
-MAX_WAIT_SECONDS = 120.0
 _BEAT_SECONDS = 1.0
 
 
@@ -29,24 +31,33 @@ class OperatorHealth:
         """Add a check."""
         self._checks[name] = check
 
-    def watch(self, kind: str, silent_seconds: Callable[[], float]) -> None:
-        """Check that a watch has received something within the last 180 s."""
+    def watch(
+        self,
+        kind: str,
+        silent_seconds: Callable[[], float],
+        stuck_seconds: Callable[[], float],
+    ) -> None:
+        """Check that the watches of a kind made progress within the last 180 s.
+
+        `silent_seconds` counts from the last event, which only a metric shows. `stuck_seconds`
+        counts from the last page, event, answer or failed attempt.
+        """
 
         def check() -> str | None:
-            silence = silent_seconds()
-            metrics.WATCH_SILENCE.labels(kind).set(min(silence, 1e9))
-            if silence > MAX_SILENT_SECONDS:
-                return f"watch of {kind} is silent for {silence:.0f} s"
-            return None
+            metrics.WATCH_SILENCE.labels(kind).set(min(silent_seconds(), 1e9))
+            stuck = stuck_seconds()
+            return (
+                f"watch of {kind} is stuck for {stuck:.0f} s" if stuck > MAX_STUCK_SECONDS else None
+            )
 
         self.add(f"watch {kind}", check)
 
-    def waits(self, oldest_seconds: Callable[[], float]) -> None:
-        """Check that no key waits for longer than 120 s."""
+    def turns(self, stuck_seconds: Callable[[], float]) -> None:
+        """Check that turns begin or end while keys wait."""
 
         def check() -> str | None:
-            oldest = oldest_seconds()
-            return f"a turn waits for {oldest:.0f} s" if oldest > MAX_WAIT_SECONDS else None
+            stuck = stuck_seconds()
+            return f"no turn moves for {stuck:.0f} s" if stuck > MAX_STUCK_SECONDS else None
 
         self.add("queue", check)
 

@@ -1,7 +1,8 @@
 """Queue of keys: any number of wakes become one turn, and a key never runs twice at once.
 
-Watches, stores, gateways and the tick wake keys; `loop.worker` takes them. Semantics as in
-client-go's workqueue: a wake during a turn makes one more turn after it. Fresh wakes go before
+Watches, stores, gateways and the tick wake keys; `loop.worker` takes them while the Lease is held.
+A new leader begins with the keys of all models. Semantics as in client-go's
+workqueue: a wake during a turn makes one more turn after it. Fresh wakes go before
 wakes that are due by time.
 """
 
@@ -10,7 +11,7 @@ import heapq
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from modelfleet.facts.identity import Key
 from modelfleet.telemetry import metrics
@@ -33,6 +34,7 @@ class KeyQueue:
         self._planned: dict[Key, float] = {}
         self._failures: dict[Key, int] = {}
         self._counter = itertools.count()
+        self._moved_at = monotonic()
         self._arrived = asyncio.Event()
 
     def __len__(self) -> int:
@@ -40,9 +42,21 @@ class KeyQueue:
         return len(self._waiting)
 
     @property
-    def oldest_seconds(self) -> float:
-        """Return how long the oldest key has waited; 0 when none waits."""
-        return self._monotonic() - min(self._waiting.values(), default=self._monotonic())
+    def stuck_seconds(self) -> float:
+        """Return for how long keys have waited while no turn began or ended; 0 when none waits."""
+        now = self._monotonic()
+        return now - max(self._moved_at, min(self._waiting.values(), default=now))
+
+    def restart(self, keys: Iterable[Key]) -> None:
+        """Begin with these keys alone; for a new leader, while no worker runs."""
+        for part in (self._fresh, self._due, self._waiting, self._running, self._again):
+            part.clear()
+        self._later.clear()
+        self._planned.clear()
+        self._failures.clear()
+        self._moved_at = self._monotonic()
+        for key in keys:
+            self.wake(key)
 
     def wake(self, key: Key) -> None:
         """Ask for a turn soon."""
@@ -78,7 +92,8 @@ class KeyQueue:
             for line in (self._fresh, self._due):
                 if line:
                     key = line.popleft()
-                    waited = self._monotonic() - self._waiting.pop(key)
+                    self._moved_at = self._monotonic()
+                    waited = self._moved_at - self._waiting.pop(key)
                     metrics.QUEUE_SECONDS.observe(waited)
                     self._running.add(key)
                     if self._fresh or self._due:
@@ -102,6 +117,7 @@ class KeyQueue:
     def done(self, key: Key) -> None:
         """End a turn; a wake that came during it is served now."""
         self._running.discard(key)
+        self._moved_at = self._monotonic()
         if key in self._again:
             self._again.discard(key)
             self._add(key, self._fresh)

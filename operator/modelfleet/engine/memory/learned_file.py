@@ -1,6 +1,6 @@
 """The memory file: keeps what the autoscaler has learned over restarts.
 
-`loop.leader` reads it once when leading begins, and writes it while leading. Arrays are copied in
+`loop.leader` reads it when leading begins first, and writes it while leading. Arrays are copied in
 the event loop, a few models at a time. Everything else runs in threads. A file that cannot be used,
 or a disk that takes nothing, costs a line in the log and nothing else. Must never give a model what
 was learned of another one, and never write for an operator that has lost the Lease.
@@ -10,7 +10,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from modelfleet.engine.memory.capacity_record import (
 )
 from modelfleet.engine.memory.file_format import MemoryFileWriter, Unusable, blocks, check_file
 from modelfleet.engine.ports import Objects
-from modelfleet.engine.scaling.forecaster import Forecaster, RecalledRow
+from modelfleet.engine.scaling.forecaster import FIRST_ROWS, Forecaster, RecalledRow
 from modelfleet.facts.identity import Key
 from modelfleet.telemetry import metrics
 
@@ -93,20 +93,46 @@ class LearnedFile:
         return BothClocks(self._monotonic(), self._clock())
 
     async def restore(self) -> int:
-        """Begin where an earlier leader ended; return the number of models in its file."""
-        content = await self._read()
+        """Begin where an earlier leader ended; return the number of models that it knew.
+
+        That was this process itself where it leads again: then its memory is newer than the file.
+        """
+        content = self._own_content() if self._has_begun else await self._read()
         first_bin = bins_of(self._clock())
         if content is None or not content.rows:
-            self._forecaster.begin(first_bin)
+            self._forecaster.begin(first_bin, None if content is None else content.policy)
             self._has_begun = True
             return 0
         first_bin = max(first_bin, content.policy.steps)
         await asyncio.to_thread(carry_on, content.policy, first_bin - content.policy.steps)
         self._forecaster.begin(first_bin, content.policy, content.rows)
         for row in content.rows:
-            give(self._ledger.entry(row.key), row.uid, content.capacity[row.key])
+            record = content.capacity.get(row.key)
+            if record is not None:
+                give(self._ledger.entry(row.key), row.uid, record)
         self._has_begun = True
         return len(content.rows)
+
+    def _own_content(self) -> FileContent:
+        """Return copies of all rows of this process; its ledger has kept the capacity.
+
+        A cancelled `restore` leaves the rows as they were.
+        """
+        uids, forecaster = self._uids(), self._forecaster
+        empty = FileContent(Policy(FIRST_ROWS, forecaster.policy.tuning))
+        keys = [
+            key for key in forecaster.known() if key in uids and forecaster.is_of(key, uids[key])
+        ]
+        exported = forecaster.export_rows(keys)
+        gap = bins_of(self._clock()) - forecaster.policy.steps
+        if exported is None or gap > LONGEST_GAP_BINS:
+            return empty
+        block, rows = exported
+        for row in rows:
+            entry = self._ledger.entry(row.key)
+            entry.uid = entry.uid or uids[row.key]
+        log.info("memory carried over", models=len(rows), gap_seconds=gap * BIN_SECONDS)
+        return FileContent(block, [replace(row, uid=uids[row.key]) for row in rows])
 
     async def _read(self) -> FileContent | None:
         tuning, now, path = self._forecaster.policy.tuning, self._now(), self._path

@@ -120,6 +120,10 @@ class Observer:
             metrics_fresh=self._fresh(gateways),
         )
 
+    def end_term(self) -> None:
+        """Forget since when replicas drain: only the deadline needs it, a new leader starts it."""
+        self._drained.clear()
+
     def forget_gone(self) -> None:
         """Drop what is stored of objects that were deleted."""
         versions = {item["metadata"]["uid"] for item in self._caches.versions.all()}
@@ -228,7 +232,6 @@ class Observer:
         if facts.is_in_service:
             self._drained.pop(facts.uid, None)
             return facts
-        # Only the deadline needs the time; a new leader starts it anew.
         since = self._drained.setdefault(facts.uid, self._utc_now())
         return replace(facts, drained_at=since)
 

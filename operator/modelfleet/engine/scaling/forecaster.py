@@ -48,12 +48,13 @@ class FitJob:
 
 @dataclass(frozen=True, slots=True)
 class RecalledRow:
-    """A row that an earlier leader saved: its model, and whether it still lacks a prior."""
+    """A row that an earlier leader saved: its model, and what it still lacks."""
 
     key: Key
     uid: str
     number: int
     needs_prior: bool
+    needs_history: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class Forecaster:
                 row.number,
                 row.uid,
                 needs_prior=row.needs_prior,
-                needs_history=False,
+                needs_history=row.needs_history,
                 service=self.policy.figures[row.number],
             )
             for row in rows
@@ -123,6 +124,8 @@ class Forecaster:
         self._free = [n for n in range(self.policy.size - 1, -1, -1) if n not in used]
         set_clock(self.policy, clock)
         self._stepped_at = None
+        if self._metrics is not None:
+            self._metrics = DecisionMetrics()
         self._judged_at = {}
         for key, row in self._rows.items():
             self._plan_weighing(key, row)
@@ -135,7 +138,7 @@ class Forecaster:
             return None
         block = taken(self.policy, [row.number for _, row in rows])
         recalled = [
-            RecalledRow(key, row.uid, number, row.needs_prior)
+            RecalledRow(key, row.uid, number, row.needs_prior, row.needs_history)
             for number, (key, row) in enumerate(rows)
         ]
         return block, recalled

@@ -86,6 +86,9 @@ class Ticker:
     def begin(self) -> None:
         """Begin to lead: drop the samples from before this moment."""
         self._gateways.take_samples()
+        self._reported_at.clear()
+        self._flight.clear()
+        self._complete_since = None
         self._incomplete_since = self._begun_at = self._monotonic()
         self._awaits_first_reports = True
 

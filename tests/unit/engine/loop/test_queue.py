@@ -110,3 +110,34 @@ async def test_two_takers_share_the_keys():
     queue.wake(A)
     queue.wake(B)
     assert set(await asyncio.gather(*takers)) == {A, B}
+
+
+async def test_new_leader_begins_with_all_keys_and_without_what_was_planned():
+    clock = Clock()
+    queue = KeyQueue(clock)
+    queue.wake(A)
+    queue.failed(B)
+    queue.wake_later(B, 1.0)
+    clock.now += 500.0
+    queue.restart([B])
+    assert queue.stuck_seconds == 0.0, "a standby takes no key: that is no fault"
+    assert await taken(queue) == B
+    queue.done(B)
+    assert queue.failed(B) == BACKOFF_SECONDS[0]
+    clock.now += 0.01
+    assert await taken(queue) is None
+
+
+async def test_turns_are_stuck_only_while_keys_wait_and_none_moves():
+    clock = Clock()
+    queue = KeyQueue(clock)
+    clock.now += 500.0
+    assert queue.stuck_seconds == 0.0
+    queue.wake(A)
+    queue.wake(B)
+    clock.now += 100.0
+    assert await taken(queue) == A
+    clock.now += 100.0
+    assert queue.stuck_seconds == pytest.approx(100.0)
+    queue.done(A)
+    assert queue.stuck_seconds == 0.0
