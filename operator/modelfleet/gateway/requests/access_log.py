@@ -118,7 +118,7 @@ class AccessLog:
         if flags is not None and (flags.stream_idle_timeout or flags.upstream_request_timeout):
             # The request may end at the holder, which does not know how long the replica worked.
             counter.count_service(_seconds(common.duration))
-            self._traffic.time_out(headers.get(envoy_names.HEADER_STREAM, ""))
+            self._traffic.time_out(headers.get(envoy_names.HEADER_STREAM, ""), endpoint)
         elif flags is not None and (
             flags.upstream_connection_termination or flags.upstream_remote_reset
         ):

@@ -145,8 +145,8 @@ class TrafficCounters:
         self._counters: dict[tuple[str, str], Counter] = {}
         self._resets: OrderedDict[str, tuple[int, str, float]] = OrderedDict()
         """By request: number of deaths that cut it off, the last endpoint, and the time."""
-        self._silences: OrderedDict[str, tuple[int, float]] = OrderedDict()
-        """By request: number of attempts that ended because a replica was silent, and the time."""
+        self._silences: OrderedDict[str, tuple[tuple[str, ...], float]] = OrderedDict()
+        """By request: endpoints that were silent for too long with it, and the time."""
         self._bias: dict[tuple[str, str, str], int] = {}
         self.answered: dict[str, AnswerTimes] = {}
         """Recent answer times, by model."""
@@ -220,11 +220,11 @@ class TrafficCounters:
                 break
             del self._resets[oldest]
 
-    def time_out(self, stream: str) -> None:
+    def time_out(self, stream: str, endpoint: str) -> None:
         """Record that a replica was silent for too long with this request."""
         now = self._clock()
-        number, _ = self._silences.pop(stream, (0, 0.0))
-        self._silences[stream] = (number + 1, now)
+        silent, _ = self._silences.pop(stream, ((), 0.0))
+        self._silences[stream] = ((*silent, endpoint), now)
         while self._silences:
             oldest = next(iter(self._silences))
             is_new = now - self._silences[oldest][1] < _RESETS_KEPT_SECONDS
@@ -232,9 +232,9 @@ class TrafficCounters:
                 break
             del self._silences[oldest]
 
-    def silences(self, stream: str) -> int:
-        """Return how many replicas were silent for too long with this request."""
-        return self._silences.get(stream, (0, 0.0))[0]
+    def silent(self, stream: str) -> tuple[str, ...]:
+        """Return the endpoints that were silent for too long with this request."""
+        return self._silences.get(stream, ((), 0.0))[0]
 
     def resets(self, stream: str) -> int:
         """Return how many replicas have cut this request off."""

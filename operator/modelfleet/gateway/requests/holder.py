@@ -47,8 +47,8 @@ class Models(Protocol):
         """Return whether Envoy has a replica for a request of this version."""
         ...
 
-    def replicas(self, key: str, version: str) -> int:
-        """Return the number of replicas that Envoy has for this version."""
+    def replicas(self, key: str, version: str) -> tuple[str, ...]:
+        """Return the endpoints that Envoy has for this version."""
         ...
 
     def fault(self, key: str) -> str:
@@ -262,10 +262,11 @@ class Holder:
         if self._traffic.resets(stream) >= DEADLY_RESETS:
             self._traffic.deadly[held_request.key] += 1
             return _answer(502, "two replicas broke off while they served this request")
-        silences = self._traffic.silences(stream)
-        others = self._models.replicas(held_request.key, held_request.version) - silences
-        if silences >= MAX_SILENCES or (silences and others < 1):
-            return _answer(504, envoy_names.TIMED_OUT)
+        silent = self._traffic.silent(stream)
+        if silent:
+            replicas = self._models.replicas(held_request.key, held_request.version)
+            if len(silent) >= MAX_SILENCES or set(replicas) <= set(silent):
+                return _answer(504, envoy_names.TIMED_OUT)
         if self._models.route(held_request.key) is None:
             return self._refuse(held_request.key, "the model was deleted")
         return (

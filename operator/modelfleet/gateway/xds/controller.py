@@ -164,10 +164,12 @@ class Controller:
         """Return whether a request held for `version` would find a replica in Envoy now."""
         return self._live.get((key, version), False)
 
-    def replicas(self, key: str, version: str) -> int:
-        """Return the number of replicas that Envoy has for this version."""
-        served = self.serving(key, version)
-        return served.replicas if served is not None else 0
+    def replicas(self, key: str, version: str) -> tuple[str, ...]:
+        """Return the endpoints that Envoy has for this version."""
+        projection = self._projections.get(key)
+        name = envoy_names.pods_cluster(Key.parse(key).namespace, version)
+        endpoints = projection.endpoints if projection is not None else ()
+        return next((part.addresses for part in endpoints if part.name == name), ())
 
     def fault(self, key: str) -> str:
         """Return the reason for which no replica of a model comes; empty when waiting may help."""
@@ -188,14 +190,12 @@ class Controller:
             return None
         namespace = Key.parse(key).namespace
         name = envoy_names.pods_cluster(namespace, version)
-        endpoints = next(
-            (resource for resource in projection.endpoints if resource.name == name), None
-        )
-        if endpoints is None:
+        if all(part.name != name for part in projection.endpoints):
             return None
         starting = self._watched.starting((namespace, version))
         gateways = 1 + len(self._watched.peers(self._site.gateway))
-        return Serving(projection.route, len(endpoints.addresses), starting, gateways)
+        replicas = len(self.replicas(key, version))
+        return Serving(projection.route, replicas, starting, gateways)
 
     def _report(self, key: str) -> None:
         order, projection = self._order, self._projections.get(key)
