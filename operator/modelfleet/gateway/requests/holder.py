@@ -21,7 +21,6 @@ from modelfleet.gateway import envoy_names
 from modelfleet.gateway.requests.counters import TrafficCounters
 from modelfleet.gateway.requests.hold_times import (
     ATTEMPTS_AT_MIN_HOLD,
-    ATTEMPTS_WITHOUT_HOLD,
     LOG_SECONDS,
     longest_hold_seconds,
     min_hold_seconds,
@@ -182,8 +181,8 @@ class Holder:
         )
 
     def _is_full(self, route: Route, held_request: HeldRequest, length: int) -> bool:
-        if held_request.attempt > ATTEMPTS_WITHOUT_HOLD:
-            return False  # it was accepted at an earlier attempt
+        if held_request.attempt > 1:
+            return False  # it was accepted before: by this holder, or by a replica that failed
         waiting = len(self._held_requests.get(held_request.key, ()))
         return waiting >= route.hold_max_requests or self._bytes + length > self._max_bytes
 
