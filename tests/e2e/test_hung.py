@@ -1,13 +1,9 @@
 """A replica that hangs: it is replaced, and no request is lost meanwhile."""
 
 import json
-import subprocess
-import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 from tests import stack
+from tests.e2e.clients import asked_all_the_time
 from tests.e2e.conftest import model, ready
 
 SERVER = """
@@ -54,28 +50,6 @@ def test_a_hung_replica_is_replaced_and_no_request_is_lost(namespace):
     assert set(codes) == {"200"}
     assert len(codes) > 100
     assert "Replaced" in stack.reasons(namespace)
-
-
-@contextmanager
-def asked_all_the_time(url: str) -> Iterator[list[str]]:
-    """Five requests a second by as many clients as that takes; their codes."""
-    codes: list[str] = []
-    stop = threading.Event()
-
-    def ask() -> None:
-        command = ["curl", "-sS", "-m", "60", "-o", "/dev/null", "-w", "%{http_code}", url]
-        codes.append(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
-
-    def begin(clients: ThreadPoolExecutor) -> None:
-        while not stop.wait(0.2):
-            clients.submit(ask)
-
-    with ThreadPoolExecutor(50) as clients, ThreadPoolExecutor(1) as clock:
-        clock.submit(begin, clients)
-        try:
-            yield codes
-        finally:
-            stop.set()
 
 
 def replicas(namespace: str) -> list[stack.Json]:

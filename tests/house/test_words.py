@@ -139,6 +139,40 @@ def test_no_test_imports_from_a_test():
     assert bad == []
 
 
+SLEEPS = {
+    "cli/verbs/test_bench.py": 3,
+    "engine/loop/test_end_of_leading.py": 2,
+    "load/test_closed.py": 1,
+    "load/test_generator.py": 2,
+    "prometheus/test_connection.py": 1,
+    "server/test_server.py": 2,
+}
+"""Real sleeps that are left: tests of processes, servers and load. The numbers may only shrink."""
+
+
+def sleeps_of(tree: ast.AST) -> int:
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return sum(
+        ast.unparse(call.func) in {"time.sleep", "asyncio.sleep"}
+        and ast.unparse(call.args[0]) not in {"0", "0.0"}
+        for call in calls
+    )
+
+
+def test_unit_tests_do_not_sleep():
+    found = {}
+    for folder in ("unit", "sequences", "properties"):
+        for path in sorted((ROOT / "tests" / folder).rglob("*.py")):
+            number = sleeps_of(ast.parse(path.read_text()))
+            if number:
+                found[str(path.relative_to(ROOT / "tests" / folder))] = number
+    assert found == SLEEPS
+
+
+def test_a_sleep_is_seen():
+    assert sleeps_of(ast.parse("import time\ntime.sleep(1)\nawait_ = asyncio.sleep(0)")) == 1
+
+
 def test_readme_is_read_to_its_end():
     assert len((ROOT / "README.md").read_text().split()) <= MAX_README_WORDS
 
