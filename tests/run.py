@@ -25,6 +25,8 @@ NO_CLUSTER = (
 )
 ON_LOOPBACK = "tests/gateway"
 ON_CLUSTER = ("e2e", "faults")
+CAMPAIGNS = "campaigns"
+"""Their files run only when they are named."""
 EACH_CORE = ("-n", "auto", "--maxprocesses", "8", "--dist", "worksteal")
 """Tests without a cluster compute, and share nothing."""
 LOOPBACK_LANES, CLUSTER_LANES = 2, 3
@@ -89,7 +91,7 @@ def chosen_files(chosen: list[str]) -> list[Path]:
     found = []
     for name in chosen:
         file = stack.ROOT / name
-        of_cluster = file.is_file() and file.parent.name in ON_CLUSTER
+        of_cluster = file.is_file() and file.parent.name in (*ON_CLUSTER, CAMPAIGNS)
         more = lanes.files(f"tests/{name}") if name in ON_CLUSTER else [file] * of_cluster
         if not more:
             return []

@@ -1,0 +1,1 @@
+"""Campaigns that take longer than `make test`; each has a target of its own."""
