@@ -16,7 +16,7 @@ from tests import stack
 from tests.campaigns.bad_days import EVENTS, BadEvent, Stage, settled
 from tests.e2e.conftest import Load, ready
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(3600)]
+pytestmark = pytest.mark.alone
 
 RATE = 20
 SEED = int(os.environ.get("MODELFLEET_BAD_DAY_SEED", str(time.time_ns() % 10_000)))
@@ -60,6 +60,7 @@ def played(event: BadEvent, stage: Stage, load: Load) -> stack.Json:
     }
 
 
+@pytest.mark.timeout(3600)
 def test_a_bad_day_loses_no_request(namespace, store, load):
     stage = Stage(namespace, store)
     stack.apply(stage.model())
