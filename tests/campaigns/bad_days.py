@@ -20,7 +20,7 @@ from tests.cluster import choose
 from tests.cluster.base import ClusterError
 from tests.cluster.native import state
 from tests.cluster.native.cluster import NativeCluster
-from tests.e2e.conftest import claims, model, ready
+from tests.e2e.conftest import model, ready
 
 OPERATOR = "app.kubernetes.io/name=modelfleet-operator"
 GATEWAY = "app.kubernetes.io/name=modelfleet-gateway"
@@ -235,9 +235,13 @@ def said(kind: str, *reasons: str) -> Callable[[Stage], None]:
     """The condition is True, or for RolledOut False, with one of these reasons."""
 
     def promise(stage: Stage) -> None:
-        status = "False" if kind == "RolledOut" else "True"
-        reason, message = claims(stage.namespace, kind, status, seconds=75)
-        assert reason in reasons, (reason, message)
+        wanted = "False" if kind == "RolledOut" else "True"
+
+        def is_said() -> bool:
+            status, reason, _ = stage.claim(kind)
+            return status == wanted and reason in reasons
+
+        stack.wait(f"{kind}={wanted} {' or '.join(reasons)}", is_said, 90, every=0.5)
 
     return promise
 
@@ -275,7 +279,7 @@ def settled(stage: Stage) -> None:
     """All replicas of the newest version serve, and the model is at rest."""
 
     def is_so() -> bool:
-        with suppress(RuntimeError, KeyError, TypeError):
+        with suppress(RuntimeError, KeyError, TypeError, TimeoutError):
             ready(stage.namespace, seconds=5)
             found = stack.get("mlmodel", stage.namespace, "digits") or {}
             wanted = f"one-{stage.number}" if stage.number % 2 else f"two-{stage.number}"

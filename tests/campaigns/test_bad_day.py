@@ -38,7 +38,10 @@ def played(event: BadEvent, stage: Stage, load: Load) -> stack.Json:
     finally:
         end()
     lasted = time.monotonic()
-    settled(stage)
+    try:
+        settled(stage)
+    except TimeoutError as error:
+        broken = f"{broken} not healed: {error}; {stack.reasons(stage.namespace)[-500:]}"
     healed = time.monotonic() - lasted
     time.sleep(3)
     after, worst = load.seconds[-1]["totals"], 0.0
