@@ -77,6 +77,10 @@ class ModelServer:
         if self.mode == "reset" and transport is not None:
             transport.abort()
             await asyncio.sleep(1)
+        if self.mode == "late reset" and transport is not None:
+            await asyncio.sleep(self.delay)
+            transport.abort()
+            await asyncio.sleep(1)
         if self.delay:
             async with self._slots:
                 began = time.monotonic()

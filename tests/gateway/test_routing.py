@@ -3,6 +3,7 @@
 from http import HTTPStatus
 
 import pytest
+from yarl import URL
 
 from tests.gateway.objects import NAMESPACE
 from tests.gateway.rig import CLUSTER_PORT, EXTERNAL_PORT, Rig
@@ -63,6 +64,9 @@ async def test_a_client_cannot_speak_envoys_language(rig: Rig) -> None:
     ]
 
 
+HIDDEN = ("/metrics", "/metrics/", "/metrics?x=1", "//Metrics", "/%6detrics", "/%4Detr%69cs")
+
+
 async def test_metrics_of_a_server_are_not_carried_outside(rig: Rig) -> None:
     await rig.served(1, exposure="External")
     await rig.gateway()
@@ -70,8 +74,8 @@ async def test_metrics_of_a_server_are_not_carried_outside(rig: Rig) -> None:
     gateway = rig.gateways[0]
     for port, code in ((CLUSTER_PORT, 200), (EXTERNAL_PORT, 404)):
         host = f"churn.{NAMESPACE}" + (".localhost" if port == EXTERNAL_PORT else "")
-        for path in ("/metrics", "/metrics/", "/metrics?x=1"):
-            url = f"http://{gateway.address}:{port}{path}"
+        for path in HIDDEN:
+            url = URL(f"http://{gateway.address}:{port}{path}", encoded=True)
             async with rig.session.get(url, headers={"Host": host}) as response:
                 assert response.status == code, (port, path)
         url = f"http://{gateway.address}:{port}/metrics-of-mine"

@@ -67,6 +67,30 @@ async def test_a_replica_that_hangs_and_then_leaves_loses_no_request(rig: Rig) -
     assert [answer.code for answer in await asyncio.gather(*asked)] == [200] * 20
 
 
+@pytest.mark.parametrize("mode", ["silent", "reset"])
+async def test_time_at_a_replica_is_no_time_on_hold(rig: Rig, mode: str) -> None:
+    """The time-out is longer than the hold, as by default."""
+    await rig.served(1, 2, request_timeout_seconds=3, hold_max_seconds=1)
+    first = next(iter(rig.servers.values()))
+    first.delay, first.mode = (30.0, "ok") if mode == "silent" else (2.0, "late reset")
+    await rig.gateway()
+    await rig.fed(1, 1, 2)
+    answers = await asyncio.gather(*(rig.ask() for _ in range(20)))
+    assert [answer.code for answer in answers] == [200] * 20
+
+
+async def test_a_dead_replica_is_survived_for_as_long_with_any_time_out(rig: Rig) -> None:
+    """Every other attempt meets a replica that cuts the request off, for some seconds."""
+    await rig.served(1, request_timeout_seconds=5, hold_max_seconds=50)
+    dead = next(iter(rig.servers.values()))
+    await dead.stop()
+    await rig.gateway()
+    asked = [asyncio.create_task(rig.ask()) for _ in range(10)]
+    await asyncio.sleep(7)
+    await dead.start()
+    assert [answer.code for answer in await asyncio.gather(*asked)] == [200] * 10
+
+
 async def test_a_slow_upload_is_no_silence(rig: Rig) -> None:
     await rig.served(1, request_timeout_seconds=1)
     await rig.gateway()

@@ -75,7 +75,12 @@ def disruption_budget(key: Key, uid: str) -> dict[str, Any]:
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
         "metadata": owned_by_model(key, uid, names.budget_name(key.name)),
-        "spec": {"maxUnavailable": MAX_EVICTED, "selector": {"matchLabels": selector}},
+        "spec": {
+            "maxUnavailable": MAX_EVICTED,
+            "selector": {"matchLabels": selector},
+            # A replica that is broken, or still loads, must never hold up the drain of a node.
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+        },
     }
 
 

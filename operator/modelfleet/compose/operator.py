@@ -104,15 +104,19 @@ def _links(trust: LinkTrust, queue: KeyQueue) -> GatewayLinks:
 async def _follow_gateways(links: GatewayLinks, pods: Store, drain_seconds: float) -> None:
     """Keep a stream to each gateway pod that can get traffic, or soon will."""
     while True:
-        now = datetime.now(UTC)
+        now, connected = datetime.now(UTC), links.connected()
         links.update(
             {
-                pod["metadata"]["name"]: pod["status"]["podIP"]
+                name: pod["status"]["podIP"]
                 for pod in pods.all()
-                if is_followed(pod, now, drain_seconds)
+                if is_followed(
+                    pod,
+                    now,
+                    drain_seconds,
+                    is_connected=connected.get(name := pod["metadata"]["name"], False),
+                )
             }
         )
-        connected = links.connected()
         metrics.GATEWAY_SILENT.set(sum(not alive for alive in connected.values()))
         await asyncio.sleep(0.2)
 

@@ -136,6 +136,9 @@ def useless_pods(facts: ModelFacts, roles: Roles) -> tuple[Delete, ...]:
 def _hung(facts: ModelFacts, version: VersionFacts) -> PodFacts | None:
     """Return the pod that has been unready for longest, once it is too long; None else."""
     unready = [pod for pod in version.alive if not pod.is_ready]
+    is_ending = any(pod.is_terminating and not pod.is_failed for pod in version.pods)
+    if is_ending or len(version.alive) < version.replicas:
+        return None  # the last one ends, or its replacement is not there yet
     if not unready or any(not pod.has_started for pod in unready):
         return None  # a start is under way, perhaps of the last replacement
     pod = min(unready, key=lambda p: (p.unready_since or p.created_at, p.name))

@@ -37,11 +37,14 @@ def may_get_traffic(
     return now - since < timedelta(seconds=drain_seconds)
 
 
-def is_followed(pod: Mapping[str, Any], now: datetime, drain_seconds: float) -> bool:
+def is_followed(
+    pod: Mapping[str, Any], now: datetime, drain_seconds: float, *, is_connected: bool = False
+) -> bool:
     """Return whether the leader wants a stream to this gateway pod.
 
-    A pod that is not ready for longer than the drain time gets no traffic. Its silence must not
-    hold up the scaling of all models. It is followed again when it is ready.
+    A pod that is not ready for longer than the drain time gets no traffic, unless it drains its
+    last requests and its stream is connected. The silence of a pod on a dead node must not hold up
+    the scaling of all models. It is followed again when it is ready.
     """
     status = pod.get("status") or {}
     if status.get("phase") != "Running" or not status.get("podIP"):
@@ -52,8 +55,8 @@ def is_followed(pod: Mapping[str, Any], now: datetime, drain_seconds: float) -> 
     since = moment(ready.get("lastTransitionTime"))
     if ready.get("status") == "True" or since is None:
         return True
-    if pod["metadata"].get("deletionTimestamp"):
-        return True  # it drains its last requests, which may take an hour
+    if is_connected and pod["metadata"].get("deletionTimestamp"):
+        return True
     return now - since < timedelta(seconds=drain_seconds)
 
 

@@ -41,6 +41,8 @@ class HttpProber:
             return ProbeOutcome("Late", f"no answer within {spec.timeout_seconds:g} s")
         except aiohttp.ClientError as error:
             return ProbeOutcome("Late", f"no answer: {error!r}"[:200])
+        except Exception as error:  # noqa: BLE001 - a fault of the probe keeps no replica out
+            return ProbeOutcome("Unfit", f"the answer cannot be judged: {error!r}"[:200])
 
     async def _run(self, endpoint: str, exchange: Exchange, seconds: float) -> ProbeOutcome:
         """Return the outcome; the time that a probe waits for others does not count as late."""

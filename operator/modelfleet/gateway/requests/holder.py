@@ -9,7 +9,7 @@ Must never send a request back within half a second once it is past its second a
 
 import asyncio
 import contextlib
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -20,7 +20,6 @@ from modelfleet.facts.route import Route
 from modelfleet.gateway import envoy_names
 from modelfleet.gateway.requests.counters import TrafficCounters
 from modelfleet.gateway.requests.hold_times import (
-    ATTEMPTS_AT_MIN_HOLD,
     LOG_SECONDS,
     longest_hold_seconds,
     min_hold_seconds,
@@ -32,6 +31,9 @@ DEADLY_RESETS = 2
 MAX_SILENCES = 2
 """Replicas that may be silent with one request. The first may hang; when the second is silent too,
 the request itself takes too long."""
+MAX_PAST = 20_000
+PAST_SECONDS = 660.0
+"""Longer than the longest hold that a spec can ask for."""
 TOO_LARGE = "the request is too large to wait"
 
 
@@ -73,13 +75,26 @@ class HeldRequest:
 
     key: str
     version: str
+    stream: str
     attempt: int
+    arrived: float
     earliest: float
     attempt_ends: float
     latest: float
+    is_part: bool = False
+    """Whether it goes back to Envoy only because this attempt is over."""
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     is_read: bool = False
     size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HoldsBefore:
+    """Earlier holds of one request: seconds in all, attempts that were parts of one, and when."""
+
+    seconds: float = 0.0
+    parts: int = 0
+    at: float = 0.0
 
 
 class Holder:
@@ -100,6 +115,7 @@ class Holder:
         self._on_held = on_held
         self._max_bytes = max_bytes
         self._held_requests: dict[str, set[HeldRequest]] = defaultdict(set)
+        self._past: OrderedDict[str, HoldsBefore] = OrderedDict()
         self._bytes = 0
         self._has_models = asyncio.Event()
         self._is_stopping = False
@@ -154,6 +170,7 @@ class Holder:
         try:
             return await self._read_and_wait(request, held_request, route)
         finally:
+            self._remember(held_request)
             self._release(held_request)
 
     def _held_request(
@@ -163,28 +180,49 @@ class Holder:
         attempt = int(request.headers.get(envoy_names.HEADER_ATTEMPT, "1"))
         begun = float(request.headers.get(envoy_names.HEADER_BEGUN, "0"))
         age = max(0.0, self._clocks.wall() - begun)
+        stream = request.headers.get(envoy_names.HEADER_STREAM, "")
+        past = self._past.get(stream, HoldsBefore())
         longest = longest_hold_seconds(route.request_timeout_seconds)
-        if longest < route.hold_max_seconds:
-            # Most attempts are parts of one hold: their number says nothing of dead replicas.
-            attempt = min(attempt, ATTEMPTS_AT_MIN_HOLD)
-        shortest = min_hold_seconds(attempt)
+        # An attempt that was a part of one hold says nothing of dead replicas.
+        shortest = min_hold_seconds(max(1, attempt - past.parts))
         if attempt > 1 and age >= route.request_timeout_seconds:
             # A replica may have been silent; the access log says so with a delay.
             shortest = max(shortest, LOG_SECONDS)
+        shortest = min(shortest, longest)
+        # Time at a replica is no time on hold. Another replica may be there after a silence.
+        left = max(route.hold_max_seconds - past.seconds, shortest + LOG_SECONDS * (attempt > 1))
         return HeldRequest(
             key,
             version,
+            stream,
             attempt,
+            arrived=now,
             earliest=now + shortest,
-            attempt_ends=now + max(longest, shortest),
-            latest=now + route.hold_max_seconds - min(age, float(route.hold_max_seconds)),
+            attempt_ends=now + longest,
+            latest=now + left,
         )
 
+    def _remember(self, held_request: HeldRequest) -> None:
+        """Add this hold to those of the request, for its next attempt."""
+        if held_request not in self._held_requests.get(held_request.key, ()):
+            return  # it went back at once
+        now = self._clocks.monotonic()
+        past = self._past.pop(held_request.stream, HoldsBefore())
+        self._past[held_request.stream] = HoldsBefore(
+            past.seconds + now - held_request.arrived, past.parts + held_request.is_part, now
+        )
+        while self._past:
+            oldest = next(iter(self._past.values()))
+            if len(self._past) <= MAX_PAST and now - oldest.at < PAST_SECONDS:
+                break
+            self._past.popitem(last=False)
+
     def _is_full(self, route: Route, held_request: HeldRequest, length: int) -> bool:
-        if held_request.attempt > 1:
-            return False  # it was accepted before: by this holder, or by a replica that failed
+        if self._bytes + length > self._max_bytes:
+            return True
+        # A later attempt was accepted before: by this holder, or by a replica that failed.
         waiting = len(self._held_requests.get(held_request.key, ()))
-        return waiting >= route.hold_max_requests or self._bytes + length > self._max_bytes
+        return held_request.attempt == 1 and waiting >= route.hold_max_requests
 
     def _hold(self, held_request: HeldRequest) -> None:
         group = self._held_requests[held_request.key]
@@ -233,7 +271,7 @@ class Holder:
                 if self._is_stopping:
                     return _send_back()
                 if now >= held_request.earliest:
-                    answer = self._final_answer(request, held_request)
+                    answer = self._final_answer(held_request)
                     if answer is not None:
                         return answer
                     self._hold(held_request)
@@ -242,6 +280,7 @@ class Holder:
                 because = f": {fault}" if fault else ""
                 return self._refuse(held_request.key, f"no replica became ready in time{because}")
             if now >= held_request.attempt_ends and held_request.is_read:
+                held_request.is_part = True
                 return _send_back()
             times = (held_request.earliest, held_request.attempt_ends, held_request.latest)
             until = min((time for time in times if time > now), default=held_request.latest)
@@ -252,12 +291,12 @@ class Holder:
             except TimeoutError:
                 continue
 
-    def _final_answer(self, request: web.Request, held_request: HeldRequest) -> web.Response | None:
+    def _final_answer(self, held_request: HeldRequest) -> web.Response | None:
         """Return the answer; None: keep holding the request.
 
         A request that cut off two replicas, or for which two were silent, is not sent to a third.
         """
-        stream = request.headers.get(envoy_names.HEADER_STREAM, "")
+        stream = held_request.stream
         if self._traffic.resets(stream) >= DEADLY_RESETS:
             self._traffic.deadly[held_request.key] += 1
             return _answer(502, "two replicas broke off while they served this request")

@@ -122,11 +122,12 @@ class WatchedModels:
         one would send a tenant's requests to another tenant.
         """
         claims = [
-            (self.records[name].created, name)
+            (route.revision == 0, self.records[name].created, name)
             for name in self._claims.get(dashed, ())
             if (route := self.records[name].route) is not None and route.exposure == "External"
         ]
-        owner = min(claims)[1] if claims else None
+        # A model without a version takes the host from none that serves under it.
+        owner = min(claims)[2] if claims else None
         before = self._owners.get(dashed)
         self._owners[dashed] = owner
         if owner != before:

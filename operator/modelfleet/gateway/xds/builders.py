@@ -57,8 +57,9 @@ request that failed at a replica and at the own holder to the other gateways for
 MAX_FILLS_SECONDS: Final = 0.05
 """Envoy fills no bucket more often."""
 MIN_SHARE: Final = 0.01
-HIDDEN_PATHS: Final = ("/metrics", "/metrics/")
-"""Paths of servers that the external listener does not carry: they tell of all other clients."""
+HIDDEN_PATHS: Final = "(?i)/+" + "".join(f"({c}|%{ord(c):x})" for c in "metrics") + "/*"
+"""Paths of servers that the external listener does not carry: they tell of all other clients.
+Servers read an encoded letter as the letter itself."""
 MAX_BUCKETS: Final = 10_000
 """Clients of one model with a bucket of their own. The client that has been silent longest loses
 its bucket first."""
@@ -250,10 +251,8 @@ def _hidden() -> tuple[dict[str, Any], ...]:
     """Return the routes of paths that are for the cluster only, such as a server's metrics."""
     text = '{"error": "this path is served inside the cluster only"}\n'
     answer = {"status": 404, "body": {"inline_string": text}}
-    return tuple(
-        {"name": envoy_names.UNKNOWN, "match": {"path": path}, "direct_response": answer}
-        for path in HIDDEN_PATHS
-    )
+    match = {"safe_regex": {"regex": HIDDEN_PATHS}}
+    return ({"name": envoy_names.UNKNOWN, "match": match, "direct_response": answer},)
 
 
 def build_virtual_host(view: ModelView, routes: str, site: GatewaySite) -> EnvoyResource:

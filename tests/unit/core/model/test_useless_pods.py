@@ -89,6 +89,7 @@ READY = pod_of("digits-v1", 0)
         ([unready(1, 61), unready(2, 5, has_started=False)], []),
         ([READY, unready(1, 61, has_started=False)], []),
         ([READY, unready(1, 61, is_terminating=True)], []),
+        ([unready(1, 61, is_terminating=True), unready(2, 90)], []),
         ([READY, unready(1, 100, in_flight=1)], []),
         ([READY, unready(1, 100, in_flight=None)], []),
         ([READY, unready(1, 121, in_flight=1)], ["digits-v1-pod1"]),
@@ -101,6 +102,7 @@ READY = pod_of("digits-v1", 0)
         "one at a time",
         "still starts",
         "leaves already",
+        "the last one is ending",
         "works on a request",
         "a gateway is silent",
         "works on it for too long",
@@ -111,6 +113,11 @@ def test_a_hung_replica_is_replaced(pods, gone):
     assert deleted(given) == gone
     events = [d.event for d in decide(given.facts()).deletes]
     assert events == ["Replaced"] * len(gone)
+
+
+def test_the_next_one_waits_until_the_replacement_is_there():
+    given = a_model().serving(3).with_pods(1, unready(1, 90), unready(2, 80))
+    assert deleted(given) == []
 
 
 def test_without_gateways_a_hung_replica_is_replaced_too():

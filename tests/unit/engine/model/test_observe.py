@@ -54,7 +54,7 @@ def test_a_gateway_that_drains_long_requests_counts(seconds, connected, traffic)
     pod = gateway("False", seconds)
     pod["metadata"]["deletionTimestamp"] = "2026-11-24T11:10:00Z"
     assert may_get_traffic(pod, NOW, DRAIN, is_connected=connected) is traffic
-    assert is_followed(pod, NOW, DRAIN)
+    assert is_followed(pod, NOW, DRAIN, is_connected=connected) is traffic
 
 
 def resolve_pod(phase: str, state: dict, **status: object) -> dict:
