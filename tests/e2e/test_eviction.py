@@ -69,4 +69,6 @@ def allowed(namespace: str) -> int:
 
 
 def replicas(namespace: str) -> list[stack.Json]:
-    return stack.items("pods", namespace, "modelfleet.dev/role=replica")
+    """Pods that are not ending."""
+    pods = stack.items("pods", namespace, "modelfleet.dev/role=replica")
+    return [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]

@@ -57,7 +57,9 @@ request that failed at a replica and at the own holder to the other gateways for
 MAX_FILLS_SECONDS: Final = 0.05
 """Envoy fills no bucket more often."""
 MIN_SHARE: Final = 0.01
-HIDDEN_PATHS: Final = "(?i)/+" + "".join(f"({c}|%{ord(c):x})" for c in "metrics") + "/*"
+HIDDEN_PATHS: Final = (
+    "(?i)/+" + "".join(f"({c}|%{ord(c):x}|%{ord(c.upper()):x})" for c in "metrics") + "/*"
+)
 """Paths of servers that the external listener does not carry: they tell of all other clients.
 Servers read an encoded letter as the letter itself."""
 MAX_BUCKETS: Final = 10_000
