@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 from itertools import count
 
 from modelfleet.engine.ledger import Ledger
+from modelfleet.engine.model.last_turn import ScalingTimes
 from modelfleet.engine.model.observe import Caches, Observer
-from modelfleet.engine.model.turn import ModelTurns, ScalingTimes
+from modelfleet.engine.model.turn import ModelTurns
 from modelfleet.facts.identity import Key
 from modelfleet.facts.model import Defaults
 from modelfleet.kube.store import Store, own_key
@@ -44,6 +45,7 @@ class Cluster:
 
     async def create(self, _key, _uid, create) -> None:
         self.written.append(f"create {create.manifest['kind']}")
+        self._fail(self.written[-1])
         self.keep(create.manifest["kind"], create.manifest)
 
     async def repair(self, key, repair) -> dict:
@@ -96,6 +98,7 @@ def turner(cluster: Cluster, looks: list[Key]) -> ModelTurns:
         deployments=stores["Deployment"],
         services=stores["Service"],
         budgets=stores["PodDisruptionBudget"],
+        knows_budgets=lambda: True,
         pods=stores["Pod"],
         gateway_pods=Store(),
         gateways=None,

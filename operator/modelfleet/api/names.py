@@ -54,6 +54,7 @@ PORT_OPERATOR_HEALTH: Final = 9446
 MAX_MODEL_NAME: Final = 50
 
 
+SHUTDOWN_ARGUMENT: Final = "--shutdown-seconds"
 SHUTDOWN_SECONDS: Final = 60
 """Default of the own server: for so long it finishes requests after the signal to stop."""
 

@@ -5,6 +5,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -39,6 +40,8 @@ from modelfleet.telemetry import metrics
 
 CENSUS_SECONDS = 600.0
 SETTLE_SECONDS = 0.1
+BUDGET_SECONDS = 10.0
+"""Longest wait for the first list of budgets: a role of an older release does not allow it."""
 _OURS = f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY},{names.LABEL_MODEL}"
 _GATEWAY_PODS = f"app.kubernetes.io/name={names.GATEWAY_NAME}"
 
@@ -58,9 +61,18 @@ class Stores:
     gateway_pods: Store
     reflectors: list[Reflector]
 
+    @property
+    def needed(self) -> list[Reflector]:
+        """Those without which no model can be decided; a budget only protects replicas."""
+        return [r for r in self.reflectors if r.resource is not BUDGETS]
+
     def waiting(self) -> list[str]:
         """Return the kinds that have not been listed yet."""
-        return sorted({r.resource.kind for r in self.reflectors if not r.synced.is_set()})
+        return sorted({r.resource.kind for r in self.needed if not r.synced.is_set()})
+
+    def knows_budgets(self) -> bool:
+        """Return whether the budgets were listed; without the right to do so they never are."""
+        return all(r.synced.is_set() for r in self.reflectors if r.resource is BUDGETS)
 
     def watch_health(self, health: OperatorHealth) -> None:
         """Add a check for each kind: the worst of its watches counts."""
@@ -161,8 +173,12 @@ async def fill(stores: Stores, ready: asyncio.Event, count: Callable[[], Awaitab
     Therefore the models are counted first.
     """
     await ready.wait()
-    for reflector in stores.reflectors:
+    for reflector in stores.needed:
         await reflector.synced.wait()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(BUDGET_SECONDS):
+            for reflector in stores.reflectors:
+                await reflector.synced.wait()
     await persist("models not listed", count)
 
 
@@ -170,7 +186,7 @@ async def refresh(stores: Stores, count: Callable[[], Awaitable[None]]) -> None:
     """List everything again: the watches may be behind, and other leaders may have written."""
 
     async def lists() -> None:
-        parts = [*(reflector.refresh() for reflector in stores.reflectors), count()]
+        parts = [*(reflector.refresh() for reflector in stores.needed), count()]
         for outcome in await asyncio.gather(*parts, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome

@@ -44,8 +44,9 @@ from modelfleet.engine.memory.history_backfill import HistoryBackfill
 from modelfleet.engine.memory.learned_file import LearnedFile
 from modelfleet.engine.memory.learned_status import LearnedStatus
 from modelfleet.engine.model.gateway_pods import is_followed
+from modelfleet.engine.model.last_turn import ScalingTimes
 from modelfleet.engine.model.observe import Caches, Observer
-from modelfleet.engine.model.turn import ModelTurns, ScalingTimes
+from modelfleet.engine.model.turn import ModelTurns
 from modelfleet.engine.scaling.forecaster import Forecaster
 from modelfleet.engine.scaling.tick import Ticker
 from modelfleet.facts.identity import Key
@@ -177,6 +178,7 @@ def _caches(stores: Stores, links: GatewayLinks | None, settings: Settings) -> C
         deployments=stores.deployments,
         services=stores.services,
         budgets=stores.budgets,
+        knows_budgets=stores.knows_budgets,
         pods=stores.pods,
         gateway_pods=stores.gateway_pods,
         gateways=links,

@@ -10,16 +10,23 @@ from modelfleet.errors import ModelfleetError, Refused
 from modelfleet.facts.model import Fault
 
 TAKEN_SECONDS = 30.0
+MAX_PAUSE_SECONDS = 60.0
+"""Longest time between two attempts at a write that the API server refuses."""
 
 
 @dataclass(slots=True)
 class Refusal:
-    """A write that the API server did not accept: since when, and the message of the server."""
+    """A write that the API server did not accept: since when, and the message of the server.
+
+    `attempts` in a row were refused; the next one is due at `next_at`.
+    """
 
     since: float
     message: str
     is_final: bool
     reason: Reason
+    attempts: int
+    next_at: float
 
 
 @dataclass(slots=True)
@@ -31,6 +38,8 @@ class TurnMemory:
     refused: dict[str, Refusal] = field(default_factory=dict)
     unmoved: dict[str, str] = field(default_factory=dict)
     """Objects that a repair left as they were, to the edition that was repaired."""
+    generation: int = 0
+    """Generation of the spec at the last turn."""
     status_at: float = float("-inf")
     """Time of the last write of the status."""
 
@@ -47,8 +56,23 @@ class TurnMemory:
     ) -> None:
         """Record that a write was refused; the time of the first refusal is kept."""
         earlier = self.refused.get(identity)
-        since = now if earlier is None else earlier.since
-        self.refused[identity] = Refusal(since, str(error), isinstance(error, Refused), reason)
+        since, attempts = (now, 1) if earlier is None else (earlier.since, earlier.attempts + 1)
+        pause = min(2.0 ** (attempts - 1), MAX_PAUSE_SECONDS)
+        self.refused[identity] = Refusal(
+            since, str(error), isinstance(error, Refused), reason, attempts, now + pause
+        )
+
+    def pause_seconds(self, identity: str, now: float) -> float:
+        """Return for how long a refused write is not tried again; 0 when it may be made."""
+        refusal = self.refused.get(identity)
+        return 0.0 if refusal is None else max(0.0, refusal.next_at - now)
+
+    def note_generation(self, generation: int) -> None:
+        """Let all refused writes be tried at once when the spec has changed."""
+        if generation != self.generation:
+            for refusal in self.refused.values():
+                refusal.next_at = float("-inf")
+        self.generation = generation
 
     def keep_refusals(self, wanted: set[str]) -> None:
         """Drop the refusals of writes that are not needed any more."""

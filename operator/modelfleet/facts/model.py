@@ -208,6 +208,8 @@ class ModelFacts:
     service: ChildFacts | None = None
     budget: ChildFacts | None = None
     """The PodDisruptionBudget of the replicas."""
+    is_budget_known: bool = True
+    """Whether budgets were listed; without the right to do so none is created."""
     resolve: ResolveFacts | None = None
     config_maps: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
     """Content of the ConfigMap keys that the spec names; None where absent."""

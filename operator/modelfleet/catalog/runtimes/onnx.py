@@ -21,7 +21,7 @@ class OnnxRuntime:
         seconds = spec.runtime.shutdown_seconds or spec.traffic.request_timeout_seconds
         # An argument that says the server's own default would make another version.
         if seconds != names.SHUTDOWN_SECONDS:
-            own_args += ["--shutdown-seconds", str(seconds)]
+            own_args += [names.SHUTDOWN_ARGUMENT, str(seconds)]
         return PodShape(
             image=spec.runtime.image or server_image,
             command=(),

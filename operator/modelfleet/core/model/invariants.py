@@ -5,7 +5,7 @@ dropped, logged and counted. A plan that breaches even without it is refused, wi
 check must cover everything that its name says.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,15 @@ from modelfleet.core.model import next_route
 from modelfleet.facts.model import ModelFacts
 from modelfleet.facts.plan import Create, Plan, Repair
 
+_NEVER_SET = (
+    "hostNetwork",
+    "hostPID",
+    "hostIPC",
+    "serviceAccountName",
+    "serviceAccount",
+    "automountServiceAccountToken",
+    "shareProcessNamespace",
+)
 _SAFE_VOLUMES = frozenset(
     {"emptyDir", "secret", "configMap", "persistentVolumeClaim", "image", "projected", "csi"}
 )
@@ -86,22 +95,35 @@ def _no_unsafe_template(plan: Plan) -> list[Breach]:
 
 def unsafe_part(pod: Mapping[str, Any]) -> str:
     """Return the first right of a pod that no built template has; empty when there is none."""
-    for field in ("hostNetwork", "hostPID", "hostIPC", "serviceAccountName", "serviceAccount"):
-        if pod.get(field):
-            return field
+    return next(_excess(pod), "")
+
+
+def _excess(pod: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the rights of a pod that no built template has."""
+    yield from (field for field in _NEVER_SET if pod.get(field))
+    if (pod.get("securityContext") or {}).get("runAsUser") == 0:
+        yield "user 0"
     for volume in pod.get("volumes") or []:
-        kinds = sorted(set(volume) - {"name"} - _SAFE_VOLUMES)
-        if kinds:
-            return f"a volume of kind {kinds[0]}"
+        for kind in sorted(set(volume) - {"name"} - _SAFE_VOLUMES):
+            yield f"a volume of kind {kind}"
+        sources = (volume.get("projected") or {}).get("sources") or []
+        if any("serviceAccountToken" in source for source in sources):
+            yield "a token of the service account"
     for container in (*(pod.get("containers") or []), *(pod.get("initContainers") or [])):
-        rights = container.get("securityContext") or {}
-        if rights.get("privileged") or rights.get("allowPrivilegeEscalation"):
-            return f"privileges in container {container.get('name')}"
-        if (rights.get("capabilities") or {}).get("add"):
-            return f"added capabilities in container {container.get('name')}"
-        if any("hostPort" in port for port in container.get("ports") or []):
-            return f"a host port in container {container.get('name')}"
-    return ""
+        for right in _excess_of_container(container):
+            yield f"{right} in container {container.get('name')}"
+
+
+def _excess_of_container(container: Mapping[str, Any]) -> Iterator[str]:
+    rights = container.get("securityContext") or {}
+    if rights.get("privileged") or rights.get("allowPrivilegeEscalation"):
+        yield "privileges"
+    if rights.get("runAsUser") == 0 or rights.get("procMount") == "Unmasked":
+        yield "rights of the node"
+    if (rights.get("capabilities") or {}).get("add"):
+        yield "added capabilities"
+    if any("hostPort" in port for port in container.get("ports") or []):
+        yield "a host port"
 
 
 def _weights_sum(plan: Plan) -> list[Breach]:

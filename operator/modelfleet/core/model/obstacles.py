@@ -7,9 +7,13 @@ disappeared is absent from the next turn's obstacles.
 from dataclasses import dataclass
 
 from modelfleet.api.reasons import Reason
+from modelfleet.core.model.invariants import unsafe_part
 from modelfleet.core.model.roles import Roles
 from modelfleet.core.model.version.wanted_version import WantedVersion
 from modelfleet.facts.model import Fault, ModelFacts, PodFacts, VersionFacts
+
+BUDGET = "PodDisruptionBudget/"
+"""Names of objects without which a model serves all the same; `model.status` names a refusal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +49,10 @@ def _name_taken(facts: ModelFacts, _: WantedVersion, __: Roles) -> Obstacle | No
 
 
 def _write_refused(facts: ModelFacts, _: WantedVersion, __: Roles) -> Obstacle | None:
-    if not facts.refused:
+    refused = [name for name in sorted(facts.refused) if not name.startswith(BUDGET)]
+    if not refused:
         return None
-    fault = facts.refused[min(facts.refused)]
+    fault = facts.refused[refused[0]]
     return of_fault(facts, _reason(fault.reason), fault, "")
 
 
@@ -56,6 +61,17 @@ def _version_not_made(facts: ModelFacts, wanted: WantedVersion, _: Roles) -> Obs
         return None
     reason, fault = wanted.obstacle
     return of_fault(facts, reason, fault, "")
+
+
+def _unsafe_template(facts: ModelFacts, _: WantedVersion, roles: Roles) -> Obstacle | None:
+    """Return the right of a pod that no version of ours has; `model.invariants` writes none."""
+    for version in (roles.candidate, roles.stable):
+        excess = "" if version is None else unsafe_part(version.template.get("spec", {}))
+        if version is not None and excess:
+            text = f"the pods of {version.name} have {excess}, which no version of modelfleet has"
+            fault = Fault(Reason.PLAN_REFUSED.value, text, is_hopeless=True)
+            return of_fault(facts, Reason.PLAN_REFUSED, fault, version.name)
+    return None
 
 
 def _route_rejected(facts: ModelFacts, _: WantedVersion, roles: Roles) -> Obstacle | None:
@@ -79,6 +95,7 @@ OBSTACLES = (
     _name_taken,  # a foreign object has a name that the model needs
     _write_refused,  # the API server refuses an object that the model needs, or its change
     _version_not_made,  # the version that the spec asks for cannot be created
+    _unsafe_template,  # somebody wrote a version whose pods have more rights than ours
     _route_rejected,  # a gateway refuses the route
     _candidate_fault,  # replicas of the new version do not become ready
     _stable_fault,  # replicas of the serving version are not ready any more

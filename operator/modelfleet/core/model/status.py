@@ -20,6 +20,7 @@ from modelfleet.api.mlmodelstatus import (
 from modelfleet.api.reasons import Reason
 from modelfleet.core.model.decision import Decision
 from modelfleet.core.model.hold_warning import hold_warning
+from modelfleet.core.model.obstacles import BUDGET
 from modelfleet.core.model.roles import Roles
 from modelfleet.core.scaling import overload
 from modelfleet.core.scaling.schedules import Bounds
@@ -263,6 +264,9 @@ def _degraded(facts: ModelFacts, spec: MLModelSpec, decision: Decision) -> Claim
     stable = decision.roles.stable
     if obstacle is not None and stable is not None and obstacle.version == stable.name:
         return (C.DEGRADED, True, obstacle.reason, obstacle.message)
+    unprotected = [fault for name, fault in facts.refused.items() if name.startswith(BUDGET)]
+    if unprotected:
+        return (C.DEGRADED, True, Reason(unprotected[0].reason), unprotected[0].message)
     text = hold_warning(facts, spec, decision)
     if text:
         return (C.DEGRADED, True, Reason.HOLD_TOO_SHORT, text)

@@ -37,7 +37,7 @@ def needed(
         if version.deployment is not None or targets.get(version.name, 0) > 0:
             manifest = version_service(facts.key, facts.uid, version.name, version.spec)
             _object(facts, version.service, manifest, creates, repairs)
-    if roles.serving is not None:
+    if roles.serving is not None and facts.is_budget_known:
         _object(facts, facts.budget, disruption_budget(facts.key, facts.uid), creates, repairs)
     if facts.gateways.is_used and spec.traffic.service.create:
         _object(

@@ -47,6 +47,7 @@ class Caches:
     deployments: Objects
     services: Objects
     budgets: Objects
+    knows_budgets: Callable[[], bool]
     pods: Objects
     gateway_pods: Objects
     gateways: Gateways | None
@@ -104,6 +105,7 @@ class Observer:
             orphans=self._orphans(key, model["metadata"]["uid"]),
             service=child(self._caches.services.get(*key), model["metadata"]["uid"]),
             budget=self._budget(key, model["metadata"]["uid"]),
+            is_budget_known=self._caches.knows_budgets(),
             resolve=self._resolve(key),
             config_maps=config,
             taken=entry.turn.still_taken(monotonic),

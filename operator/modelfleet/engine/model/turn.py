@@ -5,9 +5,10 @@ rest. Must never decide anything itself.
 """
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -21,22 +22,19 @@ from modelfleet.core.model.invariants import guard, without_breaches
 from modelfleet.core.model.object_diff import edition, first_difference
 from modelfleet.core.model.validation import config_references
 from modelfleet.core.model.version.version_hash import source_hash
-from modelfleet.core.scaling.schedules import bounds
-from modelfleet.core.scaling.signal_status import signals_of
-from modelfleet.engine.handover import LastTurn
 from modelfleet.engine.ledger import Entry, Ledger
 from modelfleet.engine.loop.worker import TurnResult
+from modelfleet.engine.model.last_turn import ScalingTimes, last_turn_of
 from modelfleet.engine.model.observe import Observer
 from modelfleet.engine.ports import ConfigReader, Events, Json, Objects, Writer
+from modelfleet.engine.turn_memory import TurnMemory
 from modelfleet.errors import Forbidden, ModelfleetError, NameTaken, Refused, Transient
 from modelfleet.facts.identity import Key
 from modelfleet.facts.model import ModelFacts
 from modelfleet.facts.plan import Create, EventFact, Plan, Repair
-from modelfleet.facts.scaling import ScalingParams
 from modelfleet.telemetry import metrics
 
 STATUS_SECONDS = 1.0
-DEFAULT_STARTUP_SECONDS = 10.0
 MAX_PASSES = 8
 FIGHT_SECONDS = 5.0
 
@@ -45,11 +43,19 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Applied:
-    """How far a plan was applied. `looks_anew`: the facts have changed, decide again at once."""
+    """How far a plan was applied. `looks_anew`: the facts have changed, decide again at once.
+
+    `again_seconds`: when the first write that was refused is due again.
+    """
 
     writes: int = 0
     looks_anew: bool = False
     failure: ModelfleetError | None = None
+    again_seconds: float | None = None
+
+    def wait(self, seconds: float) -> None:
+        """Look again after so many seconds, unless something else comes first."""
+        self.again_seconds = _soonest(self.again_seconds, seconds)
 
 
 @dataclass(slots=True)
@@ -71,14 +77,6 @@ class TurnLog:
                 targets=dict(self.plan.targets),
                 why=self.plan.why,
             )
-
-
-@dataclass(frozen=True, slots=True)
-class ScalingTimes:
-    """Scaling times from the settings."""
-
-    scale_down_seconds: float
-    keep_alive_seconds: float
 
 
 class ModelTurns:
@@ -139,7 +137,8 @@ class ModelTurns:
             if applied.writes or (changed_fields and leads_on(facts.status, plan.status)):
                 continue
             turn_log.write(key)
-            return TurnResult(turn_log.writes, _soonest(plan.look_again_seconds, soonest))
+            again = _soonest(plan.look_again_seconds, soonest, applied.again_seconds)
+            return TurnResult(turn_log.writes, again)
         turn_log.write(key)
         # Another writer undoes our writes as fast as we make them: repeat them slowly.
         return TurnResult(turn_log.writes, FIGHT_SECONDS)
@@ -195,62 +194,16 @@ class ModelTurns:
         return self._observer.has_source(key, source_hash(spec))
 
     def _remember(self, entry: Entry, facts: ModelFacts, plan: Plan) -> None:
-        entry.turn.note_causes(plan.causes, self._monotonic())
-        if facts.spec is None:
-            return
-        scaling = facts.spec.scaling
-        serving = [v for v in facts.versions if plan.targets.get(v.name, 0) > 0]
-        learned = [v.startup_seconds for v in serving if v.startup_seconds is not None]
-        ready = sum(v.ready for v in serving)
-        granted = plan.status.scaling.granted if plan.status.scaling else scaling.min_replicas
-        last_turn = LastTurn(
-            params=self._params(facts, facts.spec),
-            granted=granted,
-            ready=ready,
-            starting=max(0, sum(v.replicas for v in serving) - ready),
-            startup_seconds=max(learned, default=DEFAULT_STARTUP_SECONDS),
-            follows=scaling.mode == "Auto" and facts.spec.replicas is None,
-            starting_at=tuple(
-                self._monotonic() - (facts.now - pod.created_at).total_seconds()
-                for version in serving
-                for pod in version.alive
-                if not pod.is_ready
-            ),
-            pods=tuple(pod.name for version in facts.versions for pod in version.pods),
-            ready_pods=tuple(
-                pod.name
-                for version in facts.versions
-                for pod in version.alive
-                if pod.is_ready and pod.is_in_service
-            ),
-            stable=plan.status.stable or "",
-            candidate=plan.status.candidate or "",
-        )
-        entry.hand_over(last_turn)
-
-    def _params(self, facts: ModelFacts, spec: MLModelSpec) -> ScalingParams:
-        """Return the bounds, hints and signals that apply now."""
-        now_bounds, objective = bounds(spec.scaling, facts.now), spec.objective
-        percentile = objective.percentile if objective else 95
-        return ScalingParams(
-            min_replicas=now_bounds.low,
-            max_replicas=now_bounds.high,
-            slots=spec.scaling.concurrency_per_replica or facts.defaults.concurrency,
-            scale_down_seconds=self._times.scale_down_seconds,
-            keep_alive_seconds=self._times.keep_alive_seconds,
-            latency_objective_seconds=objective.latency_milliseconds / 1000 if objective else None,
-            percentile=percentile,
-            aim=1.0 - percentile / 100.0,
-            learns_slots=objective is not None,
-            is_hint=spec.scaling.concurrency_per_replica is not None,
-            signals=signals_of(spec),
-            bounds_why=(now_bounds.low_why, now_bounds.high_why),
-        )
+        now = self._monotonic()
+        entry.turn.note_causes(plan.causes, now)
+        if facts.spec is not None:
+            entry.hand_over(last_turn_of(facts, facts.spec, plan, now, self._times))
 
     async def _apply(self, model: Json, facts: ModelFacts, plan: Plan) -> Applied:
         """Apply all parts in the order of the plan's fields."""
         key = facts.key
         applied = Applied()
+        self._ledger.entry(key).turn.note_generation(facts.generation)
         if not is_decision(facts.status, plan.status):
             # An object that is not wanted any more, or exists, is refused no more.
             wanted = {
@@ -277,25 +230,50 @@ class ModelTurns:
         for learned in plan.learned:
             await wrote(f"MLModelVersion/{learned.name}", writer.learn(key, learned))
         for delete in plan.deletes:
-            await wrote(f"{delete.kind}/{delete.name}", writer.delete(key, delete))
-            if delete.event:
+            is_done = await wrote(f"{delete.kind}/{delete.name}", writer.delete(key, delete))
+            if is_done and delete.event:
                 self._events.publish(model, EventFact("Warning", delete.event, delete.why[:900]))
         applied.writes += len(plan.repairs)
         return applied
 
     async def _write(
-        self, facts: ModelFacts, applied: Applied, identity: str, write: Awaitable[None]
-    ) -> None:
-        """Make one write; a refusal must stop neither the rest of the plan nor the status."""
+        self, facts: ModelFacts, applied: Applied, identity: str, write: Coroutine[Any, Any, None]
+    ) -> bool:
+        """Make one write, and return whether it was made.
+
+        A refusal stops neither the rest of the plan nor the status. It is tried again with pauses.
+        """
         memory = self._ledger.entry(facts.key).turn
+        if self._is_paused(memory, identity, applied):
+            write.close()
+            return False
         applied.writes += 1
         try:
             await write
         except (Refused, Forbidden) as error:
-            memory.note_refusal(identity, error, self._monotonic(), Reason.WRITE_REFUSED)
-            applied.failure = error
-        else:
-            memory.refused.pop(identity, None)
+            self._refuse(memory, identity, error, applied)
+            return False
+        memory.refused.pop(identity, None)
+        return True
+
+    def _is_paused(self, memory: TurnMemory, identity: str, applied: Applied) -> bool:
+        pause = memory.pause_seconds(identity, self._monotonic())
+        if pause:
+            applied.wait(pause)
+        return pause > 0
+
+    def _refuse(
+        self,
+        memory: TurnMemory,
+        identity: str,
+        error: ModelfleetError,
+        applied: Applied,
+        reason: Reason = Reason.WRITE_REFUSED,
+    ) -> None:
+        memory.note_refusal(identity, error, self._monotonic(), reason)
+        pause = memory.pause_seconds(identity, self._monotonic())
+        log.warning("write refused", object=identity, error=str(error), again_seconds=pause)
+        applied.wait(pause)
 
     async def _repair(self, model: Json, facts: ModelFacts, repair: Repair) -> None:
         """Set back changed fields: first ours alone, then the whole part with additions of others.
@@ -323,13 +301,17 @@ class ModelTurns:
         """Create one object; a refusal must not stop the rest of the plan."""
         identity = _identity(create)
         entry = self._ledger.entry(facts.key)
+        if self._is_paused(entry.turn, identity, applied):
+            return
         applied.writes += 1
         try:
             await self._writer.create(facts.key, facts.uid, create)
         except NameTaken as taken:
             entry.turn.taken[f"{taken.kind}/{taken.name}"] = self._monotonic()
             applied.looks_anew = True
-        except (Refused, Transient) as error:
+        except (Refused, Forbidden) as error:
+            self._refuse(entry.turn, identity, error, applied, Reason.CREATE_REFUSED)
+        except Transient as error:
             now = self._monotonic()
             entry.turn.note_refusal(identity, error, now, Reason.CREATE_REFUSED)
             applied.failure = error

@@ -20,6 +20,12 @@ SERVER = {"name": "server", "image": "server:1"}
         {"hostPID": True},
         {"hostIPC": True},
         {"serviceAccountName": "admin"},
+        {"automountServiceAccountToken": True},
+        {"shareProcessNamespace": True},
+        {"securityContext": {"runAsUser": 0}},
+        {"volumes": [{"name": "t", "projected": {"sources": [{"serviceAccountToken": {}}]}}]},
+        {"containers": [{**SERVER, "securityContext": {"runAsUser": 0}}]},
+        {"containers": [{**SERVER, "securityContext": {"procMount": "Unmasked"}}]},
         {"volumes": [{"name": "root", "hostPath": {"path": "/"}}]},
         {"containers": [{**SERVER, "securityContext": {"privileged": True}}]},
         {"containers": [{**SERVER, "securityContext": {"allowPrivilegeEscalation": True}}]},
@@ -40,6 +46,8 @@ def test_its_deployment_is_not_written(pod):
     rest = without_breaches(plan, breaches)
     assert "Deployment" not in [create.manifest["kind"] for create in rest.creates]
     assert guard(rest, facts) == []
+    stalled = next(c for c in plan.status.conditions if c.type == "Stalled")
+    assert (stalled.status, stalled.reason) == ("True", "PlanRefused")
 
 
 def test_a_template_of_ours_is_written():

@@ -71,12 +71,14 @@ async def test_a_refused_write_stops_neither_the_others_nor_the_status(cluster, 
     cluster.keep("MLModel", {**model, "spec": {**model["spec"], "replicas": 3}})
     cluster.errors["scale"] = error
     cluster.written.clear()
-    with pytest.raises(type(error)):
-        await turns.turn(KEY)
-    assert "scale" in cluster.written
+    outcome = await turns.turn(KEY)
+    assert cluster.written.count("scale") == 1
+    assert outcome.look_again_seconds == 1.0
+    await turns.turn(KEY)
+    assert cluster.written.count("scale") == 1, "it is not tried again before its time"
     cluster.now += 10
-    with pytest.raises(type(error)):
-        await turns.turn(KEY)
+    await turns.turn(KEY)
+    assert cluster.written.count("scale") == 2
     assert conditions(cluster)["RolledOut"]["reason"] == "WriteRefused"
     assert "Deployment/digits-v1: 4" in conditions(cluster)["RolledOut"]["message"]
     cluster.errors.clear()
@@ -112,3 +114,34 @@ async def test_edit_that_each_repair_leaves_is_left_once_and_named(cluster):
     service["metadata"]["resourceVersion"] = "9999"
     await turns.turn(KEY)
     assert "repair Service" in cluster.written
+
+
+async def test_refused_writes_are_tried_ever_less_often_and_at_once_for_a_new_spec(cluster):
+    turns = turner(cluster, [])
+    await turns.turn(KEY)
+    model = cluster.stores["MLModel"].get("team-a", "digits")
+    cluster.keep("MLModel", {**model, "spec": {**model["spec"], "replicas": 3}})
+    cluster.errors["scale"] = Forbidden("403: denied")
+    cluster.written.clear()
+    for _ in range(300):
+        await turns.turn(KEY)
+        cluster.now += 1
+    assert 7 <= cluster.written.count("scale") <= 11, "after 1, 2, 4, 8, 16, 32, 60, 60 s ..."
+    cluster.written.clear()
+    model = cluster.stores["MLModel"].get("team-a", "digits")
+    newer = {**model["metadata"], "generation": 9}
+    cluster.keep("MLModel", {**model, "metadata": newer, "spec": {**model["spec"], "replicas": 4}})
+    await turns.turn(KEY)
+    assert cluster.written.count("scale") == 1
+
+
+async def test_a_refused_budget_degrades_and_stalls_nothing(cluster):
+    turns = turner(cluster, [])
+    cluster.errors["create PodDisruptionBudget"] = Forbidden("403: no right")
+    await turns.turn(KEY)
+    cluster.now += 100
+    await turns.turn(KEY)
+    claims = conditions(cluster)
+    assert claims["Degraded"]["reason"] == "CreateRefused"
+    assert "PodDisruptionBudget/digits-replicas: 403" in claims["Degraded"]["message"]
+    assert claims["Stalled"]["status"] == "False"

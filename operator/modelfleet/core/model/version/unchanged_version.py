@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from modelfleet.api import names
 from modelfleet.api.base import exact_amount
 from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.api.mlmodelversion import MLModelVersionSpec
@@ -51,8 +52,20 @@ def _is_meant(facts: ModelFacts, spec: MLModelSpec, version: VersionFacts) -> bo
 
 def _compared(spec: MLModelVersionSpec) -> dict[str, Any]:
     body = spec.model_dump(by_alias=True, exclude_none=True, mode="json")
+    # `shutdownSeconds` says the same; versions of earlier releases have no argument for it.
+    pair = [names.SHUTDOWN_ARGUMENT, str(spec.shutdown_seconds)]
+    for container in body["template"].get("spec", {}).get("containers", []):
+        container["args"] = _without(container.get("args") or [], pair)
     fields: dict[str, Any] = canonical({k: v for k, v in body.items() if k not in _IGNORED})
     return fields
+
+
+def _without(args: Sequence[str], pair: Sequence[str]) -> list[str]:
+    """Return the arguments without the first two neighbors that equal `pair`."""
+    for at in range(len(args) - 1):
+        if list(args[at : at + 2]) == list(pair):
+            return [*args[:at], *args[at + 2 :]]
+    return list(args)
 
 
 def _frozen_defaults(defaults: Defaults, template: Mapping[str, Any]) -> Defaults:

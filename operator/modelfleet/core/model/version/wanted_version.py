@@ -20,6 +20,7 @@ from modelfleet.errors import Refused
 from modelfleet.facts.model import Fault, ModelFacts, ResolveFacts, VersionFacts
 from modelfleet.facts.plan import Create, Delete
 
+MAX_PAUSE_SECONDS = 3600.0
 RESOLVE_PATIENCE_SECONDS = 60.0
 """Seconds from a failed attempt until a fresh pod; the kubelet's own back-off grows to minutes."""
 
@@ -90,11 +91,38 @@ def _met_other_bytes(facts: ModelFacts, spec: MLModelSpec, version: VersionFacts
     ever ready, so it never served a request, and the digest of the whole file makes a new version.
     A digest that the spec names, and a version that was ready once, are kept.
     """
-    was_ready = version.startup_seconds is not None or version.outcome is not None
-    if spec.model.digest is not None or was_ready or version.name == facts.status.stable:
+    if spec.model.digest is not None or not _is_unstarted(facts, version):
         return False
-    reasons = {pod.fault.reason for pod in version.alive if pod.fault is not None}
-    return Reason.ARTIFACT_MISMATCH.value in reasons
+    since = [
+        pod.created_at
+        for pod in version.alive
+        if pod.fault is not None and pod.fault.reason == Reason.ARTIFACT_MISMATCH.value
+    ]
+    lasted = max(((facts.now - at).total_seconds() for at in since), default=-1.0)
+    return lasted >= _pause_seconds(facts, version)
+
+
+def _is_unstarted(facts: ModelFacts, version: VersionFacts) -> bool:
+    """Return whether no replica of the version was ever ready, as far as is recorded.
+
+    Without gateways no outcome is recorded, so after a first stable version nothing is certain.
+    """
+    was_ready = version.startup_seconds is not None or version.outcome is not None
+    is_recorded = facts.gateways.is_used or facts.status.stable is None
+    return is_recorded and not was_ready and version.name != facts.status.stable
+
+
+def _pause_seconds(facts: ModelFacts, version: VersionFacts) -> float:
+    """Return how long a mismatch must last before the digest is determined anew.
+
+    Nothing for the first version of a spec, then a minute, doubled for each further one: a source
+    whose bytes differ at each download must not make versions without end.
+    """
+    source = version.spec.source
+    unstarted = [v for v in facts.versions if v.spec.source == source and _is_unstarted(facts, v)]
+    if len(unstarted) <= 1:
+        return 0.0
+    return min(RESOLVE_PATIENCE_SECONDS * 2.0 ** (len(unstarted) - 2), MAX_PAUSE_SECONDS)
 
 
 def _leftover(facts: ModelFacts) -> tuple[Delete, ...]:

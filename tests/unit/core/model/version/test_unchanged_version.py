@@ -1,5 +1,6 @@
 """An edit that changes neither pods nor probe makes no version; any other makes one."""
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -133,3 +134,22 @@ def test_an_image_of_ones_own_is_compared_too():
 def test_canonical_form_of_the_worked_example():
     value = {"limits": {"memory": "1024Mi"}, "env": []}
     assert canonical(value) == {"limits": {"memory": "1073741824"}}
+
+
+def test_a_version_of_an_earlier_release_stays_after_an_edit_that_changes_nothing():
+    """It has no spread over nodes, and no argument for the time of its server's shut-down."""
+    spec = changed("traffic", "requestTimeoutSeconds", 120)
+    facts = facts_with_version(spec)
+    [version] = facts.versions
+    template = copy.deepcopy(dict(version.template))
+    pod = template["spec"]
+    del pod["topologySpreadConstraints"]
+    args = pod["containers"][0].get("args", [])
+    at = args.index("--shutdown-seconds")
+    del args[at : at + 2]
+    older = version.spec.model_copy(update={"template": template})
+    facts = replace(facts, versions=(replace(version, spec=older, template=template),))
+    edited = {**spec, "resources": {**SPEC["resources"], "memory": "1024Mi"}}
+    assert wanted(facts, edited) == "digits-v1"
+    other = {**spec, "resources": {**SPEC["resources"], "memory": "2Gi"}}
+    assert wanted(facts, other) is None

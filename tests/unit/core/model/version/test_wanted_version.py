@@ -136,3 +136,32 @@ def test_a_pod_that_ends_already_is_neither_deleted_again_nor_followed(source):
     assert (kinds(plan), plan.deletes) == ([], ())
     serving = decide(a_model().serving(1).with_facts(resolve=pod).facts())
     assert serving.deletes == ()
+
+
+@pytest.mark.parametrize(
+    ("earlier", "seconds", "is_asked"),
+    [(0, 0, True), (1, 59, False), (1, 60, True), (2, 119, False), (2, 120, True)],
+)
+def test_bytes_that_differ_at_each_download_are_asked_for_ever_less_often(
+    earlier, seconds, is_asked
+):
+    given = a_model()
+    source = source_hash(given.spec)
+    for number in range(1, earlier + 1):
+        given.with_version(number, replicas=0, source=source)
+    newest = earlier + 1
+    given.with_version(newest, replicas=1, ready=0, source=source)
+    name, made = f"digits-v{newest}", NOW - timedelta(seconds=seconds)
+    pod = pod_of(name, 0, is_ready=False, ready_at=None, fault=MISMATCH, created_at=made)
+    given.with_pods(newest, pod)
+    given.status.update(observedGeneration=1, candidate=name, lastVersion=newest)
+    plan = decide(given.routed(1, **{f"v{newest}": 100}).facts())
+    assert ("Pod" in kinds(plan)) is is_asked
+
+
+def test_without_gateways_a_version_before_the_stable_one_is_kept():
+    given = a_model().serving(1, number=2)
+    given.with_version(1, replicas=1, ready=0, source=source_hash(given.spec))
+    given.is_gateway_used = False
+    pod = pod_of("digits-v1", 0, is_ready=False, ready_at=None, fault=MISMATCH)
+    assert "Pod" not in kinds(decide(given.with_pods(1, pod).facts()))
