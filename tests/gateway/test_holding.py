@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 import pytest
 
-from tests.gateway.objects import a_model
+from tests.gateway.objects import NAMESPACE, a_model
 from tests.gateway.rig import MODEL, Rig, until
 
 pytestmark = pytest.mark.asyncio
@@ -207,3 +207,24 @@ async def test_a_model_that_is_deleted_before_its_first_version_is_unknown(rig: 
     assert (await asked).code == HTTPStatus.SERVICE_UNAVAILABLE
     await until(lambda: rig.gateways[0].agent.watched.records == {})
     assert (await rig.ask()).code == HTTPStatus.NOT_FOUND
+
+
+async def test_large_bodies_of_one_model_leave_room_for_another(rig: Rig) -> None:
+    """A model may hold half of what the others leave: 4, then 4 of 8 MiB; the other one 2 of 4."""
+    for model in (MODEL, "other"):
+        rig.version(1, model=model)
+        rig.route({1: 100}, model=model, hold_max_seconds=20)
+    await rig.gateway(hold_max_bytes=8 << 20)
+    body = b"x" * (1 << 20)
+    first = [asyncio.create_task(rig.ask(data=body)) for _ in range(4)]
+    await until(lambda: rig.gateways[0].agent.holder._bytes == 4 << 20)
+    refused = await rig.ask(data=body)
+    assert (refused.code, refused.body["error"]) == (503, "too many requests wait for this model")
+    others = [asyncio.create_task(rig.ask(f"other.{NAMESPACE}", data=body)) for _ in range(2)]
+    await until(lambda: held(rig) == 6)
+    refused = await rig.ask(f"other.{NAMESPACE}", data=body)
+    assert refused.code == HTTPStatus.SERVICE_UNAVAILABLE
+    for task in (*first, *others):
+        task.cancel()
+    await until(lambda: rig.gateways[0].agent.holder._bytes == 0)
+    assert not rig.gateways[0].agent.holder._bytes_by_model

@@ -5,10 +5,14 @@ container of each replica and in the resolve pod. Must never hold a credential o
 namespace of a model is not ours.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+_ADDRESS = re.compile(
+    r"([a-z][a-z0-9+.-]*://)(?:[^/\s?#'\"]*@)?([^\s?#'\"]*)([?#][^\s'\"]*)?", re.IGNORECASE
+)
 SINGLE_FILE = ""
 """Path of the only file of an artifact that is not a tree."""
 
@@ -24,12 +28,24 @@ class FetchLimits:
     most_redirects: int = 5
 
 
+def masked(text: str) -> str:
+    """Return a text in which no address holds a credential: a query may be a signature.
+
+    Worked example: `https://me:pw@host/m.onnx?X-Sig=1 answers 403` becomes
+    `https://host/m.onnx?... answers 403`.
+    """
+    return _ADDRESS.sub(lambda found: found[1] + found[2] + ("?..." if found[3] else ""), text)
+
+
 class FetchError(Exception):
-    """The artifact could not be fetched. `is_final`: another try will not help."""
+    """The artifact could not be fetched. `is_final`: another try will not help.
+
+    The message holds no credential of an address: it goes into conditions and events.
+    """
 
     def __init__(self, message: str, *, is_final: bool, reason: str = "FetchFailed") -> None:
         """`reason` is the condition reason that the operator sets."""
-        super().__init__(message)
+        super().__init__(masked(message))
         self.is_final = is_final
         self.reason = reason
 

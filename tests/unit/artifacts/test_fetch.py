@@ -141,3 +141,18 @@ def test_link_out_of_the_folder_is_no_way_out(tmp_path):
     (tmp_path / "model" / "link").symlink_to(tmp_path)
     with pytest.raises(FetchError, match="must lie below"):
         fetch_command.safe_target(tmp_path / "model" / "link" / "x", tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://h/m.onnx answers 404", "https://h/m.onnx answers 404"),
+        ("https://me:pw@h:8/m.onnx answers 403", "https://h:8/m.onnx answers 403"),
+        ("https://h/m?X-Amz-Signature=abc&a=b: no", "https://h/m?... no"),
+        ("'https://h/m?sig=a%20b' or 's3://k:s@b/m#t'", "'https://h/m?...' or 's3://b/m?...'"),
+        ("two https://a/?x=1 https://b@c/", "two https://a/?... https://c/"),
+        ("no address: a@b?c", "no address: a@b?c"),
+    ],
+)
+def test_no_message_holds_a_credential(text, shown):
+    assert str(FetchError(text, is_final=True)) == shown

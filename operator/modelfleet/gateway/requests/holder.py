@@ -9,7 +9,7 @@ Must never send a request back within half a second once it is past its second a
 
 import asyncio
 import contextlib
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -108,7 +108,10 @@ class Holder:
         on_held: Callable[[str, int], None],
         max_bytes: int,
     ) -> None:
-        """`max_bytes` bounds the bodies of all held requests (they are in Envoy's memory)."""
+        """`max_bytes` bounds the bodies of all held requests (they are in Envoy's memory).
+
+        One model may have half of what the others leave.
+        """
         self._models = models
         self._traffic = traffic
         self._clocks = clocks
@@ -117,6 +120,7 @@ class Holder:
         self._held_requests: dict[str, set[HeldRequest]] = defaultdict(set)
         self._past: OrderedDict[str, HoldsBefore] = OrderedDict()
         self._bytes = 0
+        self._bytes_by_model: Counter[str] = Counter()
         self._has_models = asyncio.Event()
         self._is_stopping = False
 
@@ -218,7 +222,9 @@ class Holder:
             self._past.popitem(last=False)
 
     def _is_full(self, route: Route, held_request: HeldRequest, length: int) -> bool:
-        if self._bytes + length > self._max_bytes:
+        own = self._bytes_by_model[held_request.key]
+        # Half of what the others leave: no model can take the place of all others.
+        if own + length > max(0, self._max_bytes - (self._bytes - own)) / 2:
             return True
         # A later attempt was accepted before: by this holder, or by a replica that failed.
         waiting = len(self._held_requests.get(held_request.key, ()))
@@ -247,12 +253,18 @@ class Holder:
             return await self._wait(request, held_request, route)
         finally:
             reader.cancel()
-            self._bytes -= held_request.size_bytes
+            self._count_bytes(held_request.key, -held_request.size_bytes)
+
+    def _count_bytes(self, key: str, number: int) -> None:
+        self._bytes += number
+        self._bytes_by_model[key] += number
+        if self._bytes_by_model[key] <= 0:
+            del self._bytes_by_model[key]
 
     async def _read_past(self, request: web.Request, held_request: HeldRequest, limit: int) -> None:
         async for chunk in request.content.iter_any():
             held_request.size_bytes += len(chunk)
-            self._bytes += len(chunk)
+            self._count_bytes(held_request.key, len(chunk))
             if held_request.size_bytes > limit:
                 break
         held_request.is_read = True
