@@ -40,7 +40,8 @@ class Cluster:
 
     def keep(self, kind: str, item: dict) -> None:
         version = str(next(self.versions))
-        meta = {"uid": f"uid-{kind}", **item["metadata"], "resourceVersion": version}
+        name = item["metadata"]["name"]
+        meta = {"uid": f"uid-{kind}-{name}", **item["metadata"], "resourceVersion": version}
         self.stores[kind].keep({**item, "metadata": meta})
 
     async def create(self, _key, _uid, create) -> None:
@@ -73,6 +74,20 @@ class Cluster:
         self._fail("scale")
         old = self.stores["Deployment"].get(key.namespace, scale.name)
         self.keep("Deployment", {**old, "spec": {**old["spec"], "replicas": scale.replicas}})
+
+    async def delete(self, key, delete) -> None:
+        self.written.append(f"delete {delete.kind}")
+        self._fail("delete")
+        store = self.stores[delete.kind]
+        known = store.get(key.namespace, delete.name)
+        if known is not None and known["metadata"]["uid"] == delete.uid:
+            store.remove(known)
+
+    async def learn(self, key, learned) -> None:
+        self.written.append("learn")
+        old = self.stores["MLModelVersion"].get(key.namespace, learned.name)
+        status = {**(old.get("status") or {}), "outcome": learned.outcome}
+        self.keep("MLModelVersion", {**old, "status": status})
 
     def _fail(self, verb: str) -> None:
         if verb in self.errors:

@@ -4,6 +4,7 @@ Specs are drawn over what the schema takes; the API server answers what it would
 """
 
 import json
+import os
 import time
 
 import pytest
@@ -59,7 +60,7 @@ SPECS = st.fixed_dictionaries(
 
 
 @settings(
-    max_examples=12,
+    max_examples=int(os.environ.get("MODELFLEET_DRAWN_LISTS", "12")),
     deadline=None,
     derandomize=True,
     database=None,
