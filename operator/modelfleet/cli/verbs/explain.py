@@ -20,7 +20,9 @@ PATIENCE_SECONDS = 10
 MAX_HOURS = 24 * 31
 MAX_MOMENTS = 1500
 MIN_STEP_SECONDS = 5
-SCALING_CLAIMS = ("Ready", "ScalingActive", "MetricsAvailable", "BudgetLimited", "Degraded")
+ALWAYS_SHOWN = ("Ready", "ScalingActive", "MetricsAvailable")
+BAD_CLAIMS = ("BudgetLimited", "Degraded", "Stalled")
+"""Conditions that are False while all is well."""
 
 
 def explain(arguments: list[str]) -> int:
@@ -181,16 +183,15 @@ def _rollout(status: Mapping[str, Any]) -> list[str]:
 def _claims(status: Mapping[str, Any]) -> list[str]:
     """Return one line for each condition that matters for the number of replicas.
 
-    Ready, ScalingActive and MetricsAvailable are always shown; the others only while True.
+    Ready, ScalingActive and MetricsAvailable are always shown, the bad ones while True, and
+    RolledOut until the old version has gone.
     """
     shown = []
     for condition in status.get("conditions", []):
-        is_wrong = (condition["status"] == "True") == (
-            condition["type"] in ("Degraded", "BudgetLimited")
-        )
-        if condition["type"] in SCALING_CLAIMS[:3] or (
-            condition["type"] in SCALING_CLAIMS and is_wrong
-        ):
+        kind = condition["type"]
+        is_bad = kind in BAD_CLAIMS and condition["status"] == "True"
+        is_under_way = kind == "RolledOut" and condition["reason"] != "Complete"
+        if kind in ALWAYS_SHOWN or is_bad or is_under_way:
             text = f"  {condition['type']:<16} {condition['status']:<7} {condition['reason']}"
             text += f": {condition['message']}"
             shown.append(text.rstrip(": "))

@@ -3,6 +3,7 @@
 import sys
 from datetime import UTC, datetime
 
+import pytest
 import yaml
 
 from modelfleet.cli.verbs import explain
@@ -97,3 +98,21 @@ def test_missing_client_is_said_in_one_line(monkeypatch, capsys):
     told = capsys.readouterr().err
     assert "install 'modelfleet[cli]'" in told
     assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("claim", "is_shown"),
+    [
+        (("RolledOut", "True", "Complete"), False),
+        (("RolledOut", "True", "Draining"), True),
+        (("RolledOut", "False", "RollingOut"), True),
+        (("Stalled", "True", "PlanRefused"), True),
+        (("Stalled", "False", "Healthy"), False),
+        (("Degraded", "False", "Healthy"), False),
+    ],
+)
+def test_what_keeps_a_replica_or_a_version_is_shown(claim, is_shown):
+    kind, status, reason = claim
+    condition = {"type": kind, "status": status, "reason": reason, "message": "because"}
+    found = "\n".join(lines(model(conditions=[condition])))
+    assert (f"{reason}: because" in found) is is_shown
