@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from modelfleet.__main__ import main
@@ -22,10 +21,10 @@ PACE_SECONDS = float(os.environ.get("PACE_MILLISECONDS", "20")) / 1000
 _infer = OnnxModel.infer
 
 
-def infer(self: OnnxModel, inputs: Mapping[str, Any]) -> Any:
+def infer(self: OnnxModel, *given: Any) -> Any:
     """Wait, then do what the shipped server does."""
     time.sleep(PACE_SECONDS)
-    return _infer(self, inputs)
+    return _infer(self, *given)
 
 
 if __name__ == "__main__":
