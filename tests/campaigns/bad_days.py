@@ -301,7 +301,11 @@ EVENTS = (
     BadEvent("Lease stolen", lease_stolen, seconds=20),
     BadEvent("Secret of the link deleted", secret_gone, seconds=15),
     BadEvent("source gone, a replica lost", source_gone, said("Degraded", "FetchFailed")),
-    BadEvent("quota lowered in a rollout", quota_lowered, said("RolledOut", "PodsRefused")),
+    BadEvent(
+        "quota lowered in a rollout",
+        quota_lowered,
+        said("RolledOut", "PodsRefused", "CreateRefused"),
+    ),
     BadEvent(
         "admission denies Deployments",
         webhook_denies,
