@@ -1,21 +1,3 @@
-"""The campaigns stand on the same ground as the end-to-end tests."""
+"""The campaigns stand on the same ground as the fault campaigns."""
 
-from tests.e2e.conftest import (
-    artifacts,
-    folder,
-    load,
-    namespace,
-    pytest_collection_modifyitems,
-    pytest_report_header,
-    store,
-)
-
-__all__ = [
-    "artifacts",
-    "folder",
-    "load",
-    "namespace",
-    "pytest_collection_modifyitems",
-    "pytest_report_header",
-    "store",
-]
+from tests.faults.conftest import *  # noqa: F403 - fixtures and hooks, all of them

@@ -335,9 +335,4 @@ class WatchedModels:
                 self.on_version(deleted)
 
     def _is_used(self, version: Name) -> bool:
-        record = self.records.get((version[0], self._models[version]))
-        if record is None:
-            return False
-        routes = [record.route, record.usable[1] if record.usable else None]
-        used = {name for route in routes if route is not None for name in route.versions}
-        return version[1] in used or version[1] in record.lingering
+        return version[1] in self.used_versions(f"{version[0]}/{self._models[version]}")
