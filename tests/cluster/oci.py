@@ -141,6 +141,22 @@ def read(path: Path) -> Archive:
     return Archive(entry["annotations"]["io.containerd.image.name"], entry["digest"], path)
 
 
+def renamed(archive: Archive, reference: str, target: Path) -> Archive:
+    """Copy an archive under another name: the same image with another tag."""
+    with tarfile.open(archive.path) as source, tarfile.open(target, "w") as result:
+        for member in source:
+            if member.name != "index.json":
+                result.addfile(member, source.extractfile(member))
+                continue
+            index = json.load(source.extractfile(member) or io.BytesIO(b"{}"))
+            index["manifests"][0]["annotations"] = {
+                "io.containerd.image.name": reference,
+                "org.opencontainers.image.ref.name": reference.rpartition(":")[2],
+            }
+            _put(result, "index.json", _bytes(index))
+    return read(target)
+
+
 def _put(archive: tarfile.TarFile, name: str, content: bytes) -> None:
     info = tarfile.TarInfo(name)
     info.size = len(content)

@@ -54,6 +54,10 @@ def test_field_is_described_and_bounded(field):
     kind = field.get("type")
     if field.get("x-kubernetes-int-or-string"):
         assert field["maxLength"]
+    elif field.get("x-kubernetes-preserve-unknown-fields") and kind is None:
+        assert {"maxLength", "minimum", "not"} <= set(field), "bounded for each type of JSON"
+        assert field["minItems"] > field["maxItems"], "no list"
+        assert field["minProperties"] > field["maxProperties"], "no object"
     elif kind == "string":
         assert "maxLength" in field or "enum" in field
     elif kind == "array":

@@ -41,6 +41,15 @@ def test_hopeless_spec_is_stalled_with_reason_and_advice(namespace, store, spec,
     assert stack.condition(stack.get("mlmodel", namespace, "digits"), "Reconciling")[0] == "False"
 
 
+@pytest.mark.parametrize(
+    "amount", ["1,5", "-1", "", "1 Gi", True, False, -0.5, [1], [], {}, {"a": 1}]
+)
+def test_what_is_no_amount_is_refused_by_name(namespace, amount):
+    wrong = model(namespace, "https://models.example/digits.onnx", resources={"cpu": amount})
+    with pytest.raises(RuntimeError, match=r"spec\.resources\.cpu"):
+        stack.kubectl("apply", "--dry-run=server", "-f", "-", given=json.dumps(wrong))
+
+
 def test_bad_version_leaves_the_good_one_serving_and_a_correction_mends_it(namespace, store, load):
     good = model(namespace, f"{store}/digits-1.onnx", version="one")
     stack.apply(good)

@@ -24,9 +24,24 @@ from tests.e2e.conftest import model, ready
 QUIET_SECONDS = 6
 DIGEST = f"sha256:{'0' * 64}"
 MEMORY = st.sampled_from(
-    ["1024Mi", "1Gi", "0.5Gi", "1073741824", 536870912, "1e9", "1000M", "1.5Gi", "2048Ki", "1E9"]
+    [
+        "1024Mi",
+        "1Gi",
+        "0.5Gi",
+        "1073741824",
+        536870912,
+        "1e9",
+        "1000M",
+        "1.5Gi",
+        "2048Ki",
+        "1E9",
+        1e9,
+        2.5e8,
+    ]
 )
-CPU = st.sampled_from(["0.5", "500m", "0.02", "20m", 1, "1", "1.0", "1500m", ".25", "1e-1"])
+CPU = st.sampled_from(
+    ["0.5", "500m", "0.02", "20m", 1, "1", "1.0", "1500m", ".25", "1e-1", 0.5, 2.0, 0]
+)
 TEXT = st.text(st.characters(codec="ascii", min_codepoint=32, max_codepoint=126), max_size=20)
 NAMES = st.from_regex(r"[A-Z][A-Z0-9_]{0,8}", fullmatch=True)
 ENTRIES = st.fixed_dictionaries({"name": NAMES}, optional={"value": st.just("") | TEXT})

@@ -8,7 +8,7 @@ import re
 from fractions import Fraction
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 INT32_MAX = 2**31 - 1
@@ -44,8 +44,29 @@ _QUANTITY_SCHEMA: dict[str, Any] = {
     "pattern": r"^([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3}|[numkMGTPE]|[KMGTPE]i)?$",
     "maxLength": 20,
 }
-Quantity = Annotated[str | int, WithJsonSchema(_QUANTITY_SCHEMA)]
-"""A Kubernetes resource quantity such as `500m`, `2` or `1Gi`."""
+_FREE_QUANTITY_SCHEMA: dict[str, Any] = {
+    # `x-kubernetes-int-or-string` refuses 0.5 without quotes, which a pod takes. So the field has
+    # no type, and bounds that nothing but a number or such a text can keep.
+    "x-kubernetes-preserve-unknown-fields": True,
+    "pattern": _QUANTITY_SCHEMA["pattern"],
+    "maxLength": _QUANTITY_SCHEMA["maxLength"],
+    "minimum": 0,
+    "not": {"enum": [True, False]},
+    **{f"min{noun}": 1 for noun in ("Items", "Properties")},
+    **{f"max{noun}": 0 for noun in ("Items", "Properties")},
+}
+
+
+def _no_boolean(quantity: object) -> object:
+    if isinstance(quantity, bool):
+        raise ValueError("must be a number such as 4, '0.5' or '500m'")  # noqa: TRY004 - pydantic
+    return quantity
+
+
+Quantity = Annotated[
+    str | int | float, BeforeValidator(_no_boolean), WithJsonSchema(_FREE_QUANTITY_SCHEMA)
+]
+"""A Kubernetes resource quantity such as `500m`, `2`, `0.5` or `1Gi`."""
 
 _SUFFIXES: dict[str, Fraction] = {
     "": Fraction(1),
@@ -68,6 +89,15 @@ def exact_amount(quantity: str | float) -> Fraction:
         raise ValueError("must be a number such as 4, '0.5' or '500m'")
     number, exponent, suffix = parts.groups()
     return Fraction(number + (exponent or "")) * _SUFFIXES[suffix or ""]
+
+
+def quantity_text(quantity: str | float) -> str:
+    """Return a quantity as a pod has it: a whole number without a decimal point.
+
+    Worked example: 1e9 is `1000000000`, 0.5 is `0.5`, `1Gi` stays.
+    """
+    is_whole = isinstance(quantity, float) and quantity.is_integer()
+    return str(int(quantity) if is_whole else quantity)
 
 
 def amount(quantity: str | int) -> float:

@@ -123,7 +123,7 @@ class RuntimeSpec(ApiObject):
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """Port on which the server listens; only for `custom` (8080)."""
     protocol: Literal["HTTP1", "H2C", "GRPC"] | None = None
-    """Protocol on that port; only for `custom` (HTTP1)."""
+    """Protocol on that port; only for `custom` (HTTP1). A GRPC server is asked for its health."""
     readiness_path: Annotated[str, Field(max_length=256, pattern=r"^/.*$")] | None = None
     """HTTP path that answers 200 once the model is loaded; only for `custom` (/)."""
     startup_seconds: Annotated[int, Field(ge=1, le=7200)] | None = None
@@ -220,7 +220,7 @@ class Quality(ApiObject):
     """Checks of answers."""
 
     generated_probes: bool = True
-    """Whether each replica must answer a generated request before it gets traffic."""
+    """Whether a replica gets traffic only once it answers a request made for it, or is healthy."""
 
 
 class MLModelSpec(ApiObject):

@@ -27,7 +27,7 @@ class AdmissionProbe(ApiObject):
     """Generated request that each replica must answer before it gets traffic."""
 
     protocol: Annotated[CatalogueName, Field(json_schema_extra=named_in("probes"))]
-    """Kind of probe. `OpenInferenceV2` generates the request from the metadata of the server."""
+    """Kind of probe: a request made from the server's metadata, or its own gRPC health."""
     model: DnsName
     """Name under which the server offers the model."""
     timeout_seconds: Annotated[int, Field(ge=1, le=600)] = 10
@@ -111,6 +111,8 @@ class MLModelVersionStatus(ApiObject):
     """Role of the version, or how it ended."""
     startup_milliseconds: Annotated[int, Field(ge=0, le=7_200_000)] | None = None
     """Learned time from a pod's creation to its first traffic, rounded to 100 ms."""
+    image_id: Annotated[str, Field(max_length=256)] | None = None
+    """Digest of the server's image with which the version became stable."""
     learned: Learned | None = None
     """Learned values of the autoscaler for this model's traffic."""
 

@@ -84,6 +84,10 @@ class Reason(StrEnum):
         "HoldTooShort",
         "A sleeping model starts more slowly than requests are held, so the first ones get 503.",
     )
+    IMAGE_MOVED = (
+        "ImageMoved",
+        "Replicas of one version run two images, as the tag of the image was moved.",
+    )
     NOT_USED = ("NotUsed", "The feature is off for this model.")
     PASSING = ("Passing", "Every replica answered its admission probe correctly.")
     PROBE_FAILED = (

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelfleet.api import names
+from modelfleet.api.base import quantity_text
 from modelfleet.api.mlmodel import EnvVariable, MLModelSpec
 from modelfleet.build.metadata import labels
 from modelfleet.catalog.runtimes.base import ARTIFACT_FOLDER, PodShape
@@ -15,6 +16,8 @@ from modelfleet.catalog.schemes import FetchShape, scheme_of
 from modelfleet.facts.model import Defaults
 
 _USER = 65532
+SERVER = "server"
+"""Name of the container that serves."""
 SCRATCH, SCRATCH_FOLDER = "tmp", "/tmp"
 _DEFAULT_CPU = "250m"
 _DEFAULT_MEMORY = "512Mi"
@@ -93,7 +96,7 @@ def _server(
 ) -> dict[str, Any]:
     startup = spec.runtime.startup_seconds or 600
     container: dict[str, Any] = {
-        "name": "server",
+        "name": SERVER,
         "image": shape.image,
         "imagePullPolicy": defaults.image_pull_policy,
         "ports": [{"name": "serve", "containerPort": shape.port, "protocol": "TCP"}],
@@ -201,8 +204,9 @@ def _restricted() -> dict[str, Any]:
 
 
 def _resources(spec: MLModelSpec) -> dict[str, Any]:
-    memory = str(spec.resources.memory or _DEFAULT_MEMORY)
-    requests = {"cpu": str(spec.resources.cpu or _DEFAULT_CPU), "memory": memory}
+    cpu, memory = spec.resources.cpu, spec.resources.memory
+    memory = quantity_text(_DEFAULT_MEMORY if memory is None else memory)
+    requests = {"cpu": quantity_text(_DEFAULT_CPU if cpu is None else cpu), "memory": memory}
     limits = {"memory": memory}
     if spec.resources.accelerator is not None:
         count = str(spec.resources.accelerator.count)

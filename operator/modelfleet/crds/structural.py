@@ -42,6 +42,9 @@ def _walk(
     if node.get("x-kubernetes-int-or-string"):
         keys = ("x-kubernetes-int-or-string", "pattern", "maxLength", "description")
         return {key: node[key] for key in keys if key in node}
+    if node.get("x-kubernetes-preserve-unknown-fields") and "type" not in node:
+        # A value without a type: pydantic's default and title belong to no schema.
+        return {key: value for key, value in node.items() if key not in {"title", "default"}}
     if "prefixItems" in node or "oneOf" in node or "allOf" in node:
         msg = f"{path}: tuples and unions have no structural schema; use optional members and CEL"
         raise UnsupportedSchemaError(msg)

@@ -53,6 +53,8 @@ class PodFacts:
     """Whether the artifact is being fetched: however long it takes, this is no failed start."""
     fetched_at: datetime | None = None
     """Time at which the artifact was there; None without one, or before."""
+    image_id: str | None = None
+    """Digest of the image that the server runs, as the node says it; None before it runs."""
     is_failed: bool = False
     """Whether the pod ended as a whole, such as by an eviction; it never runs again."""
 
@@ -101,6 +103,8 @@ class VersionFacts:
     outcome: str | None = None
     startup_seconds: float | None = None
     """Learned time from a pod's creation to readiness; None before the first ready pod."""
+    image_id: str | None = None
+    """Digest of the image with which the version became stable; None before."""
     is_terminating: bool = False
 
     @property
@@ -123,6 +127,17 @@ class VersionFacts:
     def alive(self) -> tuple[PodFacts, ...]:
         """Pods that are not terminating."""
         return tuple(pod for pod in self.pods if not pod.is_terminating)
+
+    @property
+    def running(self) -> tuple[PodFacts, ...]:
+        """Pods that are ready, oldest first."""
+        ready = (pod for pod in self.alive if pod.is_ready)
+        return tuple(sorted(ready, key=lambda pod: (pod.created_at, pod.name)))
+
+    @property
+    def first_image(self) -> str | None:
+        """Digest of the image that all replicas should run: the first one that was ready."""
+        return self.image_id or next((p.image_id for p in self.running if p.image_id), None)
 
     @property
     def ready(self) -> int:

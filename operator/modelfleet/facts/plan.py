@@ -63,11 +63,12 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class VersionLearned:
-    """Write a version's outcome and learned start-up time into its status."""
+    """Write a version's outcome, learned start-up time and image into its status."""
 
     name: str
     outcome: str
     startup_milliseconds: int | None = None
+    image_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,11 +135,13 @@ class Applier:
                 known["metadata"].setdefault("deletionTimestamp", "now")
 
     async def learn(self, key: Key, learned: VersionLearned) -> None:
-        """Write the status of a version: outcome and learned start-up time."""
+        """Write the status of a version: outcome, learned start-up time and image."""
         self._check()
         status: dict[str, Any] = {"outcome": learned.outcome, "observedGeneration": 1}
         if learned.startup_milliseconds is not None:
             status["startupMilliseconds"] = learned.startup_milliseconds
+        if learned.image_id is not None:
+            status["imageId"] = learned.image_id
         patched = await self._client.patch(
             VERSIONS.path(key.namespace, learned.name, "status"),
             {"status": status},

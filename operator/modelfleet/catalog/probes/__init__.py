@@ -8,10 +8,12 @@ from modelfleet.catalog.probes.base import (
     ProbeRequest,
     ProbeSpec,
 )
+from modelfleet.catalog.probes.grpc_health_probe import GrpcHealthProbe
 from modelfleet.catalog.probes.open_inference_probe import OpenInferenceProbe
 
 PROBE_KINDS: tuple[ProbeKind, ...] = (
     OpenInferenceProbe(),  # a request of ones, generated from the server's own metadata
+    GrpcHealthProbe(),  # the server's own word, by the health checking protocol of gRPC
 )
 
 __all__ = [

@@ -13,26 +13,33 @@ from typing import Literal, Protocol
 class ProbeSpec:
     """The admission probe of a version; `model` is its name on the server.
 
-    `protocol` names the kind.
+    `protocol` names the kind. A server may load for `startup_seconds` before that is a fault.
     """
 
     protocol: str
     model: str
     timeout_seconds: float = 10.0
+    startup_seconds: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeRequest:
-    """One HTTP request to a replica; `body` is JSON."""
+    """One request to a replica: of HTTP with a body of JSON, or for the health of a gRPC server.
 
-    method: Literal["GET", "POST"]
+    For `GRPC_HEALTH`, `path` is the name of the service; empty means the whole server.
+    """
+
+    method: Literal["GET", "POST", "GRPC_HEALTH"]
     path: str
     body: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeAnswer:
-    """The HTTP answer; `body` is None if it was larger than what is read."""
+    """The HTTP answer; `body` is None if it was larger than what is read.
+
+    For `GRPC_HEALTH`: the code of gRPC, and the name of the health status as `body`.
+    """
 
     status: int
     body: bytes | None
@@ -40,9 +47,13 @@ class ProbeAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ProbeOutcome:
-    """Outcome of a probe. `Unfit`: this probe does not suit the server, which proves nothing."""
+    """Outcome of a probe.
 
-    kind: Literal["Right", "Wrong", "Late", "Unfit"]
+    `Unfit`: this probe does not suit the server, which proves nothing. `Loading`: the server itself
+    says that it does not serve yet.
+    """
+
+    kind: Literal["Right", "Wrong", "Late", "Unfit", "Loading"]
     reason: str = ""
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from modelfleet.api.mlmodel import MLModelSpec
+from modelfleet.catalog.probes import ProbeSpec
 
 ARTIFACT_FOLDER = "/model"
 
@@ -17,8 +18,7 @@ class PodShape:
     """Container of the model server, before resources and environment.
 
     `artifact_file` is the path of the fetched artifact; None when the image contains the model.
-    `probe_model` is the model's name in the Open Inference Protocol; None when no probe can be
-    generated.
+    `probe` is the admission probe of its replicas; None when none can be generated.
     """
 
     image: str
@@ -28,7 +28,7 @@ class PodShape:
     protocol: Literal["HTTP1", "H2C", "GRPC"]
     readiness_path: str | None
     artifact_file: str | None
-    probe_model: str | None
+    probe: ProbeSpec | None
 
 
 class Runtime(Protocol):

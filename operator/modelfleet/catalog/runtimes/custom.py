@@ -1,6 +1,8 @@
 """Runtime `custom`: the user's own image, with the user's own command, port and readiness path."""
 
 from modelfleet.api.mlmodel import MLModelSpec
+from modelfleet.catalog.probes import ProbeSpec
+from modelfleet.catalog.probes.grpc_health_probe import GrpcHealthProbe
 from modelfleet.catalog.runtimes.base import ARTIFACT_FOLDER, PodShape
 
 
@@ -24,5 +26,5 @@ class CustomRuntime:
             protocol=protocol,
             readiness_path=path if protocol == "HTTP1" else None,
             artifact_file=f"{ARTIFACT_FOLDER}/artifact" if spec.model.uri else None,
-            probe_model=None,
+            probe=ProbeSpec(GrpcHealthProbe.name, model) if protocol == "GRPC" else None,
         )

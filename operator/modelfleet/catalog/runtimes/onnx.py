@@ -2,6 +2,8 @@
 
 from modelfleet.api import names
 from modelfleet.api.mlmodel import MLModelSpec
+from modelfleet.catalog.probes import ProbeSpec
+from modelfleet.catalog.probes.open_inference_probe import OpenInferenceProbe
 from modelfleet.catalog.runtimes.base import ARTIFACT_FOLDER, PodShape
 
 PORT = 8080
@@ -30,5 +32,5 @@ class OnnxRuntime:
             protocol="HTTP1",
             readiness_path="/v2/health/ready",
             artifact_file=file,
-            probe_model=model,
+            probe=ProbeSpec(OpenInferenceProbe.name, model),
         )

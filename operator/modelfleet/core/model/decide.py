@@ -296,10 +296,11 @@ def _learned(facts: ModelFacts) -> tuple[VersionLearned, ...]:
             continue
         else:
             outcome = "Retired"
-        if version.outcome != outcome:
+        image = version.first_image
+        if version.outcome != outcome or version.image_id != image:
             seconds = version.startup_seconds
             rounded = None if seconds is None else int(round(seconds, 1) * 1000)
-            outcomes.append(VersionLearned(version.name, outcome, rounded))
+            outcomes.append(VersionLearned(version.name, outcome, rounded, image))
     return tuple(outcomes)
 
 

@@ -19,10 +19,8 @@ from modelfleet.api.mlmodelstatus import (
 )
 from modelfleet.api.reasons import Reason
 from modelfleet.core.model.decision import Decision
-from modelfleet.core.model.hold_warning import hold_warning
-from modelfleet.core.model.obstacles import BUDGET
+from modelfleet.core.model.degraded import degraded
 from modelfleet.core.model.roles import Roles
-from modelfleet.core.scaling import overload
 from modelfleet.core.scaling.schedules import Bounds
 from modelfleet.core.scaling.signal_status import available
 from modelfleet.facts.model import ModelFacts, VersionFacts
@@ -110,7 +108,7 @@ def _claims(facts: ModelFacts, spec: MLModelSpec, decision: Decision) -> Iterabl
     yield _probes_passing(facts, decision)
     yield (C.DRIFT_SUSPECTED, False, Reason.NOT_USED, "")
     yield (C.BUDGET_LIMITED, False, Reason.NOT_USED, "")
-    yield _degraded(facts, spec, decision)
+    yield (C.DEGRADED, *degraded(facts, spec, decision))
 
 
 def _ready(facts: ModelFacts, spec: MLModelSpec, decision: Decision) -> Claim:
@@ -257,21 +255,6 @@ def _probes_passing(facts: ModelFacts, decision: Decision) -> Claim:
     if serving is None or serving.spec.probe is None or not facts.gateways.is_used:
         return (C.PROBES_PASSING, True, Reason.NOT_USED, "no probe is used")
     return (C.PROBES_PASSING, True, Reason.PASSING, "every replica answered its probe")
-
-
-def _degraded(facts: ModelFacts, spec: MLModelSpec, decision: Decision) -> Claim:
-    obstacle = decision.obstacle
-    stable = decision.roles.stable
-    if obstacle is not None and stable is not None and obstacle.version == stable.name:
-        return (C.DEGRADED, True, obstacle.reason, obstacle.message)
-    unprotected = [fault for name, fault in facts.refused.items() if name.startswith(BUDGET)]
-    if unprotected:
-        return (C.DEGRADED, True, Reason(unprotected[0].reason), unprotected[0].message)
-    text = hold_warning(facts, spec, decision)
-    if text:
-        return (C.DEGRADED, True, Reason.HOLD_TOO_SHORT, text)
-    text = overload.message(facts, spec, decision.grant, decision.allowed.high)
-    return (C.DEGRADED, bool(text), Reason.OVERLOADED if text else Reason.HEALTHY, text)
 
 
 def _route(facts: ModelFacts, decision: Decision) -> RouteStatus | None:

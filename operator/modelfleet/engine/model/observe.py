@@ -214,6 +214,7 @@ class Observer:
             pods=own,
             outcome=status.get("outcome"),
             startup_seconds=startup(own) or (learned_ms / 1000 if learned_ms else None),
+            image_id=status.get("imageId"),
             is_terminating=bool(meta.get("deletionTimestamp")),
         )
 

@@ -11,6 +11,7 @@ import orjson
 
 from modelfleet.api import names
 from modelfleet.api.reasons import Reason
+from modelfleet.build.pod import SERVER
 from modelfleet.facts.identity import endpoint_of
 from modelfleet.facts.model import Fault, PodFacts
 
@@ -53,9 +54,19 @@ def pod_facts(item: Mapping[str, Any], port: int, in_flight: int | None) -> PodF
             "running" in (c.get("state") or {}) for c in status.get("initContainerStatuses") or []
         ),
         fetched_at=_fetched_at(status),
+        image_id=_image_id(status),
         is_failed=status.get("phase") == "Failed" and not meta.get("deletionTimestamp"),
         deletion_cost=int(annotations.get(names.ANNOTATION_DELETION_COST) or 0),
     )
+
+
+def _image_id(status: Mapping[str, Any]) -> str | None:
+    """Return the digest of the server's image, without the name before it and the node's scheme."""
+    for container in status.get("containerStatuses") or []:
+        if container.get("name") == SERVER:
+            text = str(container.get("imageID") or "")
+            return text.rpartition("@")[2].rpartition("//")[2] or None
+    return None
 
 
 def _fetched_at(status: Mapping[str, Any]) -> datetime | None:

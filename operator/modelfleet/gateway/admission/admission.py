@@ -4,7 +4,8 @@
 answer keeps an endpoint out only while another replica of the model answers its own probe rightly:
 a generated request may suit no replica of a healthy model. The probe of an endpoint that is kept
 out is repeated for as long as it stays ready.
-An endpoint that answers too late several times is admitted. Endpoints that were ready before
+An endpoint that answers too late several times is admitted. One that says itself that it does not
+serve yet is asked until it does. Endpoints that were ready before
 `begin` are admitted at once. Must never take out an endpoint that is admitted.
 """
 
@@ -27,6 +28,7 @@ COMPARED = 2
 """Admitted replicas of the model that are asked after a wrong answer."""
 UNFIT_NOTE = "admitted, as no other replica answers a generated request rightly"
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, LATE_WAIT_SECONDS = 2.0, 15.0, 0.5
+LOADING_WAIT_SECONDS = 1.0
 
 
 class Prober(Protocol):
@@ -151,9 +153,18 @@ class Admission:
         self, name: Name, version: _Version, endpoint: str, state: _EndpointState
     ) -> None:
         """Probe until the endpoint is admitted; cancelled when the endpoint leaves."""
-        late_answers, wait = 0, FIRST_WAIT_SECONDS
+        late_answers, wait, loading = 0, FIRST_WAIT_SECONDS, 0.0
+        is_said = False
         while version.probe is not None:
             outcome = await self._prober.ask(endpoint, version.probe)
+            if outcome.kind == "Loading":
+                # As with any start, time alone is no fault before the spec's own limit.
+                if loading >= version.probe.startup_seconds and not is_said:
+                    self._report(name, version, endpoint, outcome, passed=False)
+                    is_said = True
+                await self._sleep(LOADING_WAIT_SECONDS)
+                loading += LOADING_WAIT_SECONDS
+                continue
             if outcome.kind == "Wrong" and not await self._is_answered_elsewhere(name, endpoint):
                 outcome = ProbeOutcome("Unfit", f"{outcome.reason}; {UNFIT_NOTE}")
                 break

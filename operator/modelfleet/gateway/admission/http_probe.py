@@ -1,4 +1,4 @@
-"""Sends an admission probe of any kind to one replica over HTTP.
+"""Sends an admission probe of any kind to one replica.
 
 The kind (`catalog.probes`) states the requests and judges the answers. Both happen in a thread, one
 probe at a time, so that a large answer delays no configuration of Envoy. Must never raise for
@@ -17,6 +17,7 @@ from modelfleet.catalog.probes import (
     ProbeSpec,
     probe_kind_named,
 )
+from modelfleet.gateway.admission.grpc_health import health_of
 
 MAX_ANSWER_BYTES = 4 * 2**20
 """Size of a judged answer; parsing it takes about 20 times that memory for a moment."""
@@ -55,8 +56,13 @@ class HttpProber:
                 return step
             began = loop.time()
             async with asyncio.timeout(left):
-                answer = await self._call(f"http://{endpoint}{step.path}", step)
+                answer = await self._answer(endpoint, step, left)
             left -= loop.time() - began
+
+    async def _answer(self, endpoint: str, step: ProbeRequest, seconds: float) -> ProbeAnswer:
+        if step.method == "GRPC_HEALTH":
+            return await health_of(endpoint, step.path, seconds)
+        return await self._call(f"http://{endpoint}{step.path}", step)
 
     async def _call(self, url: str, request: ProbeRequest) -> ProbeAnswer:
         headers = {"accept-encoding": "identity"}

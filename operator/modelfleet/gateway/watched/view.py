@@ -32,7 +32,12 @@ class VersionView:
             protocol=spec["protocol"],
             probe=None
             if probe is None
-            else ProbeSpec(probe["protocol"], probe["model"], probe.get("timeoutSeconds", 10)),
+            else ProbeSpec(
+                probe["protocol"],
+                probe["model"],
+                probe.get("timeoutSeconds", 10),
+                spec.get("startupSeconds", 600),
+            ),
         )
 
 

@@ -73,6 +73,23 @@ def test_only_a_wrong_answer_beside_a_right_one_keeps_out(
     assert script.slept == slept
 
 
+def test_a_server_that_says_it_loads_is_asked_until_it_serves() -> None:
+    script = Script(*["Loading"] * 5, "Right")
+    assert asyncio.run(_admitted(script)) == ("a:1",)
+    assert script.slept == [1.0] * 5
+    assert [result.passed for result in script.results] == [True], "a start is no fault"
+
+
+def test_a_server_that_never_serves_is_said_once_after_its_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(f"{__name__}.SPEC", ProbeSpec("GrpcHealth", "churn", startup_seconds=3))
+    script = Script(*["Loading"] * 60)
+    assert asyncio.run(_admitted(script)) == ()
+    assert [result.passed for result in script.results] == [False]
+    assert len(script.slept) > 3, "it is asked on"
+
+
 def test_a_wrong_answer_keeps_none_out_where_no_other_replica_answers() -> None:
     script = Script("Wrong")
     assert asyncio.run(_admitted(script)) == ("a:1",)

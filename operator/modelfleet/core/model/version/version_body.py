@@ -9,7 +9,6 @@ from typing import Any
 from modelfleet.api import names
 from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.build.pod import pod_template
-from modelfleet.catalog.probes.open_inference_probe import OpenInferenceProbe
 from modelfleet.core.model.validation import runtime_of
 from modelfleet.core.model.version.version_hash import shape_hash
 from modelfleet.facts.model import ModelFacts
@@ -22,7 +21,7 @@ def version_body(
     runtime = runtime_of(spec)
     shape = runtime.pod(facts.key.name, spec, facts.defaults.server_image)
     name = names.version_name(facts.key.name, number)
-    probed = spec.quality.generated_probes and shape.probe_model is not None
+    probe = shape.probe if spec.quality.generated_probes else None
     body: dict[str, Any] = {
         "model": facts.key.name,
         "number": number,
@@ -48,6 +47,6 @@ def version_body(
         body["artifact"] = {"uri": spec.model.uri, "digest": digest}
     if spec.model.version is not None:
         body["modelVersion"] = spec.model.version
-    if probed:
-        body["probe"] = {"protocol": OpenInferenceProbe.name, "model": shape.probe_model}
+    if probe is not None:
+        body["probe"] = {"protocol": probe.protocol, "model": probe.model}
     return body
