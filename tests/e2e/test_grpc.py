@@ -1,4 +1,4 @@
-"""A gRPC server that listens before its model is loaded gets no call before it says that it serves."""
+"""A gRPC server that listens before its model is loaded gets no call before it says it serves."""
 
 import threading
 import time

@@ -93,8 +93,17 @@ class Window:
     @property
     def quiet_seconds(self) -> float:
         """Seconds since the last request, as far as this leader has watched."""
-        busy = [b.at for b in self.buckets if b.arrivals or b.in_flight or b.held]
+        busy = self._busy_at
         return self.now - busy[-1] if busy else self.observed_seconds
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether no replica runs and no request came of late, as far as this leader has seen."""
+        return self.ready + self.starting == 0 and not self._busy_at
+
+    @property
+    def _busy_at(self) -> list[float]:
+        return [b.at for b in self.buckets if b.arrivals or b.in_flight or b.held]
 
 
 @dataclass(frozen=True, slots=True)

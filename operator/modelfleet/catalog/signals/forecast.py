@@ -9,6 +9,7 @@ from modelfleet.facts.scaling import Demand, ScalingParams, Window, keep_alive_s
 
 TREND_SECONDS = 15.0
 MAX_AHEAD_SECONDS = 120.0
+WOKEN = "earlier days had requests at this time"
 
 
 class RateSignal:
@@ -29,12 +30,13 @@ class RateSignal:
     def _demand(window: Window, params: ScalingParams) -> Demand | None:
         forecast = window.forecast
         if forecast is not None:
-            is_asleep = (
-                params.min_replicas == 0
-                and window.quiet_seconds >= keep_alive_seconds(window, params)
-                and not forecast.is_woken
-            )
-            return None if is_asleep else Demand(forecast.up, forecast.why, max(forecast.hold, 1))
+            is_quiet = window.quiet_seconds >= keep_alive_seconds(window, params)
+            if params.min_replicas > 0 or not (is_quiet or window.is_asleep):
+                return Demand(forecast.up, forecast.why, max(forecast.hold, 1))
+            # The share of a recent peak, or a keep-alive that was learned since, wakes nobody.
+            if not forecast.is_woken:
+                return None
+            return Demand(forecast.up, f"{forecast.why}; {WOKEN}", max(forecast.hold, 1))
         if window.service_seconds is None:
             return None
         recent = _rate(window, 0.0, RECENT_SECONDS)

@@ -264,3 +264,26 @@ def test_allocate_example_and_order_does_not_matter():
     assert first == second
     assert {k: g.replicas for k, g in first.items()} == {A: 2, B: 1}
     assert "budget gives 2 of 3" in first[A].why[0]
+
+
+@pytest.mark.parametrize(
+    ("ready", "rate", "observed", "keep_alive", "is_woken", "replicas"),
+    [
+        (0, 0, 900.0, None, False, None),
+        (0, 0, 5.0, None, False, None),  # a new leader has watched for a moment only
+        (0, 0, 900.0, 14_400.0, False, None),  # a longer keep-alive was learned since it slept
+        (0, 0, 5.0, None, True, 2),
+        (0, 20, 5.0, None, False, 2),
+        (1, 0, 5.0, None, False, 2),  # it does not sleep: nobody knows for how long it was quiet
+        (1, 0, 900.0, None, False, None),
+    ],
+)
+def test_only_a_request_or_earlier_days_wake_a_model(
+    ready, rate, observed, keep_alive, is_woken, replicas
+):
+    forecast = Forecast(2, 3, "0 busy slots now, 0.085 as the least share", keep_alive, is_woken)
+    quiet = window(rate, forecast=forecast, ready=ready, observed_seconds=observed)
+    found = RateSignal().demand(quiet, PARAMS)
+    assert (found and found.replicas) == replicas
+    if is_woken:
+        assert "earlier days had requests at this time" in found.why
