@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 UNIT := tests/unit tests/properties tests/sequences tests/house tests/crds -n auto --maxprocesses 8 --dist worksteal
 CLUSTER := $(PYTHON) -m tests.cluster
 
-.PHONY: help setup demo demo-down test unit unit-long golden gateway-tests e2e faults bad-day bench bench-autoscale bench-replay verify generate lint type \
+.PHONY: help setup demo demo-down test unit unit-long golden gateway-tests e2e faults bad-day at-rest churn bench bench-autoscale bench-replay verify generate lint type \
 	layers format locks cluster-up cluster-down cluster-status cluster-build cluster-cycles images \
 	load slow-check clean
 
@@ -61,6 +61,12 @@ faults: $(STAMP) ## Kill campaigns on the real Kubernetes
 
 bad-day: $(STAMP) ## Everything that happens to a cluster, under load (half an hour; prints its seed)
 	@$(BIN)/python -m tests.run tests/campaigns/test_bad_day.py
+
+at-rest: $(STAMP) ## Thirty models at rest on fake nodes, with a webhook and foreign edits (ten minutes)
+	@$(BIN)/python -m tests.run tests/campaigns/test_at_rest.py
+
+churn: $(STAMP) ## 2,000 models made, called and deleted; what stays of them (half an hour)
+	@$(BIN)/python -m tests.run tests/campaigns/test_churn.py
 
 bench: $(STAMP) ## All benchmarks on a cluster that stays up (hours; prints ratios, asserts nothing)
 	@$(BIN)/python -m tests.bench

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -16,6 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests import stack
+from tests.campaigns.churn import churned
+from tests.campaigns.fake_fleet import fake_nodes
+from tests.campaigns.skewed_clock import wrong_clock
 from tests.cluster import choose
 from tests.cluster.base import ClusterError
 from tests.cluster.native import state
@@ -26,6 +30,7 @@ OPERATOR = "app.kubernetes.io/name=modelfleet-operator"
 GATEWAY = "app.kubernetes.io/name=modelfleet-gateway"
 REPLICA = "modelfleet.dev/role=replica"
 REPLICAS = 3
+MANY = 500
 
 
 @dataclass(slots=True)
@@ -275,6 +280,51 @@ def etcd_stopped(_: Stage) -> Callable[[], None]:
     return lambda: os.kill(pid, signal.SIGCONT)
 
 
+def agents_clock_wrong(stage: Stage) -> Callable[[], None]:
+    """A third gateway whose agent lives five minutes ahead, and a rollout that it must confirm."""
+    end = wrong_clock("modelfleet-gateway", "agent", "+5m")
+    stage.roll_out()
+    return end
+
+
+def leaders_clock_wrong(stage: Stage) -> Callable[[], None]:
+    """A second operator that lives five minutes behind takes over, and rolls out."""
+    end = wrong_clock("modelfleet-operator", "operator", "-5m")
+    system("scale", "deployment/modelfleet-operator", "--replicas=0")
+    stage.roll_out()
+
+    def back() -> None:
+        system("scale", "deployment/modelfleet-operator", "--replicas=1")
+        end()
+
+    return back
+
+
+def rolled_out(stage: Stage) -> None:
+    """The version that was asked for serves."""
+    settled(stage)
+
+
+def hung(_: Stage) -> Callable[[], None]:
+    """The server of one replica stops without an end of its process."""
+    pid = processes("serve", "digits")[0]
+    os.kill(pid, signal.SIGSTOP)
+
+    def end() -> None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+    return end
+
+
+def many_come_and_go(stage: Stage) -> Callable[[], None]:
+    """500 models are made, called once and deleted, beside the one under load."""
+    with fake_nodes():
+        statuses = asyncio.run(churned(stage.namespace, range(MANY)))
+    assert set(statuses) == {200}, statuses
+    return nothing
+
+
 def settled(stage: Stage) -> None:
     """All replicas of the newest version serve, and the model is at rest."""
 
@@ -312,6 +362,10 @@ EVENTS = (
         said("RolledOut", "CreateRefused"),
     ),
     BadEvent("image of a new version is missing", image_gone, said("Stalled", "ImagePullFailed")),
+    BadEvent("server of a replica hangs", hung, seconds=20),
+    BadEvent("clock of an agent wrong", agents_clock_wrong, rolled_out),
+    BadEvent("clock of the leader wrong", leaders_clock_wrong, rolled_out),
+    BadEvent("500 models come and go", many_come_and_go),
     BadEvent("etcd stopped", etcd_stopped, seconds=20),
     BadEvent("API server away", api_server_gone, seconds=30),
 )
