@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-UNIT := tests/unit tests/properties tests/sequences tests/house tests/crds -n auto --maxprocesses 8 --dist worksteal
+UNIT := tests/unit tests/properties tests/sequences tests/house tests/crds tests/chart -n auto --maxprocesses 8 --dist worksteal
 CLUSTER := $(PYTHON) -m tests.cluster
 
 .PHONY: help setup demo demo-down test unit unit-long golden gateway-tests e2e faults bad-day at-rest churn bench bench-autoscale bench-replay verify generate lint type \
@@ -79,14 +79,15 @@ bench-replay: $(STAMP) ## A public trace on the real cluster (it stays up) and i
 
 verify: $(STAMP) generate lint type layers ## Regenerate, lint, type-check, check layers; fail on a dirty tree
 	@$(BIN)/pytest -q tests/house tests/crds
-	@git diff --exit-code --stat -- crds docs/reference manifests requirements \
+	@git diff --exit-code --stat -- charts crds docs/reference manifests requirements \
 		|| { echo "generated files differ: run 'make generate' and commit"; exit 1; }
-	@test -z "$$(git status --porcelain --untracked-files=normal -- crds docs/reference)" \
+	@test -z "$$(git status --porcelain --untracked-files=normal -- charts crds docs/reference)" \
 		|| { echo "generated files are not committed: run 'make generate' and commit"; exit 1; }
 
 generate: $(STAMP) ## Regenerate CRDs, reference pages and Envoy's tag in the manifests
 	@$(BIN)/python -m modelfleet crds crds
 	@$(BIN)/python -m tests.cluster.envoy
+	@$(BIN)/python -m tests.chart.generate
 	@$(BIN)/python -m modelfleet reference docs/reference
 
 lint: $(STAMP) ## Lint and check the format

@@ -22,6 +22,7 @@ NO_CLUSTER = (
     "tests/sequences",
     "tests/house",
     "tests/crds",
+    "tests/chart",
 )
 ON_LOOPBACK = "tests/gateway"
 ON_CLUSTER = ("e2e", "faults")

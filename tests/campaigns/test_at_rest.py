@@ -48,7 +48,7 @@ FOREIGN = (
     ("rollout", "pause", "deployment/{}-v1"),
     ("scale", "deployment/{}-v1", "--replicas=3"),
     ("set", "image", "deployment/{}-v1", "server=modelfleet/paced:dev"),
-    ("set", "resources", "deployment/{}-v1", "--limits=memory=300Mi"),
+    ("set", "resources", "deployment/{}-v1", "--limits=memory=1Gi"),
     ("patch", "service", "{}-v1", "-p", '{"spec":{"selector":{"theirs":"x"}}}'),
     ("patch", "deployment", "{}-v1", "-p", '{"spec":{"minReadySeconds":5}}'),
 )
@@ -56,7 +56,6 @@ NOTHING = (
     {"runtime": {"protocol": "HTTP1"}},
     {"runtime": {"readinessPath": "/"}},
     {"runtime": {"startupSeconds": 600}},
-    {"runtime": {"startupSeconds": 900}},
     {"runtime": {"shutdownSeconds": 60}},
     {"runtime": {"args": [], "command": None}},
     {"quality": {"generatedProbes": True}},
