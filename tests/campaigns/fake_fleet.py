@@ -10,7 +10,7 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import aiohttp
 
@@ -22,6 +22,7 @@ from tests.stack import Json
 NODES = 20
 PORT = 18080
 AT_ONCE = 32
+TRIES = 5
 ROUTE = ("local", layout.FAKE_POD_RANGE, "dev", "lo")
 
 
@@ -83,11 +84,12 @@ class Client:
 
     async def create(self, body: Json) -> None:
         """Create a model."""
-        await self._kube.post(self._models, body["metadata"]["namespace"], body)
+        space = body["metadata"]["namespace"]
+        await _patiently(lambda: self._kube.post(self._models, space, body))
 
     async def delete(self, namespace: str, name: str) -> None:
         """Delete a model."""
-        await self._kube.delete(self._models, namespace, name, {})
+        await _patiently(lambda: self._kube.delete(self._models, namespace, name, {}))
 
     async def ask(self, namespace: str, name: str) -> tuple[int, str]:
         """Status and body of one request to a model."""
@@ -104,6 +106,23 @@ class Client:
                     assert status != 200 or f'"host": "{name}.{namespace}' in text, text
                     return status
                 await asyncio.sleep(0.2)
+
+
+async def _patiently(call: Callable[[], Awaitable[object]]) -> None:
+    """Repeat a write that a busy API server did not answer in time; it may have been done."""
+    from modelfleet.errors import Conflict, Gone, Transient
+
+    for _ in range(TRIES):
+        try:
+            with contextlib.suppress(Conflict, Gone):
+                await call()
+        except Transient as error:
+            print(f"once more: {error}", flush=True)
+            await asyncio.sleep(1.0)
+        else:
+            return
+    msg = f"the API server answered none of {TRIES} tries"
+    raise TimeoutError(msg)
 
 
 @contextlib.asynccontextmanager
