@@ -64,7 +64,7 @@ def test_a_release_comes_changes_and_goes(namespace, store, load):
     before = replicas(namespace)
 
     upgrade("--take-ownership")
-    print(f"\n{on_release('test', RELEASE, '--logs', '--timeout', '300s')[-600:]}")
+    print(f"\n{on_release('test', RELEASE, '--timeout', '300s')}")
     upgrade("--set", "operator.replicas=2", "--set", "gateway.podAnnotations.changed=yes")
     assert stack.get("deployment", NAMESPACE, "modelfleet-operator")["spec"]["replicas"] == 2
     on_release("rollback", RELEASE, "1", *WAIT)

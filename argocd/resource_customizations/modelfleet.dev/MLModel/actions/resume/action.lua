@@ -1,0 +1,3 @@
+-- Rollouts go on.
+obj.spec.paused = false
+return obj
