@@ -58,6 +58,29 @@ COMMANDS = {
         "modelfleet.cli.verbs.reference:write_reference",
         ("FOLDER",),
     ),
+    "list": Command(
+        "show all models and how they are (needs the extra 'cli')",
+        "modelfleet.cli.verbs.list_models:list_models",
+    ),
+    "status": Command(
+        "show a model as a tree, and what it waits for",
+        "modelfleet.cli.verbs.show_status:show_status",
+    ),
+    "versions": Command(
+        "show the versions of a model", "modelfleet.cli.verbs.show_versions:show_versions"
+    ),
+    "diff": Command(
+        "show what differs between two versions", "modelfleet.cli.verbs.show_versions:diff_versions"
+    ),
+    "rollback": Command("serve an earlier version again", "modelfleet.cli.verbs.steer:rollback"),
+    "pause": Command("stop the rollouts of a model", "modelfleet.cli.verbs.steer:pause"),
+    "resume": Command("let the rollouts of a model go on", "modelfleet.cli.verbs.steer:resume"),
+    "logs": Command(
+        "show the last lines of all replicas", "modelfleet.cli.verbs.show_logs:show_logs"
+    ),
+    "doctor": Command(
+        "check the installation, and say what mends it", "modelfleet.cli.verbs.doctor:doctor"
+    ),
     "explain": Command(
         "show why a model has its replicas (needs the extra 'cli')",
         "modelfleet.cli.verbs.explain:explain",

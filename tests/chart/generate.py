@@ -120,8 +120,8 @@ helm test modelfleet --namespace modelfleet-system
   model. The gateways go with the chart: no request reaches a model until it is installed again.
 * To delete all models too: `kubectl delete crd mlmodels.modelfleet.dev
   mlmodelversions.modelfleet.dev`.
-* **From `kubectl apply -k` to Helm**: `helm install --take-ownership` takes over what is there; no
-  request is lost.
+* **From `kubectl apply -k` to Helm**: `helm install --take-ownership` takes over what is there, and
+  no request is lost. Helm 4 needs `--force-conflicts`, at the upgrades after it, too.
 * `helm test` lets a real model answer a request; it needs no network outside the cluster.
 
 ## Values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -17,6 +18,12 @@ LOCAL_VALUES = Path(__file__).with_name("local-values.yaml")
 RELEASE, NAMESPACE = "modelfleet", "modelfleet-system"
 HELM = os.environ.get("HELM", str(Path(sys.executable).with_name("helm")))
 """Helm 3 of the environment; HELM names another one, such as Helm 4."""
+
+
+@functools.cache
+def major() -> int:
+    """3 or 4."""
+    return int(helm("version", "--short").removeprefix("v").split(".")[0])
 
 
 class HelmError(RuntimeError):

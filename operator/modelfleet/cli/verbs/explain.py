@@ -13,10 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from modelfleet.api import names
+from modelfleet.cli.support import cluster
 from modelfleet.cli.support.arguments import UsageError
 
-PATIENCE_SECONDS = 10
 MAX_HOURS = 24 * 31
 MAX_MOMENTS = 1500
 MIN_STEP_SECONDS = 5
@@ -29,8 +28,7 @@ def explain(arguments: list[str]) -> int:
     """Print the explanation of one model; exit code 1 when the model cannot be read."""
     parser = argparse.ArgumentParser("modelfleet explain", description=explain.__doc__)
     parser.add_argument("name", help="the model")
-    parser.add_argument("-n", "--namespace", help="namespace; by default that of the context")
-    parser.add_argument("--context", help="context of the kubeconfig")
+    cluster.add_arguments(parser)
     _of_a_picture(parser)
     chosen = parser.parse_args(arguments)
     try:
@@ -51,40 +49,8 @@ def explain(arguments: list[str]) -> int:
 
 def _model(chosen: argparse.Namespace) -> Mapping[str, Any]:
     """Return the MLModel from the API server; raises `UsageError` or ImportError with advice."""
-    # Only this verb needs a cluster; the others start without the client.
-    try:
-        from kubernetes import client, config
-        from kubernetes.config.config_exception import ConfigException
-        from urllib3.exceptions import HTTPError
-    except ImportError as fault:
-        message = f"needs the Kubernetes client ({fault}): install 'modelfleet[cli]'"
-        raise ImportError(message) from fault
-    try:
-        config.load_kube_config(context=chosen.context)
-        namespace = chosen.namespace or _namespace(config, chosen.context)
-        model: Mapping[str, Any] = client.CustomObjectsApi().get_namespaced_custom_object(
-            names.GROUP,
-            names.API_VERSION.rsplit("/", 1)[-1],
-            namespace,
-            names.MODEL_PLURAL,
-            chosen.name,
-            _request_timeout=PATIENCE_SECONDS,
-        )
-    except ConfigException as fault:
-        message = f"no usable kubeconfig: {fault}"
-        raise UsageError(message) from fault
-    except client.ApiException as fault:
-        message = f"{namespace}/{chosen.name}: {fault.reason}"
-        raise UsageError(message) from fault
-    except HTTPError as fault:
-        server = client.Configuration.get_default_copy().host
-        why = type(getattr(fault, "reason", None) or fault).__name__
-        message = (
-            f"the API server {server} does not answer ({why}); check that it runs and can be"
-            " reached from here, or choose another with --context or KUBECONFIG"
-        )
-        raise UsageError(message) from fault
-    return model
+    connection = cluster.Cluster(chosen.context)
+    return connection.model(chosen.namespace or connection.namespace, chosen.name)
 
 
 def _of_a_picture(parser: argparse.ArgumentParser) -> None:
@@ -120,12 +86,6 @@ def write_picture(chosen: argparse.Namespace, namespace: str) -> None:
     from modelfleet.cli.support import decision_picture
 
     decision_picture.draw_picture(history, chosen.plot)
-
-
-def _namespace(config: Any, context: str | None) -> str:
-    contexts, active = config.list_kube_config_contexts()
-    chosen = next((c for c in contexts if c["name"] == context), active)
-    return str(chosen["context"].get("namespace", "default"))
 
 
 def lines(model: Mapping[str, Any], now: datetime) -> list[str]:
