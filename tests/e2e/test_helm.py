@@ -61,7 +61,9 @@ def manifests_again():
 
 @pytest.mark.usefixtures("manifests_again")
 def test_a_release_comes_changes_and_goes(namespace, store, load):
-    stack.apply(model(namespace, f"{store}/digits-1.onnx", version="one"))
+    # One replica: a slow machine would buy more of them, which is no replacement.
+    bounds = {"minReplicas": 1, "maxReplicas": 1}
+    stack.apply(model(namespace, f"{store}/digits-1.onnx", version="one", scaling=bounds))
     ready(namespace)
     load.say(allow={"digits-v1": "one"})
     load.rate(RATE, 3600)
