@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 UNIT := tests/unit tests/properties tests/sequences tests/house tests/crds tests/chart -n auto --maxprocesses 8 --dist worksteal
 CLUSTER := $(PYTHON) -m tests.cluster
 
-.PHONY: help setup demo demo-down test unit unit-long golden gateway-tests e2e faults bad-day at-rest churn bench bench-autoscale bench-replay verify generate lint type \
+.PHONY: help setup demo demo-down test unit unit-long golden gateway-tests e2e faults bad-day at-rest churn argocd bench bench-autoscale bench-replay verify generate lint type \
 	layers format locks cluster-up cluster-down cluster-status cluster-build cluster-cycles images \
 	load slow-check clean
 
@@ -67,6 +67,9 @@ at-rest: $(STAMP) ## Thirty models at rest on fake nodes, with a webhook and for
 
 churn: $(STAMP) ## 2,000 models made, called and deleted; what stays of them (half an hour)
 	@$(BIN)/python -m tests.run tests/campaigns/test_churn.py
+
+argocd: $(STAMP) ## A real Argo CD keeps operator and models from a git repository (fifteen minutes)
+	@$(BIN)/python -m tests.run tests/campaigns/test_argocd.py
 
 bench: $(STAMP) ## All benchmarks on a cluster that stays up (hours; prints ratios, asserts nothing)
 	@$(BIN)/python -m tests.bench
