@@ -90,6 +90,11 @@ class Settings(BaseSettings):
     gateway_drain_seconds: float = Field(
         60.0, ge=0, description="A gateway out of its Service for this long gets no traffic."
     )
+    query_namespaces: str = Field(
+        "",
+        description="Comma-separated namespaces whose models may use `scaling.signals` with a"
+        " `query`; empty: all. A query reads whatever that Prometheus has.",
+    )
     lease_name: str = Field("modelfleet-operator", description="Name of the leader's Lease.")
     lease_seconds: float = Field(8.0, ge=1, description="Validity of the leader's Lease.")
     workers: int = Field(32, ge=1, description="Most turns (one for a model) at the same time.")

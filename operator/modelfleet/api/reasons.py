@@ -64,6 +64,10 @@ class Reason(StrEnum):
     )
     PROMETHEUS_SILENT = ("PrometheusSilent", "Prometheus does not answer; the last grant stays.")
     QUERY_FAILED = ("QueryFailed", "Prometheus refuses a signal's query; the last grant stays.")
+    QUERY_NOT_ALLOWED = (
+        "QueryNotAllowed",
+        "The installation allows no queries in this namespace; the last grant stays.",
+    )
     MANY_SERIES = ("ManySeries", "A signal's query gives several series; the last grant stays.")
     NO_SERIES = ("NoSeries", "A signal has no value in Prometheus; the last grant stays.")
     WRONG_VALUE = ("WrongValue", "A signal's value is not a usable number; the last grant stays.")

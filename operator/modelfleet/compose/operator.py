@@ -192,7 +192,8 @@ def _prometheus(ledger: Ledger, settings: Settings) -> PrometheusSource:
     if not settings.prometheus_url:
         return PrometheusSource(None, ledger.watched, rhythm)
     server = _prometheus_server(settings, settings.prometheus_timeout_seconds)
-    return PrometheusSource(server, ledger.watched, rhythm)
+    allowed = [name for part in settings.query_namespaces.split(",") if (name := part.strip())]
+    return PrometheusSource(server, ledger.watched, rhythm, query_namespaces=allowed)
 
 
 def _prometheus_server(settings: Settings, patience_seconds: float) -> "PrometheusServer":

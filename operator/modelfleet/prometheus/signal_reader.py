@@ -8,7 +8,7 @@ goes into a condition. Must never block the event loop: all queries run in a thr
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -34,6 +34,11 @@ QUARANTINE_SECONDS = (30.0, 60.0, 120.0, 300.0)
 OFF = SignalFault(
     Reason.PROMETHEUS_OFF,
     "the operator has no Prometheus; set MODELFLEET_PROMETHEUS_URL",
+)
+NOT_ALLOWED = SignalFault(
+    Reason.QUERY_NOT_ALLOWED,
+    "queries are not allowed in this namespace; use a metric of the server instead of the query, or"
+    " have the namespace added to MODELFLEET_QUERY_NAMESPACES",
 )
 SILENT = SignalFault(
     Reason.PROMETHEUS_SILENT,
@@ -90,12 +95,17 @@ class PrometheusSource:
         watched: Callable[[], Mapping[Key, Watched]],
         rhythm: Rhythm,
         monotonic: Callable[[], float] = time.monotonic,
+        query_namespaces: Collection[str] = (),
     ) -> None:
-        """`server` is None without an address; `watched` gives the signals and pods to read."""
+        """`server` is None without an address; `watched` gives the signals and pods to read.
+
+        Models outside `query_namespaces` may use no query; empty means that all may.
+        """
         self._server = server
         self._watched = watched
         self._rhythm = rhythm
         self._monotonic = monotonic
+        self._query_namespaces = frozenset(query_namespaces)
         self._states: dict[SignalKey, _SignalState] = {}
         self._read_at = float("-inf")
         self._is_silent = False
@@ -107,7 +117,16 @@ class PrometheusSource:
         now = self._monotonic()
         return tuple(self._reading(key, spec, now) for spec in signals)
 
+    def _is_allowed(self, key: Key, spec: SignalSpec) -> bool:
+        return (
+            spec.query is None
+            or not self._query_namespaces
+            or key.namespace in self._query_namespaces
+        )
+
     def _reading(self, key: Key, spec: SignalSpec, now: float) -> Reading:
+        if not self._is_allowed(key, spec):
+            return Reading(spec, fault=NOT_ALLOWED, is_known=True)
         state = self._states.get((key, spec))
         if state is None:
             state = self._states[key, spec] = _SignalState(secrets.token_hex(8), now)
@@ -149,7 +168,10 @@ class PrometheusSource:
         began = self._monotonic()
         watched = dict(self._watched())
         wanted = {
-            (key, spec) for key, watched_model in watched.items() for spec in watched_model.signals
+            (key, spec)
+            for key, watched_model in watched.items()
+            for spec in watched_model.signals
+            if self._is_allowed(key, spec)
         }
         self._states = {
             signal_key: state for signal_key, state in self._states.items() if signal_key in wanted

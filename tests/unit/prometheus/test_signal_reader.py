@@ -107,6 +107,26 @@ async def test_nothing_watched_asks_nothing():
     assert world.server.asked == []
 
 
+async def test_only_namespaces_that_are_allowed_ask_a_query():
+    other = Key("tenant", "digits")
+    metric = SignalSpec("queue", 1.0, metric="QueueDepth")
+    world = World({A: Watched((LAG,)), other: Watched((LAG, metric))})
+    world.source = PrometheusSource(
+        world.server,
+        lambda: world.watched,
+        Rhythm(10.0),
+        lambda: world.now,
+        query_namespaces=(A.namespace,),
+    )
+    await world.after(1)
+    assert world.reading().value == 10.0
+    refused = world.reading(other)
+    assert why(refused) is Reason.QUERY_NOT_ALLOWED
+    assert (refused.value, refused.is_current, refused.is_known) == (None, False, True)
+    assert why(world.reading(other, metric)) is not Reason.QUERY_NOT_ALLOWED
+    assert sum("lag" in text for text in world.server.asked) == 1
+
+
 FAULTS = [
     ([], Reason.NO_SERIES),
     ([1, 2], Reason.MANY_SERIES),

@@ -17,6 +17,7 @@ SIGNAL_REASONS = frozenset(
     {
         Reason.PROMETHEUS_OFF,
         Reason.PROMETHEUS_SILENT,
+        Reason.QUERY_NOT_ALLOWED,
         Reason.QUERY_FAILED,
         Reason.MANY_SERIES,
         Reason.NO_SERIES,
