@@ -102,6 +102,8 @@ class VersionFacts:
     startup_seconds: float | None = None
     """Learned time from a pod's creation to readiness; None before the first ready pod."""
     is_terminating: bool = False
+    is_buildable: bool = True
+    """Whether its objects can be built: False where a needed field of its spec cannot be read."""
 
     @property
     def number(self) -> int:

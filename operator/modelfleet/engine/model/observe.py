@@ -33,8 +33,27 @@ from modelfleet.facts.model import (
     ResolveFacts,
     VersionFacts,
 )
+from modelfleet.facts.route import Route
 
 STALE_METRICS_SECONDS = 15.0
+_SPARE_STATUS: Mapping[str, Any] = {
+    # The revision must never go back, and the grant must not be lost, for want of another field.
+    "route": {k: v for k, v in Route(1, ()).to_status().items() if k != "revision"},
+    "scaling": {"want": 0, "ready": 0},
+}
+_SPARE_VERSION: Mapping[str, Any] = {
+    "model": "unknown",
+    "shape": "unknown-0000000000000000",
+    "source": "unknown-0000000000000000",
+    "runtime": "custom",
+    "port": 8080,
+    "protocol": "HTTP1",
+    "startupSeconds": 600,
+    "shutdownSeconds": 60,
+    "template": {},
+    "createdBy": "",
+}
+_BUILT_FROM = frozenset({"template", "port", "startupSeconds"})
 _OWN_EDITORS = {names.FIELD_MANAGER, names.SCALE_FIELD_MANAGER, "kube-controller-manager", ""}
 
 
@@ -72,7 +91,7 @@ class Observer:
         """`utc_now` gives the wall clock in UTC."""
         self._caches = caches
         self._utc_now = utc_now
-        self._specs: dict[str, tuple[str, MLModelVersionSpec]] = {}
+        self._specs: dict[str, tuple[str, MLModelVersionSpec, bool]] = {}
         self._drained: dict[str, datetime] = {}
         self._parsed: dict[str, _Parsed] = {}
         self.silent_seconds: Callable[[], float | None] = lambda: 0.0
@@ -151,7 +170,8 @@ class Observer:
 
     def has_source(self, key: Key, source: str) -> bool:
         """Return whether a version was made from exactly this source."""
-        return any(item["spec"]["source"] == source for item in self._caches.versions.of_model(key))
+        versions = self._caches.versions.of_model(key)
+        return any(_mapping(item.get("spec")).get("source") == source for item in versions)
 
     def _fresh(self, gateways: GatewayFacts) -> bool | None:
         silent = self.silent_seconds() if gateways.is_used else None
@@ -200,21 +220,24 @@ class Observer:
         pods: Mapping[str, list[PodFacts]],
         uid: str,
     ) -> VersionFacts:
-        meta, status = item["metadata"], item.get("status") or {}
+        meta, status = item["metadata"], _mapping(item.get("status"))
         name = (meta["namespace"], meta["name"])
         own = tuple(pods.get(meta["name"], ()))
-        learned_ms = status.get("startupMilliseconds")
+        outcome, learned_ms = status.get("outcome"), status.get("startupMilliseconds")
+        if not isinstance(learned_ms, int):
+            learned_ms = None
         return VersionFacts(
             name=meta["name"],
             uid=meta["uid"],
             spec=spec,
-            template=item["spec"]["template"],
+            template=spec.template,
             deployment=child(self._caches.deployments.get(*name), uid),
             service=child(self._caches.services.get(*name), uid),
             pods=own,
-            outcome=status.get("outcome"),
+            outcome=outcome if isinstance(outcome, str) else None,
             startup_seconds=startup(own) or (learned_ms / 1000 if learned_ms else None),
             is_terminating=bool(meta.get("deletionTimestamp")),
+            is_buildable=self._specs[meta["uid"]][2],
         )
 
     def _version_spec(self, item: Json) -> MLModelVersionSpec:
@@ -222,7 +245,7 @@ class Observer:
         meta = item["metadata"]
         known = self._specs.get(meta["uid"])
         if known is None:
-            known = (meta["name"], tolerant.read(MLModelVersionSpec, item["spec"]))
+            known = (meta["name"], *read_version_spec(item))
             self._specs[meta["uid"]] = known
         return known[1]
 
@@ -282,8 +305,31 @@ def parse_spec(model: Mapping[str, Any]) -> tuple[MLModelSpec | None, str | None
 
 def parse_status(model: Mapping[str, Any]) -> MLModelStatus:
     """Return what can be read of the status; a foreign edit may have spoilt a field."""
-    status = model.get("status")
-    return tolerant.salvage(MLModelStatus, status if isinstance(status, Mapping) else {})
+    status = _mapping(model.get("status"))
+    read = tolerant.salvage(MLModelStatus, status, _SPARE_STATUS)
+    if read.stable is None and status.get("stable") is not None:
+        # A model that has served: which version is stable has to be found out, as without a status.
+        return read.model_copy(update={"observed_generation": -1})
+    return read
+
+
+def read_version_spec(item: Mapping[str, Any]) -> tuple[MLModelVersionSpec, bool]:
+    """Return a version's spec, and whether its objects can be built from it.
+
+    A newer release may know values that this one cannot read. The version goes on serving.
+    """
+    spec = _mapping(item.get("spec"))
+    try:
+        return tolerant.read(MLModelVersionSpec, spec), True
+    except ValidationError as error:
+        wrong = {str(part["loc"][0]) for part in error.errors() if part["loc"]}
+    digits = item["metadata"]["name"].rpartition("-v")[2]
+    spare = {**_SPARE_VERSION, "number": int(digits) if digits.isdecimal() else 1}
+    return tolerant.salvage(MLModelVersionSpec, spec, spare), not wrong & _BUILT_FROM
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def child(item: Json | None, uid: str) -> ChildFacts | None:

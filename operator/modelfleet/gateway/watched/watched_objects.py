@@ -82,15 +82,15 @@ def pod_names(obj: Json) -> dict[str, str]:
 
 def read_route(obj: Json) -> Route | None:
     """Return the route of a model; None when it cannot be served."""
-    status = (obj.get("status") or {}).get("route")
+    status = _mapping(obj.get("status")).get("route")
     if not status:
         return None
     try:
         route = Route.from_status(status)
-    except (KeyError, TypeError) as error:
+        return route if is_servable(route) else None
+    except (KeyError, TypeError, AttributeError) as error:
         log.warning("route unreadable", model=obj["metadata"]["name"], error=repr(error))
         return None
-    return route if is_servable(route) else None
 
 
 def pending_version(model: str) -> str:
