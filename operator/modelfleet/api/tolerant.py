@@ -28,19 +28,19 @@ def salvage(kind: type[T], data: Mapping[str, Any], spare: Mapping[str, Any] | N
 
     With it goes the object that needs it: an item of a list, a section. `spare` has, in the form of
     the object, values for needed fields that cannot be read. Every field of `kind` itself must have
-    a default or a spare.
+    a default or a spare. No value is taken for another: `true` is no number.
 
     Worked example: of {'want': 3, 'granted': 'x'} in the scaling section nothing is left, but of
     {'want': 3, 'granted': 3, 'why': [1, 'a']} only the 1 is left out.
     """
     fields = known_fields(kind, data)
     try:
-        return kind.model_validate(fields)
+        return kind.model_validate(fields, strict=True)
     except ValidationError:
         fields, spares = copy.deepcopy(fields), copy.deepcopy(dict(spare or {}))
     while True:
         try:
-            return kind.model_validate(fields)
+            return kind.model_validate(fields, strict=True)
         except ValidationError as error:
             loc = error.errors()[0]["loc"]
             if not _take_spare(fields, spares, loc) and not _leave_out(fields, loc):

@@ -224,7 +224,7 @@ class Observer:
         name = (meta["namespace"], meta["name"])
         own = tuple(pods.get(meta["name"], ()))
         outcome, learned_ms = status.get("outcome"), status.get("startupMilliseconds")
-        if not isinstance(learned_ms, int):
+        if type(learned_ms) is not int:
             learned_ms = None
         return VersionFacts(
             name=meta["name"],
@@ -307,8 +307,10 @@ def parse_status(model: Mapping[str, Any]) -> MLModelStatus:
     """Return what can be read of the status; a foreign edit may have spoilt a field."""
     status = _mapping(model.get("status"))
     read = tolerant.salvage(MLModelStatus, status, _SPARE_STATUS)
-    if read.stable is None and status.get("stable") is not None:
-        # A model that has served: which version is stable has to be found out, as without a status.
+    # Available is False exactly until a version has served: with a stable version it is True or lost.
+    is_available = {claim.type: claim.status for claim in read.conditions}.get("Available")
+    if read.stable is None and is_available != "False":
+        # Which version is stable has to be found out, as without a status.
         return read.model_copy(update={"observed_generation": -1})
     return read
 
@@ -319,6 +321,8 @@ def read_version_spec(item: Mapping[str, Any]) -> tuple[MLModelVersionSpec, bool
     A newer release may know values that this one cannot read. The version goes on serving.
     """
     spec = _mapping(item.get("spec"))
+    if not isinstance(_mapping(_mapping(spec.get("template")).get("spec")).get("containers"), list):
+        spec = {name: value for name, value in spec.items() if name != "template"}
     try:
         return tolerant.read(MLModelVersionSpec, spec), True
     except ValidationError as error:

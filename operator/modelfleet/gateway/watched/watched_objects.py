@@ -136,7 +136,8 @@ def _mapping(value: Any) -> Json:
 
 def fault_of(obj: Json) -> str:
     """Return the reason of `Stalled=True`; empty when waiting may help."""
-    for condition in (obj.get("status") or {}).get("conditions") or []:
+    conditions = _mapping(obj.get("status")).get("conditions")
+    for condition in map(_mapping, conditions if isinstance(conditions, list) else []):
         if condition.get("type") == "Stalled" and condition.get("status") == "True":
             return str(condition.get("reason") or "")
     return ""
