@@ -119,7 +119,8 @@ def test_any_request_finds_the_same_answer_cold_and_warm(loop, drawn_rig, batch)
 @given(request=REQUESTS, more=st.integers(1, 100_000))
 def test_only_a_body_above_the_bound_is_refused_cold(loop, drawn_rig, request, more):
     """The one difference by intent; concepts/gateway.md says it under "Times"."""
-    large = replace(request, size=BOUND + more, headers=(), method="POST", path=("a",), query=None)
+    plain = {"headers": (), "method": "POST", "path": ("a",), "query": None, "is_twice": False}
+    large = replace(request, size=BOUND + more, **plain)
     [(_, cold, warm)] = loop.run_until_complete(differences(drawn_rig, [large]))
     assert {_status(answer) for answer in cold} == {"503"}
     assert TOO_LARGE in str(cold)
