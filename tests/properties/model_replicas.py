@@ -7,7 +7,6 @@ import asyncio
 import json
 import socket
 import threading
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,7 @@ class Replicas:
     """One server on two ports; `load` gives it another model."""
 
     def __init__(self, folder: Path) -> None:
-        """It listens from now on."""
+        """The ports are open from now on; a request waits until the thread serves."""
         self._file = folder / "model.onnx"
         self._app: Any = None
         self._model: OnnxModel | None = None
@@ -53,8 +52,6 @@ class Replicas:
         self.endpoints = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
         self._thread = threading.Thread(target=self._server.run, args=(sockets,))
         self._thread.start()
-        while not self._server.started:
-            time.sleep(0.01)
 
     async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
         await self._app(scope, receive, send)

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import struct
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +20,8 @@ from modelfleet.gateway.admission.admission import Admission
 from modelfleet.server import open_inference
 from modelfleet.server.onnx_model import OnnxModel
 from modelfleet.server.open_inference import BINARY_HEADER
+from tests.cluster.locks import exclusive
+from tests.gateway.envoy_process import BUILD, install
 from tests.properties.drawn_models import RANDOM, SEQUENCES, DrawnModel, built, models, session_of
 from tests.properties.model_replicas import Replicas, tensors
 
@@ -72,7 +75,7 @@ def is_plain(drawn: DrawnModel, model: OnnxModel) -> bool:
 
 
 def refused_by_design(drawn: DrawnModel, words: str) -> bool:
-    """Whether the protocol or numpy has no form for what the model gives; docs say it."""
+    """Whether the protocol or numpy has no form for what the model gives."""
     kinds = {kind for kind, _ in drawn.nodes}
     if kinds & SEQUENCES:
         return "seq(tensor(" in words
@@ -170,6 +173,36 @@ def test_a_model_that_onnxruntime_can_run_is_served_and_let_in(replicas, drawn, 
         COUNTED["probe as onnxruntime"] += 1
     request = drawn_request(model, data)
     COUNTED[check_inference(replicas, request, own_result(session, model, request))] += 1
+
+
+@pytest.fixture
+def detector() -> bytes:
+    """A real detector for pictures of any size, from its wheel."""
+    requirement = BUILD.parent / "requirements/detector.txt"
+    name, _, version = requirement.read_text().split()[0].partition("==")
+    target = BUILD / f"{name}-{version}"
+    with exclusive(BUILD / "detector.lock"):
+        if not list(target.glob("*/*.onnx")):
+            try:
+                install(requirement, target)
+            except subprocess.CalledProcessError as error:
+                pytest.skip(f"the wheel of the detector cannot be had: {error}")
+    [file] = target.glob("*/*.onnx")
+    return file.read_bytes()
+
+
+def test_a_real_detector_of_unknown_sizes_is_served_and_let_in(replicas, detector):
+    assert replicas.load(detector)
+    outcomes, admitted = asyncio.run(replicas.admitted())
+    assert {outcome.kind for outcome in outcomes} == {"Right"}
+    assert admitted == tuple(sorted(replicas.endpoints))
+    [spec] = replicas.model.inputs
+    picture = np.random.default_rng(0).random((1, 3, 320, 320), dtype=np.float32)
+    data = picture.reshape(-1).astype(float).tolist()
+    entry = {"name": spec.name, "datatype": spec.datatype, "shape": list(picture.shape)}
+    request = {"inputs": [{**entry, "data": data}]}
+    expected = own_result(session_of(detector), replicas.model, request)
+    assert check_inference(replicas, request, expected) == "inference equal"
 
 
 NOT_FINITE = DrawnModel((("0 / 0", 1),), (("N", 4),), ("X", "Y", "Z"))

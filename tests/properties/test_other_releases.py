@@ -22,7 +22,7 @@ from modelfleet.api.tolerant import with_unknown
 from modelfleet.build.metadata import labels
 from modelfleet.core.model.decide import decide
 from modelfleet.core.model.invariants import guard
-from modelfleet.engine.model.observe import parse_spec, parse_status, read_version_spec
+from modelfleet.engine.model.stored import parse_spec, parse_status, read_version_spec
 from modelfleet.facts.model import ModelFacts
 from modelfleet.facts.plan import Plan
 from modelfleet.gateway.watched.watched_objects import (

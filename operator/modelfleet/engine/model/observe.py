@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
-
-from modelfleet.api import names, tolerant
+from modelfleet.api import names
 from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.api.mlmodelstatus import MLModelStatus
 from modelfleet.api.mlmodelversion import MLModelVersionSpec
@@ -19,6 +17,7 @@ from modelfleet.build.metadata import is_owned
 from modelfleet.engine.ledger import Entry
 from modelfleet.engine.model.gateway_pods import may_get_traffic
 from modelfleet.engine.model.pods import moment, pod_facts, reported
+from modelfleet.engine.model.stored import mapping, parse_spec, parse_status, read_version_spec
 from modelfleet.engine.ports import Gateways, Json, Objects
 from modelfleet.facts.identity import Key, endpoint_of
 from modelfleet.facts.model import (
@@ -33,27 +32,8 @@ from modelfleet.facts.model import (
     ResolveFacts,
     VersionFacts,
 )
-from modelfleet.facts.route import Route
 
 STALE_METRICS_SECONDS = 15.0
-_SPARE_STATUS: Mapping[str, Any] = {
-    # The revision must never go back, and the grant must not be lost, for want of another field.
-    "route": {k: v for k, v in Route(1, ()).to_status().items() if k != "revision"},
-    "scaling": {"want": 0, "ready": 0},
-}
-_SPARE_VERSION: Mapping[str, Any] = {
-    "model": "unknown",
-    "shape": "unknown-0000000000000000",
-    "source": "unknown-0000000000000000",
-    "runtime": "custom",
-    "port": 8080,
-    "protocol": "HTTP1",
-    "startupSeconds": 600,
-    "shutdownSeconds": 60,
-    "template": {},
-    "createdBy": "",
-}
-_BUILT_FROM = frozenset({"template", "port", "startupSeconds"})
 _OWN_EDITORS = {names.FIELD_MANAGER, names.SCALE_FIELD_MANAGER, "kube-controller-manager", ""}
 
 
@@ -171,7 +151,7 @@ class Observer:
     def has_source(self, key: Key, source: str) -> bool:
         """Return whether a version was made from exactly this source."""
         versions = self._caches.versions.of_model(key)
-        return any(_mapping(item.get("spec")).get("source") == source for item in versions)
+        return any(mapping(item.get("spec")).get("source") == source for item in versions)
 
     def _fresh(self, gateways: GatewayFacts) -> bool | None:
         silent = self.silent_seconds() if gateways.is_used else None
@@ -220,7 +200,7 @@ class Observer:
         pods: Mapping[str, list[PodFacts]],
         uid: str,
     ) -> VersionFacts:
-        meta, status = item["metadata"], _mapping(item.get("status"))
+        meta, status = item["metadata"], mapping(item.get("status"))
         name = (meta["namespace"], meta["name"])
         own = tuple(pods.get(meta["name"], ()))
         outcome, learned_ms = status.get("outcome"), status.get("startupMilliseconds")
@@ -291,49 +271,6 @@ class Observer:
             held=source.held(str(key)),
             disconnected=tuple(name for name, alive in connected.items() if not alive),
         )
-
-
-def parse_spec(model: Mapping[str, Any]) -> tuple[MLModelSpec | None, str | None]:
-    """Return the spec, or its first error (an older CRD may have accepted it)."""
-    try:
-        return tolerant.read(MLModelSpec, model.get("spec") or {}), None
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        return None, f"spec.{field}: {first['msg']}"
-
-
-def parse_status(model: Mapping[str, Any]) -> MLModelStatus:
-    """Return what can be read of the status; a foreign edit may have spoilt a field."""
-    status = _mapping(model.get("status"))
-    read = tolerant.salvage(MLModelStatus, status, _SPARE_STATUS)
-    # Available is False exactly until a version has served: with a stable version it is True or lost.
-    is_available = {claim.type: claim.status for claim in read.conditions}.get("Available")
-    if read.stable is None and is_available != "False":
-        # Which version is stable has to be found out, as without a status.
-        return read.model_copy(update={"observed_generation": -1})
-    return read
-
-
-def read_version_spec(item: Mapping[str, Any]) -> tuple[MLModelVersionSpec, bool]:
-    """Return a version's spec, and whether its objects can be built from it.
-
-    A newer release may know values that this one cannot read. The version goes on serving.
-    """
-    spec = _mapping(item.get("spec"))
-    if not isinstance(_mapping(_mapping(spec.get("template")).get("spec")).get("containers"), list):
-        spec = {name: value for name, value in spec.items() if name != "template"}
-    try:
-        return tolerant.read(MLModelVersionSpec, spec), True
-    except ValidationError as error:
-        wrong = {str(part["loc"][0]) for part in error.errors() if part["loc"]}
-    digits = item["metadata"]["name"].rpartition("-v")[2]
-    spare = {**_SPARE_VERSION, "number": int(digits) if digits.isdecimal() else 1}
-    return tolerant.salvage(MLModelVersionSpec, spec, spare), not wrong & _BUILT_FROM
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def child(item: Json | None, uid: str) -> ChildFacts | None:
