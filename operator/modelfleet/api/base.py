@@ -5,6 +5,7 @@ these defaults, and old objects keep them.
 """
 
 import re
+from datetime import datetime
 from fractions import Fraction
 from typing import Annotated, Any
 
@@ -139,7 +140,20 @@ DnsName = Annotated[
 LabelKey = Annotated[str, Field(min_length=1, max_length=316)]
 LabelValue = Annotated[str, Field(max_length=63)]
 ConfigKey = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
-Timestamp = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"})]
+
+
+def _with_a_zone(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("must be a time with its zone")
+    return text
+
+
+Timestamp = Annotated[
+    str,
+    Field(max_length=40, json_schema_extra={"format": "date-time"}),
+    AfterValidator(_with_a_zone),
+]
+"""A time as text; one without a zone could not be compared."""
 
 
 def named_in(catalogue: str) -> dict[str, Any]:

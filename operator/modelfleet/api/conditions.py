@@ -51,6 +51,12 @@ class Condition(ApiObject):
     """Generation of the spec from which this condition was computed."""
 
 
+def foreign(conditions: Iterable[Condition]) -> list[Condition]:
+    """Return the conditions of types that only another release knows; at most 16."""
+    known = set(ConditionType)
+    return [condition for condition in conditions if condition.type not in known][:16]
+
+
 def rfc3339(moment: datetime) -> str:
     """Return a time in UTC as Kubernetes writes it: whole seconds, `Z`.
 

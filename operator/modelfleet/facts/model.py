@@ -106,6 +106,8 @@ class VersionFacts:
     image_id: str | None = None
     """Digest of the image with which the version became stable; None before."""
     is_terminating: bool = False
+    is_buildable: bool = True
+    """Whether its objects can be built: False where a needed field of its spec cannot be read."""
 
     @property
     def number(self) -> int:

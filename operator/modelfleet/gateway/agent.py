@@ -30,6 +30,7 @@ from modelfleet.gateway.bounds.limits import RequestLimits
 from modelfleet.gateway.envoy_admin import EnvoyAdmin
 from modelfleet.gateway.requests.access_log import AccessLog
 from modelfleet.gateway.requests.counters import TrafficCounters
+from modelfleet.gateway.requests.envoy_server import EnvoyServer
 from modelfleet.gateway.requests.holder import Holder, HolderClocks
 from modelfleet.gateway.traffic_metrics import TrafficCollector
 from modelfleet.gateway.watched.models import Name, WatchedModels
@@ -53,16 +54,6 @@ DRAIN_LOOK_SECONDS = 0.2
 LISTEN_LOOK_SECONDS = 0.05
 QUIET_LOOKS = 2
 """Looks without any request before the drain ends: a request may arrive between two looks."""
-
-
-_AS_ENVOY: Mapping[str, Any] = {
-    "auto_decompress": False,
-    "max_line_size": 1 << 17,
-    "max_field_size": 1 << 17,
-    "max_headers": 1000,
-}
-"""A holder takes every request that Envoy takes, and never looks into its body: a request that
-passes while the model is warm must pass while it is cold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,28 +247,17 @@ class Agent:
         stack.push_async_callback(server.stop, 0)
 
     async def _serve_http(self, stack: contextlib.AsyncExitStack) -> None:
-        holder = web.Application(client_max_size=0)
-        holder.router.add_route("*", "/{path:.*}", self.holder.handle)
+        holder = EnvoyServer(self.holder.handle)
+        await holder.start(self.config.address, self.config.holder_port)
+        stack.push_async_callback(holder.stop)
         registry = CollectorRegistry()
         registry.register(TrafficCollector(self.traffic, lambda: self.holder.held))
         registry.register(metrics.WATCH_FAILURES)
         health = health_application(self._waiting, registry=registry)
-        ports = (
-            (holder, self.config.holder_port),
-            (health, self.config.health_port),
-        )
-        for application, port in ports:
-            runner = web.AppRunner(
-                application,
-                access_log=None,
-                handler_cancellation=True,
-                keepalive_timeout=3600.0,
-                **_AS_ENVOY,
-                shutdown_timeout=1.0,
-            )
-            await runner.setup()
-            await web.TCPSite(runner, self.config.address, port, backlog=4096).start()
-            stack.push_async_callback(runner.cleanup)
+        runner = web.AppRunner(health, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, self.config.address, self.config.health_port).start()
 
     def _waiting(self) -> list[str]:
         why = self.why_not_ready()

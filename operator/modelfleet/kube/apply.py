@@ -9,6 +9,7 @@ from typing import Any
 
 from modelfleet.api import names
 from modelfleet.api.base import ApiObject
+from modelfleet.api.tolerant import with_unknown
 from modelfleet.build.metadata import is_owned
 from modelfleet.errors import Gone, NameTaken, Transient
 from modelfleet.facts.identity import Key
@@ -162,8 +163,12 @@ class Applier:
     async def publish_status(
         self, item: Mapping[str, Any], status: ApiObject, resource: ResourceKind = MODELS
     ) -> tuple[str, ...]:
-        """Write the status if it differs from the object's; return the fields that changed."""
-        wanted = status.model_dump(by_alias=True, exclude_none=True, mode="json")
+        """Write the status if it differs from the object's; return the fields that changed.
+
+        Fields that only a newer release knows stay.
+        """
+        body = status.model_dump(by_alias=True, exclude_none=True, mode="json")
+        wanted = with_unknown(type(status), item.get("status"), body)
         change = merge_patch(item.get("status") or {}, wanted)
         if not change:
             return ()
@@ -197,7 +202,12 @@ def _name_error(kind: str, item: Mapping[str, Any], key: Key) -> Exception:
 
 def changed_fields(old: Mapping[str, Any], change: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names of the fields of a status change; conditions by their type."""
-    old_conditions = {c["type"]: c for c in old.get("conditions") or []}
+    stored = old.get("conditions")
+    old_conditions = {
+        c.get("type"): c
+        for c in (stored if isinstance(stored, list) else [])
+        if isinstance(c, Mapping) and isinstance(c.get("type"), str)
+    }
     conditions = [
         c["type"] for c in change.get("conditions") or [] if old_conditions.get(c["type"]) != c
     ]

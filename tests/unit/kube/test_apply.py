@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelfleet.api.mlmodelstatus import MLModelStatus
 from modelfleet.build.metadata import is_owned
-from modelfleet.kube.apply import changed_fields, merge_patch
+from modelfleet.kube.apply import Applier, changed_fields, merge_patch
 
 JSON = st.recursive(
     st.integers() | st.text(max_size=3),
@@ -62,3 +63,19 @@ def test_moved_conditions_are_named():
         "conditions": [{"type": "Ready", "status": "True"}, {"type": "Stalled"}],
     }
     assert changed_fields(old, change) == ("stable", "Ready")
+
+
+async def test_a_status_is_written_around_what_a_newer_release_wrote():
+    sent = []
+
+    class Client:
+        async def patch(self, _path, body, **_):
+            sent.append(body["status"])
+            return {}
+
+    stored = {"stable": "digits-v1", "url": "gone", "newer": 1, "conditions": "?"}
+    item = {"metadata": {"namespace": "a", "name": "b", "resourceVersion": "1"}, "status": stored}
+    status = MLModelStatus(observed_generation=2, stable="digits-v1")
+    changed = await Applier(Client(), {}, lambda: True).publish_status(item, status)
+    assert sent == [{"observedGeneration": 2, "url": None, "conditions": [], "versions": []}]
+    assert changed == ("observedGeneration", "url", "versions")

@@ -263,14 +263,17 @@ def _retained(
     """Return the former version that is kept warm, and until when; a promotion sets both."""
     former = facts.version(facts.status.stable)
     is_promotion = step is not None and step.is_complete
-    if is_promotion and former is not None and former is not roles.stable:
-        seconds = spec.rollout.keep_warm_seconds
-        if seconds is None:
-            has_accelerator = spec.resources.accelerator is not None
-            seconds = 0 if has_accelerator else facts.defaults.keep_warm_seconds
-        if seconds > 0:
-            return former.name, rfc3339(facts.now + timedelta(seconds=seconds))
+    seconds = spec.rollout.keep_warm_seconds
+    if seconds is None:
+        has_accelerator = spec.resources.accelerator is not None
+        seconds = 0 if has_accelerator else facts.defaults.keep_warm_seconds
+    new_until = rfc3339(facts.now + timedelta(seconds=seconds))
+    if is_promotion and former is not None and former is not roles.stable and seconds > 0:
+        return former.name, new_until
     retained = facts.status.retained
+    if retained is not None and facts.status.retained_until is None:
+        # The time cannot be read: it begins again.
+        return (retained, new_until) if facts.version(retained) in roles.others else (None, None)
     if (
         retained is not None
         and replica_targets.is_kept_warm(facts, retained)

@@ -57,10 +57,10 @@ def _stable(facts: ModelFacts) -> VersionFacts | None:
     stable = facts.version(facts.status.stable)
     if stable is not None:
         return stable
-    if facts.status.observed_generation >= 0 and facts.status.stable is None:
-        return None
     recorded = [v for v in facts.versions if v.outcome == "Stable"]
     if recorded:
         return max(recorded, key=lambda v: v.number)
+    if facts.status.observed_generation >= 0 and facts.status.stable is None:
+        return None
     serving = [v for v in facts.versions if v.ready > 0]
     return max(serving, key=lambda v: (v.ready, -v.number), default=None)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from modelfleet.api import names
 from modelfleet.api.conditions import ConditionType as C
-from modelfleet.api.conditions import rfc3339, updated
+from modelfleet.api.conditions import foreign, rfc3339, updated
 from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.api.mlmodelstatus import (
     MLModelStatus,
@@ -38,9 +38,12 @@ def status_of(facts: ModelFacts, spec: MLModelSpec, decision: Decision) -> MLMod
     serving = roles.stable
     status = MLModelStatus(
         observed_generation=facts.generation,
-        conditions=list(
-            updated(before.conditions, claims, generation=facts.generation, now=rfc3339(facts.now))
-        ),
+        conditions=[
+            *updated(
+                before.conditions, claims, generation=facts.generation, now=rfc3339(facts.now)
+            ),
+            *foreign(before.conditions),
+        ],
         url=f"http://{facts.key.name}.{facts.key.namespace}/" if facts.gateways.is_used else None,
         model=serving.spec.model_version if serving else None,
         stable=serving.name if serving else before.stable,
@@ -86,6 +89,7 @@ def refused(facts: ModelFacts, reason: Reason, message: str) -> MLModelStatus:
     }
     # Every other condition stays as it was, with its reason.
     conditions = [new_conditions.get(kind.value) or conditions_before[kind.value] for kind in C]
+    conditions += foreign(facts.status.conditions)
     return facts.status.model_copy(
         update={"conditions": conditions, "observed_generation": facts.generation}
     )

@@ -31,7 +31,7 @@ def needed(
     creates: list[Create] = []
     repairs: list[Repair] = []
     for version in (roles.stable, roles.candidate, *roles.others):
-        if version is None:
+        if version is None or not version.is_buildable:
             continue
         _deployment(facts, version, targets.get(version.name, 0), creates, repairs)
         if version.deployment is not None or targets.get(version.name, 0) > 0:

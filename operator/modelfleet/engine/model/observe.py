@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
-
-from modelfleet.api import names, tolerant
+from modelfleet.api import names
 from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.api.mlmodelstatus import MLModelStatus
 from modelfleet.api.mlmodelversion import MLModelVersionSpec
@@ -19,6 +17,7 @@ from modelfleet.build.metadata import is_owned
 from modelfleet.engine.ledger import Entry
 from modelfleet.engine.model.gateway_pods import may_get_traffic
 from modelfleet.engine.model.pods import moment, pod_facts, reported
+from modelfleet.engine.model.stored import mapping, parse_spec, parse_status, read_version_spec
 from modelfleet.engine.ports import Gateways, Json, Objects
 from modelfleet.facts.identity import Key, endpoint_of
 from modelfleet.facts.model import (
@@ -72,7 +71,7 @@ class Observer:
         """`utc_now` gives the wall clock in UTC."""
         self._caches = caches
         self._utc_now = utc_now
-        self._specs: dict[str, tuple[str, MLModelVersionSpec]] = {}
+        self._specs: dict[str, tuple[str, MLModelVersionSpec, bool]] = {}
         self._drained: dict[str, datetime] = {}
         self._parsed: dict[str, _Parsed] = {}
         self.silent_seconds: Callable[[], float | None] = lambda: 0.0
@@ -151,7 +150,8 @@ class Observer:
 
     def has_source(self, key: Key, source: str) -> bool:
         """Return whether a version was made from exactly this source."""
-        return any(item["spec"]["source"] == source for item in self._caches.versions.of_model(key))
+        versions = self._caches.versions.of_model(key)
+        return any(mapping(item.get("spec")).get("source") == source for item in versions)
 
     def _fresh(self, gateways: GatewayFacts) -> bool | None:
         silent = self.silent_seconds() if gateways.is_used else None
@@ -200,22 +200,25 @@ class Observer:
         pods: Mapping[str, list[PodFacts]],
         uid: str,
     ) -> VersionFacts:
-        meta, status = item["metadata"], item.get("status") or {}
+        meta, status = item["metadata"], mapping(item.get("status"))
         name = (meta["namespace"], meta["name"])
         own = tuple(pods.get(meta["name"], ()))
-        learned_ms = status.get("startupMilliseconds")
+        outcome, learned_ms = status.get("outcome"), status.get("startupMilliseconds")
+        if type(learned_ms) is not int:
+            learned_ms = None
         return VersionFacts(
             name=meta["name"],
             uid=meta["uid"],
             spec=spec,
-            template=item["spec"]["template"],
+            template=spec.template,
             deployment=child(self._caches.deployments.get(*name), uid),
             service=child(self._caches.services.get(*name), uid),
             pods=own,
-            outcome=status.get("outcome"),
+            outcome=outcome if isinstance(outcome, str) else None,
             startup_seconds=startup(own) or (learned_ms / 1000 if learned_ms else None),
             image_id=status.get("imageId"),
             is_terminating=bool(meta.get("deletionTimestamp")),
+            is_buildable=self._specs[meta["uid"]][2],
         )
 
     def _version_spec(self, item: Json) -> MLModelVersionSpec:
@@ -223,7 +226,7 @@ class Observer:
         meta = item["metadata"]
         known = self._specs.get(meta["uid"])
         if known is None:
-            known = (meta["name"], tolerant.read(MLModelVersionSpec, item["spec"]))
+            known = (meta["name"], *read_version_spec(item))
             self._specs[meta["uid"]] = known
         return known[1]
 
@@ -269,22 +272,6 @@ class Observer:
             held=source.held(str(key)),
             disconnected=tuple(name for name, alive in connected.items() if not alive),
         )
-
-
-def parse_spec(model: Mapping[str, Any]) -> tuple[MLModelSpec | None, str | None]:
-    """Return the spec, or its first error (an older CRD may have accepted it)."""
-    try:
-        return tolerant.read(MLModelSpec, model.get("spec") or {}), None
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        return None, f"spec.{field}: {first['msg']}"
-
-
-def parse_status(model: Mapping[str, Any]) -> MLModelStatus:
-    """Return what can be read of the status; a foreign edit may have spoilt a field."""
-    status = model.get("status")
-    return tolerant.salvage(MLModelStatus, status if isinstance(status, Mapping) else {})
 
 
 def child(item: Json | None, uid: str) -> ChildFacts | None:

@@ -19,6 +19,7 @@ from aiohttp import web
 from modelfleet.facts.route import Route
 from modelfleet.gateway import envoy_names
 from modelfleet.gateway.requests.counters import TrafficCounters
+from modelfleet.gateway.requests.envoy_server import EnvoyRequest
 from modelfleet.gateway.requests.hold_times import (
     LOG_SECONDS,
     longest_hold_seconds,
@@ -144,7 +145,7 @@ class Holder:
         for key in self._held_requests:
             self.wake(key)
 
-    async def handle(self, request: web.Request) -> web.Response:
+    async def handle(self, request: EnvoyRequest) -> web.Response:
         """Answer one request from an Envoy."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SYNC_SECONDS):
@@ -178,7 +179,7 @@ class Holder:
             self._release(held_request)
 
     def _held_request(
-        self, request: web.Request, key: str, version: str, route: Route
+        self, request: EnvoyRequest, key: str, version: str, route: Route
     ) -> HeldRequest:
         now = self._clocks.monotonic()
         attempt = int(request.headers.get(envoy_names.HEADER_ATTEMPT, "1"))
@@ -245,7 +246,7 @@ class Holder:
             self._held_requests.pop(held_request.key, None)
 
     async def _read_and_wait(
-        self, request: web.Request, held_request: HeldRequest, route: Route
+        self, request: EnvoyRequest, held_request: HeldRequest, route: Route
     ) -> web.Response:
         """Wait, reading past the body meanwhile: Envoy replays the body from its buffer."""
         reader = asyncio.create_task(self._read_past(request, held_request, route.max_replay_bytes))
@@ -261,17 +262,19 @@ class Holder:
         if self._bytes_by_model[key] <= 0:
             del self._bytes_by_model[key]
 
-    async def _read_past(self, request: web.Request, held_request: HeldRequest, limit: int) -> None:
-        async for chunk in request.content.iter_any():
-            held_request.size_bytes += len(chunk)
-            self._count_bytes(held_request.key, len(chunk))
+    async def _read_past(
+        self, request: EnvoyRequest, held_request: HeldRequest, limit: int
+    ) -> None:
+        async for size in request.body_sizes():
+            held_request.size_bytes += size
+            self._count_bytes(held_request.key, size)
             if held_request.size_bytes > limit:
                 break
         held_request.is_read = True
         held_request.wake.set()
 
     async def _wait(
-        self, request: web.Request, held_request: HeldRequest, route: Route
+        self, request: EnvoyRequest, held_request: HeldRequest, route: Route
     ) -> web.Response:
         # A stream's client may wait for an answer before it sends more: its body has no end.
         is_stream = request.headers.get("content-type", "").startswith("application/grpc")

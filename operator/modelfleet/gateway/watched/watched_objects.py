@@ -82,15 +82,15 @@ def pod_names(obj: Json) -> dict[str, str]:
 
 def read_route(obj: Json) -> Route | None:
     """Return the route of a model; None when it cannot be served."""
-    status = (obj.get("status") or {}).get("route")
+    status = _mapping(obj.get("status")).get("route")
     if not status:
         return None
     try:
         route = Route.from_status(status)
-    except (KeyError, TypeError) as error:
+        return route if is_servable(route) else None
+    except (KeyError, TypeError, AttributeError) as error:
         log.warning("route unreadable", model=obj["metadata"]["name"], error=repr(error))
         return None
-    return route if is_servable(route) else None
 
 
 def pending_version(model: str) -> str:
@@ -136,7 +136,8 @@ def _mapping(value: Any) -> Json:
 
 def fault_of(obj: Json) -> str:
     """Return the reason of `Stalled=True`; empty when waiting may help."""
-    for condition in (obj.get("status") or {}).get("conditions") or []:
+    conditions = _mapping(obj.get("status")).get("conditions")
+    for condition in map(_mapping, conditions if isinstance(conditions, list) else []):
         if condition.get("type") == "Stalled" and condition.get("status") == "True":
             return str(condition.get("reason") or "")
     return ""

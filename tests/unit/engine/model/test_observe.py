@@ -7,10 +7,9 @@ import pytest
 from modelfleet.engine.model.gateway_pods import is_followed, may_get_traffic
 from modelfleet.engine.model.observe import (
     child,
-    parse_spec,
-    parse_status,
     resolve_facts,
 )
+from modelfleet.engine.model.stored import parse_spec, parse_status
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 DRAIN = 60.0
