@@ -17,6 +17,8 @@ PORT = 8000
 class ModelServer:
     """One replica. `mode`: ok, reset (cuts each request off), or nan / empty / error probes.
 
+    In mode `deadly` a request with the header `x-deadly` ends the server.
+
     `slots` requests are worked on at once, each for `delay` seconds; others wait. 0: all at once.
     """
 
@@ -58,6 +60,11 @@ class ModelServer:
             await self._runner.cleanup()
             self._runner = None
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it listens."""
+        return self._runner is not None
+
     async def kill(self) -> None:
         """Like a killed process: the port closes and all connections are reset, at one moment."""
         if self._runner is None or self._runner.server is None:
@@ -77,6 +84,10 @@ class ModelServer:
         if self.mode == "reset" and transport is not None:
             transport.abort()
             await asyncio.sleep(1)
+        if self.mode == "deadly" and "x-deadly" in request.headers:
+            killing = asyncio.create_task(self.kill())
+            await asyncio.sleep(1)
+            await killing
         if self.mode == "late reset" and transport is not None:
             await asyncio.sleep(self.delay)
             transport.abort()

@@ -196,7 +196,7 @@ class TrafficSpec(ApiObject):
     request_timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
     """Longest silence of a replica before or within an answer (504). Streams that flow go on."""
     idempotent: bool = True
-    """Whether a gateway may repeat a request at another replica when its replica dies or hangs."""
+    """Whether a request whose replica breaks off or hangs has one more try, not at the last."""
     max_replay_bytes: Annotated[int, Field(ge=1024, le=67_108_864)] = 4_194_304
     """Largest body that is kept for a repetition; a larger request cannot be held."""
     exposure: Literal["Cluster", "External"] | None = None

@@ -101,29 +101,38 @@ class AccessLog:
         if counter is None:
             return
         headers = entry.request.request_headers
+        attempt = headers.get(envoy_names.HEADER_ATTEMPT, "")
         flags = common.response_flags if common.HasField("response_flags") else None
         is_refused = flags is not None and flags.upstream_overflow
         never_began = flags is not None and (
             flags.upstream_connection_failure or flags.no_healthy_upstream
         )
         if never_began or is_refused:
-            if headers.get(envoy_names.HEADER_ATTEMPT, "") == FIRST:
+            if attempt == FIRST:
                 counter.arrivals += 1
             counter.failed_attempts += never_began and not is_held
+            self._traffic.failed.never_arrived(*_request(headers))
             return
         if is_held:
             return
         endpoint = _endpoint(common)
         counter.end(endpoint)
-        if flags is not None and (flags.stream_idle_timeout or flags.upstream_request_timeout):
+        if flags is not None:
+            self._attempt_failed(counter, flags, endpoint, entry)
+
+    def _attempt_failed(self, counter: Counter, flags: Any, endpoint: str, entry: Any) -> None:
+        failed, request = self._traffic.failed, _request(entry.request.request_headers)
+        if flags.stream_idle_timeout or flags.upstream_request_timeout:
             # The request may end at the holder, which does not know how long the replica worked.
-            counter.count_service(_seconds(common.duration))
-            self._traffic.time_out(headers.get(envoy_names.HEADER_STREAM, ""), endpoint)
-        elif flags is not None and (
-            flags.upstream_connection_termination or flags.upstream_remote_reset
-        ):
+            counter.count_service(_seconds(entry.common_properties.duration))
+            failed.was_silent(*request, endpoint)
+        elif flags.upstream_connection_termination or flags.upstream_protocol_error:
+            # Within the head of an answer Envoy takes a broken connection for a wrong protocol.
             counter.failed_attempts += 1
-            self._traffic.reset(headers.get(envoy_names.HEADER_STREAM, ""), endpoint)
+            failed.broke(*request, endpoint)
+        elif flags.upstream_remote_reset:
+            counter.failed_attempts += 1
+            failed.was_reset(*request, endpoint)
 
     def _request_ended(self, entry: Any, common: Any) -> None:
         if not common.route_name or common.route_name == envoy_names.UNKNOWN:
@@ -152,13 +161,23 @@ class AccessLog:
         counter.complete(_outcome(entry, common), max(0.0, ended - begun), begun)
 
 
+def _request(headers: Any) -> tuple[str, int]:
+    """Return the request's id, and the number of the attempt."""
+    attempt = headers.get(envoy_names.HEADER_ATTEMPT, "")
+    return headers.get(envoy_names.HEADER_STREAM, ""), int(attempt) if attempt.isdigit() else 0
+
+
 def _outcome(entry: Any, common: Any) -> str:
     code = entry.response.response_code.value // 100
     if common.HasField("response_flags"):
         flags = common.response_flags
         if flags.downstream_connection_termination:
             return "gone"
-        is_cut = flags.upstream_connection_termination or flags.upstream_remote_reset
+        is_cut = (
+            flags.upstream_connection_termination
+            or flags.upstream_remote_reset
+            or flags.upstream_protocol_error
+        )
         if is_cut and code != _SERVER_ERROR:
             return "reset"
     return _CLASSES.get(code, "gone")

@@ -7,7 +7,7 @@ cheap: it runs for every request.
 
 import math
 from collections import Counter as Counts
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -21,14 +21,9 @@ from modelfleet.facts.traffic import (
     VersionSample,
 )
 from modelfleet.gateway.bounds.fairness import MAX_CLIENTS
+from modelfleet.gateway.requests.failed_attempts import FailedAttempts
 
 _LOG_GROWTH = math.log(LATENCY_GROWTH)
-_MAX_RESETS = 20_000
-_RESETS_KEPT_SECONDS = 120.0
-ONE_DEATH_SECONDS = 0.25
-"""Resets of one request by one replica within this time count as one death of the replica. Envoy's
-threads learn of the death one by one, so a retry may meet the same replica again. A request that
-had to be held comes back later than this."""
 
 
 def latency_bucket(seconds: float) -> int:
@@ -141,12 +136,8 @@ class TrafficCounters:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         """`clock` gives monotonic seconds."""
-        self._clock = clock
         self._counters: dict[tuple[str, str], Counter] = {}
-        self._resets: OrderedDict[str, tuple[int, str, float]] = OrderedDict()
-        """By request: number of deaths that cut it off, the last endpoint, and the time."""
-        self._silences: OrderedDict[str, tuple[tuple[str, ...], float]] = OrderedDict()
-        """By request: endpoints that were silent for too long with it, and the time."""
+        self.failed = FailedAttempts(clock)
         self._bias: dict[tuple[str, str, str], int] = {}
         self.answered: dict[str, AnswerTimes] = {}
         """Recent answer times, by model."""
@@ -205,40 +196,6 @@ class TrafficCounters:
     def models(self) -> frozenset[str]:
         """Models that have a counter."""
         return frozenset(model for model, _ in self._counters)
-
-    def reset(self, stream: str, endpoint: str) -> None:
-        """Record that a replica cut this request off; once for each death of a replica."""
-        number, last, at = self._resets.pop(stream, (0, "", 0.0))
-        now = self._clock()
-        is_same = endpoint == last and now - at < ONE_DEATH_SECONDS
-        self._resets[stream] = (number + (not is_same), endpoint, now)
-        while self._resets:
-            oldest = next(iter(self._resets))
-            if len(self._resets) <= _MAX_RESETS and (
-                now - self._resets[oldest][2] < _RESETS_KEPT_SECONDS
-            ):
-                break
-            del self._resets[oldest]
-
-    def time_out(self, stream: str, endpoint: str) -> None:
-        """Record that a replica was silent for too long with this request."""
-        now = self._clock()
-        silent, _ = self._silences.pop(stream, ((), 0.0))
-        self._silences[stream] = ((*silent, endpoint), now)
-        while self._silences:
-            oldest = next(iter(self._silences))
-            is_new = now - self._silences[oldest][1] < _RESETS_KEPT_SECONDS
-            if is_new and len(self._silences) <= _MAX_RESETS:
-                break
-            del self._silences[oldest]
-
-    def silent(self, stream: str) -> tuple[str, ...]:
-        """Return the endpoints that were silent for too long with this request."""
-        return self._silences.get(stream, ((), 0.0))[0]
-
-    def resets(self, stream: str) -> int:
-        """Return how many replicas have cut this request off."""
-        return self._resets.get(stream, (0, "", 0.0))[0]
 
     def take(self, gateway: str, seconds: float, held: Mapping[str, int]) -> GatewaySample:
         """Return the bucket of `seconds` that ends now."""
