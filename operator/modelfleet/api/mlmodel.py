@@ -24,6 +24,7 @@ from modelfleet.api.base import (
 )
 from modelfleet.api.mlmodelstatus import MLModelStatus
 from modelfleet.api.scaling_spec import SCALING_RULES, Scaling
+from modelfleet.api.uncounted import UncountedList
 
 
 class ModelSource(ApiObject):
@@ -201,6 +202,12 @@ class TrafficSpec(ApiObject):
     """Largest body that is kept for a repetition; a larger request cannot be held."""
     exposure: Literal["Cluster", "External"] | None = None
     """Clients that can reach the model: in the cluster, or also outside (operator's default)."""
+    uncounted: UncountedList | None = None
+    """Requests that never wake or hold a model and are no demand: 503 while no replica is ready."""
+    upgrades: (
+        Annotated[list[Literal["WebSocket"]], Field(max_length=1, json_schema_extra=ATOMIC)] | None
+    ) = None
+    """Protocols to which a client may upgrade a connection; all others get 403."""
     service: ServiceOptions = ServiceOptions()
     """The model's own Service."""
 

@@ -168,8 +168,8 @@ def _sharing() -> dict[str, Any]:
 def _refusal() -> dict[str, Any]:
     """Return the answers that Envoy gives itself.
 
-    To a request above a bound on requests under way (UO) or share (RL), and to one for which the
-    replica was silent for too long (UT).
+    To a request above a bound on requests under way (UO) or share (RL), to one for which the
+    replica was silent for too long (UT), and to one that does not wait for a replica (UH, UF).
     """
     seconds = {"key": "retry-after", "value": str(envoy_names.RETRY_AFTER_SECONDS)}
     return {
@@ -181,6 +181,15 @@ def _refusal() -> dict[str, Any]:
                 ],
                 "body_format_override": {
                     "json_format": {"error": envoy_names.OVERLOADED, "model": "%ROUTE_NAME%"}
+                },
+            },
+            {
+                "filter": {"response_flag_filter": {"flags": ["UH", "UF"]}},
+                "headers_to_add": [
+                    {"header": seconds, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+                ],
+                "body_format_override": {
+                    "json_format": {"error": envoy_names.NO_REPLICA, "model": "%ROUTE_NAME%"}
                 },
             },
             {

@@ -87,7 +87,15 @@ class AccessLog:
             counter = self._by_cluster[model, cluster] = self._traffic.counter(model, version)
         return counter, False
 
+    def _uncounted(self, common: Any) -> Counter:
+        """Return the counter of the version that answers a request that does not count."""
+        model = common.route_name.removesuffix(envoy_names.UNCOUNTED)
+        return self._traffic.counter(model, common.upstream_cluster.split("/")[1])
+
     def _attempt_began(self, entry: Any, common: Any) -> None:
+        if common.route_name.endswith(envoy_names.UNCOUNTED):
+            self._uncounted(common).begin(_endpoint(common), is_counted=False)
+            return
         counter, is_held = self._counter(entry, common)
         if counter is None:
             return
@@ -97,6 +105,10 @@ class AccessLog:
             counter.begin(_endpoint(common))
 
     def _attempt_ended(self, entry: Any, common: Any) -> None:
+        if common.route_name.endswith(envoy_names.UNCOUNTED):
+            if common.upstream_remote_address.socket_address.port_value:
+                self._uncounted(common).end(_endpoint(common), is_counted=False)
+            return
         counter, is_held = self._counter(entry, common)
         if counter is None:
             return
@@ -137,6 +149,9 @@ class AccessLog:
     def _request_ended(self, entry: Any, common: Any) -> None:
         if not common.route_name or common.route_name == envoy_names.UNKNOWN:
             self._traffic.unknown += 1
+            return
+        if common.route_name.endswith(envoy_names.UNCOUNTED):
+            self._traffic.uncounted[common.route_name.removesuffix(envoy_names.UNCOUNTED)] += 1
             return
         if common.route_name in self._traffic.watched:
             client = common.downstream_remote_address.socket_address.address

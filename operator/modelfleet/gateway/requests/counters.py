@@ -60,6 +60,8 @@ class Counter:
     completions: dict[str, int] = field(default_factory=dict)
     latency: dict[int, int] = field(default_factory=dict)
     in_flight: dict[str, int] = field(default_factory=dict)
+    uncounted: int = 0
+    """Those of the requests under way that do not count."""
     touched: set[str] = field(default_factory=set)
     totals: Totals = field(default_factory=Totals)
 
@@ -76,13 +78,15 @@ class Counter:
         bucket = latency_bucket(seconds)
         self.latency[bucket] = self.latency.get(bucket, 0) + 1
 
-    def begin(self, endpoint: str) -> None:
-        """Count an attempt that reached a replica."""
+    def begin(self, endpoint: str, *, is_counted: bool = True) -> None:
+        """Count an attempt that reached a replica; one that is not counted is no demand."""
+        self.uncounted += not is_counted
         self.in_flight[endpoint] = self.in_flight.get(endpoint, 0) + 1
         self.touched.add(endpoint)
 
-    def end(self, endpoint: str) -> None:
+    def end(self, endpoint: str, *, is_counted: bool = True) -> None:
         """Count the end of an attempt; one that began before this agent is ignored."""
+        self.uncounted -= not is_counted and self.uncounted > 0
         self.touched.add(endpoint)
         number = self.in_flight.get(endpoint, 0)
         if number > 1:
@@ -92,7 +96,8 @@ class Counter:
 
     def take(self) -> VersionSample | None:
         """Return the bucket that ends now; None when it is empty."""
-        in_flight = sum(self.in_flight.values())
+        self.uncounted = min(self.uncounted, sum(self.in_flight.values()))
+        in_flight = sum(self.in_flight.values()) - self.uncounted
         if not (self.arrivals or self.completions or self.failed_attempts or in_flight):
             return None
         sample = VersionSample(
@@ -145,6 +150,7 @@ class TrafficCounters:
         self.unknown = 0
         self.deadly: dict[str, int] = defaultdict(int)
         self.refused: dict[tuple[str, str], int] = defaultdict(int)
+        self.uncounted: dict[str, int] = defaultdict(int)
         self.watched: dict[str, Counts[str]] = {}
         """By model whose clients are counted: requests by client in this second."""
 
@@ -189,6 +195,7 @@ class TrafficCounters:
         if not versions:
             self.deadly.pop(model, None)
             self.answered.pop(model, None)
+            self.uncounted.pop(model, None)
             for refusal in [r for r in self.refused if r[0] == model]:
                 del self.refused[refusal]
 

@@ -95,7 +95,7 @@ def read_route(obj: Json) -> Route | None:
         return None
     try:
         route = Route.from_status(status)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         log.warning("route unreadable", model=obj["metadata"]["name"], error=repr(error))
         return None
     return route if is_servable(route) else None
@@ -126,11 +126,18 @@ def pending_route(obj: Json, default_exposure: Exposure) -> Route:
     try:
         route = Route.from_status(status)
         return route if is_servable(route) else _held(obj, default_exposure)
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, AttributeError):
         return _held(obj, default_exposure)
 
 
-_ROUTED = ("requestTimeoutSeconds", "idempotent", "maxReplayBytes", "exposure")
+_ROUTED = (
+    "requestTimeoutSeconds",
+    "idempotent",
+    "maxReplayBytes",
+    "exposure",
+    "uncounted",
+    "upgrades",
+)
 
 
 def _held(obj: Json, exposure: Exposure) -> Route:
