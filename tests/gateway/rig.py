@@ -79,7 +79,8 @@ class Gateway:
     """One Envoy with its agent in this process."""
 
     def __init__(self, name: str, address: str, run_dir: Path, binary: str, **more: Any) -> None:
-        """`more`: `parts` for the agent, further fields of AgentConfig."""
+        """`more`: `parts` for the agent, `trusted_hops`, further fields of AgentConfig."""
+        hops = more.pop("trusted_hops", 0)
         run_dir.mkdir(parents=True)
         self.name, self.address, self.run_dir = name, address, run_dir
         self._parts: Overrides | None = more.pop("parts", None)
@@ -89,14 +90,14 @@ class Gateway:
             run_dir=run_dir,
             link_dir=run_dir / "link",
             address=address,
-            loopback=address,
             holder_port=HOLDER_PORT,
             link_port=LINK_PORT,
             health_port=HEALTH_PORT,
             propagation_seconds=0.2,
-            **{"drain_seconds": 20.0, **more},
+            **{"drain_seconds": 20.0, "loopback": address, **more},
         )
-        self.envoy = Envoy(binary, name, run_dir, Listening(address, CLUSTER_PORT, EXTERNAL_PORT))
+        where = Listening(address, CLUSTER_PORT, EXTERNAL_PORT, trusted_hops=hops)
+        self.envoy = Envoy(binary, name, run_dir, where)
         self.stop_event = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.agent = Agent(self.config, self._parts)

@@ -101,7 +101,11 @@ class ModelServer:
             return await self._stream(request)
         answer = {"version": self.version, "bytes": len(body)}
         if "x-echo" in request.headers:
-            own = {k: v for k, v in request.headers.items() if k.lower().startswith("x-own")}
+            own = {
+                k: v
+                for k, v in request.headers.items()
+                if k.lower().startswith(("x-own", "x-forwarded"))
+            }
             answer |= {
                 "method": request.method,
                 "path": request.path_qs,

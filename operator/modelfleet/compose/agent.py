@@ -146,7 +146,7 @@ def write_bootstrap(arguments: list[str]) -> int:
     content = bootstrap(
         settings.pod_name or "envoy",
         settings.run_dir,
-        Listening(heap_bytes=ENVOY_HEAP_BYTES),
+        Listening(heap_bytes=ENVOY_HEAP_BYTES, trusted_hops=settings.trusted_hops),
     )
     text = orjson.dumps(content)
     if arguments:

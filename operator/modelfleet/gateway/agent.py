@@ -40,6 +40,7 @@ from modelfleet.gateway.xds.push_order import PushOrder
 from modelfleet.gateway.xds.stream import Discovery
 from modelfleet.link.feed import LeaderFeed
 from modelfleet.link.link_server import LinkServer
+from modelfleet.listening import BACKLOG, listening_socket
 from modelfleet.telemetry import metrics
 from modelfleet.telemetry.endpoints import health_application
 
@@ -69,6 +70,8 @@ passes while the model is warm must pass while it is cold."""
 class AgentConfig:
     """Addresses, ports and times of an agent. `gateway` is the pod's name; times in seconds.
 
+    An empty `address` is every one of the pod.
+
     `propagation_seconds`: for how long after readiness ended new connections may still come.
     `drain_seconds`: the longest wait after that for requests under way, or for as long as the
     slowest route allows, if that is longer. `idle_seconds`: the longest wait for idle connections.
@@ -81,7 +84,7 @@ class AgentConfig:
     domain: str = "localhost"
     cluster_domain: str = "cluster.local"
     default_exposure: Exposure = "Cluster"
-    address: str = "0.0.0.0"  # noqa: S104 - a pod's ports serve its whole network
+    address: str = ""
     loopback: str = "127.0.0.1"
     holder_port: int = names.PORT_HOLDER
     link_port: int = names.PORT_LINK
@@ -276,7 +279,9 @@ class Agent:
                 shutdown_timeout=1.0,
             )
             await runner.setup()
-            await web.TCPSite(runner, self.config.address, port, backlog=4096).start()
+            await web.SockSite(
+                runner, listening_socket(self.config.address, port), backlog=BACKLOG
+            ).start()
             stack.push_async_callback(runner.cleanup)
 
     def _waiting(self) -> list[str]:

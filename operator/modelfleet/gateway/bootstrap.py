@@ -1,7 +1,8 @@
 """The configuration that Envoy starts with: listeners, the agent's socket, the heap limit.
 
-`modelfleet envoy-bootstrap` writes it. Pure. Everything about models comes later by discovery, from
-`xds.stream`. While the agent does not answer at the start, Envoy waits and is not ready.
+`modelfleet envoy-bootstrap` writes it in the pod, whose kernel says which addresses there are.
+Everything about models comes later by discovery, from `xds.stream`. While the agent does not answer
+at the start, Envoy waits and is not ready.
 """
 
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 
 from modelfleet.api import names
 from modelfleet.gateway import envoy_names
+from modelfleet.listening import EVERY_IPV6, every_address
 
 _T = "type.googleapis.com/"
 _HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
@@ -18,12 +20,17 @@ _ROUTER = "envoy.extensions.filters.http.router.v3.Router"
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """Addresses on which Envoy listens; `heap_bytes` bounds its memory (0: no bound)."""
+    """Addresses on which Envoy listens; an empty one is every one of the pod.
 
-    address: str = "0.0.0.0"  # noqa: S104 - a pod's listener serves its whole network
+    `heap_bytes` bounds its memory (0: no bound). `trusted_hops`: proxies before the external
+    listener whose word about the client is believed.
+    """
+
+    address: str = ""
     cluster_port: int = names.PORT_CLUSTER
     external_port: int = names.PORT_EXTERNAL
     heap_bytes: int = 0
+    trusted_hops: int = 0
 
 
 def bootstrap(node_id: str, run_dir: str, listening: Listening | None = None) -> dict[str, Any]:
@@ -55,8 +62,13 @@ def bootstrap(node_id: str, run_dir: str, listening: Listening | None = None) ->
         "static_resources": {
             "clusters": [_agent(f"{run_dir}/{envoy_names.DISCOVERY_SOCKET}")],
             "listeners": [
-                _listener(envoy_names.ROUTES_CLUSTER, where.address, where.cluster_port),
-                _listener(envoy_names.ROUTES_EXTERNAL, where.address, where.external_port),
+                # Pods reach this one without a proxy, and could claim to be anybody.
+                _listener(envoy_names.ROUTES_CLUSTER, _at(where, where.cluster_port), 0),
+                _listener(
+                    envoy_names.ROUTES_EXTERNAL,
+                    _at(where, where.external_port),
+                    where.trusted_hops,
+                ),
             ],
         },
     }
@@ -108,7 +120,13 @@ def _access_log(*headers: str) -> dict[str, Any]:
     }
 
 
-def _listener(routes: str, address: str, port: int) -> dict[str, Any]:
+def _at(where: Listening, port: int) -> dict[str, Any]:
+    address = where.address or every_address()
+    both = {"ipv4_compat": True} if address == EVERY_IPV6 else {}
+    return {"socket_address": {"address": address, "port_value": port, **both}}
+
+
+def _listener(routes: str, address: dict[str, Any], trusted_hops: int) -> dict[str, Any]:
     router = {
         "@type": _T + _ROUTER,
         "suppress_envoy_headers": True,
@@ -127,6 +145,7 @@ def _listener(routes: str, address: str, port: int) -> dict[str, Any]:
         "strip_any_host_port": True,
         "strip_trailing_host_dot": True,
         "use_remote_address": True,
+        "xff_num_trusted_hops": trusted_hops,
         # No client may set Envoy's control headers (timeouts, retries).
         "internal_address_config": {
             "cidr_ranges": [{"address_prefix": "255.255.255.255", "prefix_len": 32}]
@@ -147,7 +166,7 @@ def _listener(routes: str, address: str, port: int) -> dict[str, Any]:
     }
     return {
         "name": routes,
-        "address": {"socket_address": {"address": address, "port_value": port}},
+        "address": address,
         "filter_chains": [
             {
                 "filters": [
