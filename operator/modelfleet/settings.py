@@ -37,6 +37,18 @@ class Settings(BaseSettings):
         description="Proxies and load balancers before the gateways' external port. Their"
         " `X-Forwarded-Proto` and `X-Forwarded-For` are believed. With 0, nobody's are.",
     )
+    gateway_connections: int = Field(
+        10_000,
+        ge=0,
+        description="Most client connections of each port of a gateway; further ones are closed."
+        " 0: no bound.",
+    )
+    gateway_model_requests: int = Field(
+        10_000,
+        ge=1,
+        le=1_000_000,
+        description="Most requests to one version under way at a gateway; further ones get 503.",
+    )
     default_concurrency: int = Field(
         4,
         ge=1,

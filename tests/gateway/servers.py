@@ -97,6 +97,8 @@ class ModelServer:
                 began = time.monotonic()
                 await asyncio.sleep(self.delay)
                 self.worked.append((began, time.monotonic()))
+        if "x-huge" in request.headers:
+            return await self._huge(request)
         if "x-pieces" in request.headers:
             return await self._stream(request)
         answer = {"version": self.version, "bytes": len(body)}
@@ -122,6 +124,15 @@ class ModelServer:
         for pause in request.headers["x-pieces"].split(","):
             await asyncio.sleep(float(pause))
             await response.write(b"piece")
+        return response
+
+    async def _huge(self, request: web.Request) -> web.StreamResponse:
+        """Answer with the version's name again and again: `x-huge` has the MiB."""
+        response = web.StreamResponse()
+        await response.prepare(request)
+        part = (self.version.encode() * (1 << 16))[: 1 << 16]
+        for _ in range(16 * int(request.headers["x-huge"])):
+            await response.write(part)
         return response
 
     async def _metadata(self, request: web.Request) -> web.Response:

@@ -70,7 +70,8 @@ passes while the model is warm must pass while it is cold."""
 class AgentConfig:
     """Addresses, ports and times of an agent. `gateway` is the pod's name; times in seconds.
 
-    An empty `address` is every one of the pod.
+    An empty `address` is every one of the pod. `model_requests`: most requests of one version at
+    replicas.
 
     `propagation_seconds`: for how long after readiness ended new connections may still come.
     `drain_seconds`: the longest wait after that for requests under way, or for as long as the
@@ -93,6 +94,7 @@ class AgentConfig:
     drain_seconds: float = 120.0
     idle_seconds: float = 30.0
     hold_max_bytes: int = 512 * 1024 * 1024
+    model_requests: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ class Agent:
             self.leader_feed.set_held,
             config.hold_max_bytes,
         )
-        self.limits, self.shares = RequestLimits(clock), Shares(clock)
+        self.limits, self.shares = RequestLimits(clock, config.model_requests), Shares(clock)
         self._log = AccessLog(self.traffic)
         self._discovery = Discovery(
             self.configuration.wanted, self.configuration, self._overrides.new_order

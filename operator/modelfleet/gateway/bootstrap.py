@@ -5,11 +5,18 @@ Everything about models comes later by discovery, from `xds.stream`. While the a
 at the start, Envoy waits and is not ready.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from modelfleet.api import names
 from modelfleet.gateway import envoy_names
+from modelfleet.gateway.bounds.listener_bounds import (
+    CONNECTION_BUFFER_BYTES,
+    ListenerBounds,
+    connection_limits,
+    overload_manager,
+    protocol_options,
+)
 from modelfleet.listening import EVERY_IPV6, every_address
 
 _T = "type.googleapis.com/"
@@ -22,14 +29,14 @@ _ROUTER = "envoy.extensions.filters.http.router.v3.Router"
 class Listening:
     """Addresses on which Envoy listens; an empty one is every one of the pod.
 
-    `heap_bytes` bounds its memory (0: no bound). `trusted_hops`: proxies before the external
+    `trusted_hops`: proxies before the external
     listener whose word about the client is believed.
     """
 
     address: str = ""
     cluster_port: int = names.PORT_CLUSTER
     external_port: int = names.PORT_EXTERNAL
-    heap_bytes: int = 0
+    bounds: ListenerBounds = field(default_factory=ListenerBounds)
     trusted_hops: int = 0
 
 
@@ -73,9 +80,11 @@ def bootstrap(node_id: str, run_dir: str, listening: Listening | None = None) ->
         },
     }
     # The agent bounds requests under way by runtime keys: no cluster has to be built again.
-    content["layered_runtime"] = {"layers": [{"name": "agent", "admin_layer": {}}]}
-    if where.heap_bytes:
-        content["overload_manager"] = _overload(where.heap_bytes)
+    listeners = (envoy_names.ROUTES_CLUSTER, envoy_names.ROUTES_EXTERNAL)
+    bounds = {"name": "bounds", "static_layer": connection_limits(listeners, where.bounds)}
+    content["layered_runtime"] = {"layers": [bounds, {"name": "agent", "admin_layer": {}}]}
+    if where.bounds.heap_bytes:
+        content["overload_manager"] = overload_manager(where.bounds)
     return content
 
 
@@ -154,6 +163,7 @@ def _listener(routes: str, address: dict[str, Any], trusted_hops: int) -> dict[s
         "server_header_transformation": "PASS_THROUGH",
         # The idle time-out of each route bounds bodies; it does not bound headers, this does.
         "stream_idle_timeout": "0s",
+        **protocol_options(),
         "request_headers_timeout": "30s",
         "rds": {"route_config_name": routes, "config_source": _ads()},
         "local_reply_config": _refusal(),
@@ -167,6 +177,7 @@ def _listener(routes: str, address: dict[str, Any], trusted_hops: int) -> dict[s
     return {
         "name": routes,
         "address": address,
+        "per_connection_buffer_limit_bytes": CONNECTION_BUFFER_BYTES,
         "filter_chains": [
             {
                 "filters": [
@@ -203,6 +214,13 @@ def _refusal() -> dict[str, Any]:
                 },
             },
             {
+                "filter": {"response_flag_filter": {"flags": ["OM"]}},
+                "headers_to_add": [
+                    {"header": seconds, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+                ],
+                "body_format_override": {"json_format": {"error": envoy_names.OUT_OF_MEMORY}},
+            },
+            {
                 "filter": {"response_flag_filter": {"flags": ["UH", "UF"]}},
                 "headers_to_add": [
                     {"header": seconds, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
@@ -218,26 +236,4 @@ def _refusal() -> dict[str, Any]:
                 },
             },
         ]
-    }
-
-
-def _overload(heap_bytes: int) -> dict[str, Any]:
-    monitor = "envoy.resource_monitors.fixed_heap"
-    config = "envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig"
-    actions = {
-        "envoy.overload_actions.shrink_heap": 0.9,
-        "envoy.overload_actions.stop_accepting_requests": 0.97,
-    }
-    return {
-        "refresh_interval": "0.25s",
-        "resource_monitors": [
-            {
-                "name": monitor,
-                "typed_config": {"@type": _T + config, "max_heap_size_bytes": heap_bytes},
-            }
-        ],
-        "actions": [
-            {"name": action, "triggers": [{"name": monitor, "threshold": {"value": limit}}]}
-            for action, limit in actions.items()
-        ],
     }

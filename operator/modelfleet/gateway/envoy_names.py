@@ -18,10 +18,11 @@ it."""
 
 RETRY_AFTER_SECONDS: Final = 5
 TIMED_OUT: Final = "the replica sent nothing for traffic.requestTimeoutSeconds"
+OUT_OF_MEMORY: Final = "this gateway has no memory for another request; try again later"
 NO_REPLICA: Final = "no replica of the model is ready"
 OVERLOADED: Final = (
-    "the model is overloaded: this request would have waited longer than scaling.overload allows;"
-    " try again later"
+    "the model is overloaded: this request would have waited longer than scaling.overload allows,"
+    " or too many requests to this model are under way; try again later"
 )
 
 SHARE_FILTER: Final = "envoy.filters.http.local_ratelimit"

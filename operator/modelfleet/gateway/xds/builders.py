@@ -17,6 +17,7 @@ from typing import Any, Final
 from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
 
 from modelfleet.gateway import envoy_names
+from modelfleet.gateway.bounds.listener_bounds import CONNECTION_BUFFER_BYTES
 from modelfleet.gateway.watched.view import GatewaySite, ModelView, Protocol
 from modelfleet.gateway.xds.actions import (
     counted_action,
@@ -97,6 +98,7 @@ def _discovered(name: str, protocol: Protocol, idle: str, failures: int) -> dict
         "type": "EDS",
         "eds_cluster_config": {"eds_config": _ADS},
         "connect_timeout": "1s",
+        "per_connection_buffer_limit_bytes": CONNECTION_BUFFER_BYTES,
         "circuit_breakers": _breakers(),
         "outlier_detection": _outliers(failures),
         # By default Envoy collects ejections for a second: ten retries are over by then.

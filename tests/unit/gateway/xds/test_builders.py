@@ -9,6 +9,7 @@ from envoy.config.route.v3 import route_components_pb2
 from google.protobuf import json_format
 
 from modelfleet.gateway.bootstrap import Listening, bootstrap
+from modelfleet.gateway.bounds.listener_bounds import ListenerBounds
 from modelfleet.gateway.watched.view import GatewaySite, ModelView, VersionView
 from modelfleet.gateway.xds import actions, builders
 from modelfleet.gateway.xds.resource_cache import ResourceCache
@@ -115,7 +116,7 @@ def test_circuit_breakers_stand_above_any_hold() -> None:
 
 
 def test_nowhere_does_envoys_default_time_stand() -> None:
-    text = json.dumps(bootstrap("g", "/run", Listening(heap_bytes=1)))
+    text = json.dumps(bootstrap("g", "/run", Listening(bounds=ListenerBounds(1, 1))))
     assert text.count('"initial_fetch_timeout": "0s"') == 3
     assert '"max_heap_size_bytes": 1' in text
     assert '"15s"' not in text
