@@ -30,6 +30,25 @@ class Settings(BaseSettings):
     default_exposure: Literal["Cluster", "External"] = Field(
         "Cluster", description="Exposure of models whose spec does not set it."
     )
+    trusted_hops: int = Field(
+        0,
+        ge=0,
+        le=16,
+        description="Proxies and load balancers before the gateways' external port. Their"
+        " `X-Forwarded-Proto` and `X-Forwarded-For` are believed. With 0, nobody's are.",
+    )
+    gateway_connections: int = Field(
+        10_000,
+        ge=0,
+        description="Most client connections of each port of a gateway; further ones are closed."
+        " 0: no bound.",
+    )
+    gateway_model_requests: int = Field(
+        10_000,
+        ge=1,
+        le=1_000_000,
+        description="Most requests to one version under way at a gateway; further ones get 503.",
+    )
     default_concurrency: int = Field(
         4,
         ge=1,
@@ -106,7 +125,11 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe level that is logged."
     )
-    health_address: str = Field("0.0.0.0", description="Address of health and metrics endpoints.")  # noqa: S104 - kubelet probes the pod's address
+    health_address: str = Field(
+        "",
+        description="Address of health and metrics endpoints; empty: every address, of IPv4 and"
+        " IPv6.",
+    )
     health_port: int = Field(9446, description="Port of the operator's health and metrics.")
     state_dir: str = Field(
         "",

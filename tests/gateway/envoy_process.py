@@ -66,7 +66,14 @@ class Envoy:
         self._binary = binary
         self._run_dir = run_dir
         self._content = listening and bootstrap(
-            name, str(run_dir), replace(listening, heap_bytes=ENVOY_HEAP_BYTES)
+            name,
+            str(run_dir),
+            replace(
+                listening,
+                bounds=replace(
+                    listening.bounds, heap_bytes=listening.bounds.heap_bytes or ENVOY_HEAP_BYTES
+                ),
+            ),
         )
         self._process: asyncio.subprocess.Process | None = None
 

@@ -18,6 +18,7 @@ import aiohttp
 from modelfleet.facts.route import Route
 from modelfleet.gateway.agent import Agent, AgentConfig, Overrides
 from modelfleet.gateway.bootstrap import Listening
+from modelfleet.gateway.bounds.listener_bounds import ListenerBounds
 from tests.gateway.envoy_process import Envoy
 from tests.gateway.objects import (
     GATEWAYS,
@@ -79,7 +80,8 @@ class Gateway:
     """One Envoy with its agent in this process."""
 
     def __init__(self, name: str, address: str, run_dir: Path, binary: str, **more: Any) -> None:
-        """`more`: `parts` for the agent, further fields of AgentConfig."""
+        """`more`: `parts` for the agent, `trusted_hops`, `bounds`, fields of AgentConfig."""
+        hops, bounds = more.pop("trusted_hops", 0), more.pop("bounds", ListenerBounds())
         run_dir.mkdir(parents=True)
         self.name, self.address, self.run_dir = name, address, run_dir
         self._parts: Overrides | None = more.pop("parts", None)
@@ -89,14 +91,14 @@ class Gateway:
             run_dir=run_dir,
             link_dir=run_dir / "link",
             address=address,
-            loopback=address,
             holder_port=HOLDER_PORT,
             link_port=LINK_PORT,
             health_port=HEALTH_PORT,
             propagation_seconds=0.2,
-            **{"drain_seconds": 20.0, **more},
+            **{"drain_seconds": 20.0, "loopback": address, **more},
         )
-        self.envoy = Envoy(binary, name, run_dir, Listening(address, CLUSTER_PORT, EXTERNAL_PORT))
+        where = Listening(address, CLUSTER_PORT, EXTERNAL_PORT, bounds, hops)
+        self.envoy = Envoy(binary, name, run_dir, where)
         self.stop_event = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.agent = Agent(self.config, self._parts)

@@ -75,7 +75,7 @@ async def replace_without_replay(rig: Rig, *, is_gated: bool) -> Load:
             rig.endpoints(1, there)
             if is_gated:
                 await rig.fed(1, there)
-                await asyncio.sleep(0.1)  # Envoy's log is late by up to 50 ms
+                await asyncio.sleep(0.2)  # Envoy's log is late by up to 100 ms
                 flight = traffic.counter("team-a/churn", "churn-v1").in_flight
                 await until(lambda old=old, flight=flight: f"{old.address}:8000" not in flight)
             await old.kill()

@@ -17,6 +17,8 @@ PORT = 8000
 class ModelServer:
     """One replica. `mode`: ok, reset (cuts each request off), or nan / empty / error probes.
 
+    In mode `deadly` a request with the header `x-deadly` ends the server.
+
     `slots` requests are worked on at once, each for `delay` seconds; others wait. 0: all at once.
     """
 
@@ -58,6 +60,11 @@ class ModelServer:
             await self._runner.cleanup()
             self._runner = None
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it listens."""
+        return self._runner is not None
+
     async def kill(self) -> None:
         """Like a killed process: the port closes and all connections are reset, at one moment."""
         if self._runner is None or self._runner.server is None:
@@ -77,6 +84,10 @@ class ModelServer:
         if self.mode == "reset" and transport is not None:
             transport.abort()
             await asyncio.sleep(1)
+        if self.mode == "deadly" and "x-deadly" in request.headers:
+            killing = asyncio.create_task(self.kill())
+            await asyncio.sleep(1)
+            await killing
         if self.mode == "late reset" and transport is not None:
             await asyncio.sleep(self.delay)
             transport.abort()
@@ -86,11 +97,17 @@ class ModelServer:
                 began = time.monotonic()
                 await asyncio.sleep(self.delay)
                 self.worked.append((began, time.monotonic()))
+        if "x-huge" in request.headers:
+            return await self._huge(request)
         if "x-pieces" in request.headers:
             return await self._stream(request)
         answer = {"version": self.version, "bytes": len(body)}
         if "x-echo" in request.headers:
-            own = {k: v for k, v in request.headers.items() if k.lower().startswith("x-own")}
+            own = {
+                k: v
+                for k, v in request.headers.items()
+                if k.lower().startswith(("x-own", "x-forwarded"))
+            }
             answer |= {
                 "method": request.method,
                 "path": request.path_qs,
@@ -107,6 +124,15 @@ class ModelServer:
         for pause in request.headers["x-pieces"].split(","):
             await asyncio.sleep(float(pause))
             await response.write(b"piece")
+        return response
+
+    async def _huge(self, request: web.Request) -> web.StreamResponse:
+        """Answer with the version's name again and again: `x-huge` has the MiB."""
+        response = web.StreamResponse()
+        await response.prepare(request)
+        part = (self.version.encode() * (1 << 16))[: 1 << 16]
+        for _ in range(16 * int(request.headers["x-huge"])):
+            await response.write(part)
         return response
 
     async def _metadata(self, request: web.Request) -> web.Response:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from modelfleet.gateway.agent import Overrides
-from modelfleet.gateway.xds import builders
+from modelfleet.gateway.xds import actions, builders
 from modelfleet.gateway.xds.push_order import PushOrder
 from modelfleet.gateway.xds.resources import CLUSTER, VIRTUAL_HOST, EnvoyResource
 from modelfleet.gateway.xds.stream_state import Push
@@ -70,14 +70,14 @@ async def test_without_a_holder_requests_are_lost(
 async def test_without_previous_hosts_requests_are_lost(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = builders.retry_policy
+    whole = actions.retry_policy
 
     def blind(**chosen: Any) -> dict[str, object]:
         policy = whole(**chosen)
         del policy["retry_host_predicate"]
         return policy
 
-    monkeypatch.setattr(builders, "retry_policy", blind)
+    monkeypatch.setattr(actions, "retry_policy", blind)
     assert (await scenarios.one_replica_cuts_off(rig, ends_with_a_loss=True)).failed > 0
 
 

@@ -154,7 +154,7 @@ async def test_replicas_leave_between_two_attempts_of_a_request(rig: Rig) -> Non
 
 
 async def test_a_dying_replica_with_more_requests_than_may_wait(rig: Rig) -> None:
-    await rig.served(1, 2, delay=0.3, hold_max_requests=3)
+    await rig.served(1, 2, 3, delay=0.3, hold_max_requests=3)
     gateway = await rig.gateway()
     told: list[tuple[str, int]] = []
     gateway.agent.holder._on_held = lambda key, number: told.append((key, number))

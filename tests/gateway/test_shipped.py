@@ -17,6 +17,7 @@ import pytest
 import pytest_asyncio
 
 from modelfleet.gateway.agent import Agent, AgentConfig
+from modelfleet.listening import every_address
 from tests.cluster.envoy import REQUIREMENT, version
 from tests.gateway import shipped
 from tests.gateway.envoy_process import Envoy
@@ -26,7 +27,6 @@ from tests.gateway.rig import MODEL, Rig, until
 pytestmark = pytest.mark.asyncio
 HOST = f"{MODEL}.{NAMESPACE}"
 NAME = "modelfleet-gateway-0"
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - what the pod's bootstrap says
 REFUSES_SECONDS = 3.0
 Alter = Callable[[dict[str, Any]], None]
 
@@ -75,7 +75,14 @@ class Pod:
             check=True,
         )
         file = self._run_dir / "envoy.json"
-        content = json.loads(file.read_text().replace(EVERYWHERE, self.address))
+        content = json.loads(file.read_text())
+        for listener in content["static_resources"]["listeners"]:
+            at = listener["address"]["socket_address"]
+            assert at["address"] == every_address()
+            # Here the test's own address stands for all of the pod's.
+            listener["address"] = {
+                "socket_address": {"address": self.address, "port_value": at["port_value"]}
+            }
         self.alter(content)
         file.write_text(json.dumps(content))
 

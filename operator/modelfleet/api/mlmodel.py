@@ -24,6 +24,7 @@ from modelfleet.api.base import (
 )
 from modelfleet.api.mlmodelstatus import MLModelStatus
 from modelfleet.api.scaling_spec import SCALING_RULES, Scaling
+from modelfleet.api.uncounted import UncountedList
 
 
 class ModelSource(ApiObject):
@@ -196,11 +197,17 @@ class TrafficSpec(ApiObject):
     request_timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
     """Longest silence of a replica before or within an answer (504). Streams that flow go on."""
     idempotent: bool = True
-    """Whether a gateway may repeat a request at another replica when its replica dies or hangs."""
+    """Whether a request whose replica breaks off or hangs has one more try, not at the last."""
     max_replay_bytes: Annotated[int, Field(ge=1024, le=67_108_864)] = 4_194_304
     """Largest body that is kept for a repetition; a larger request cannot be held."""
     exposure: Literal["Cluster", "External"] | None = None
     """Clients that can reach the model: in the cluster, or also outside (operator's default)."""
+    uncounted: UncountedList | None = None
+    """Requests that never wake or hold a model and are no demand: 503 while no replica is ready."""
+    upgrades: (
+        Annotated[list[Literal["WebSocket"]], Field(max_length=1, json_schema_extra=ATOMIC)] | None
+    ) = None
+    """Protocols to which a client may upgrade a connection; all others get 403."""
     service: ServiceOptions = ServiceOptions()
     """The model's own Service."""
 

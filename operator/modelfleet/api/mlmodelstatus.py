@@ -9,6 +9,7 @@ from pydantic import Field
 
 from modelfleet.api.base import ATOMIC, ApiObject, DnsName, Timestamp, map_list
 from modelfleet.api.conditions import Condition
+from modelfleet.api.uncounted import UncountedList
 
 
 class RouteShare(ApiObject):
@@ -59,6 +60,12 @@ class RouteStatus(ApiObject):
     """Whether a gateway may repeat a request whose replica died."""
     max_replay_bytes: Annotated[int, Field(ge=1024, le=67_108_864)]
     """Largest body that is kept for a repetition."""
+    uncounted: UncountedList | None = None
+    """Requests that do not count, copied from the spec."""
+    upgrades: (
+        Annotated[list[Literal["WebSocket"]], Field(max_length=1, json_schema_extra=ATOMIC)] | None
+    ) = None
+    """Protocols to which a client may upgrade, copied from the spec."""
     exposure: Literal["Cluster", "External"]
     """Listener of the gateways that accepts requests to the model."""
     confirmed: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] | None = None

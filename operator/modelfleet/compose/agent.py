@@ -18,6 +18,7 @@ import structlog
 from modelfleet.api import names
 from modelfleet.gateway.agent import Agent, AgentConfig
 from modelfleet.gateway.bootstrap import Listening, bootstrap
+from modelfleet.gateway.bounds.listener_bounds import ListenerBounds
 from modelfleet.kube.access import load_access
 from modelfleet.kube.client import KubeClient
 from modelfleet.kube.reflector import Reflector
@@ -82,6 +83,7 @@ def _config(settings: Settings) -> AgentConfig:
         domain=settings.domain,
         cluster_domain=settings.cluster_domain,
         default_exposure=settings.default_exposure,
+        model_requests=settings.gateway_model_requests,
     )
 
 
@@ -146,7 +148,10 @@ def write_bootstrap(arguments: list[str]) -> int:
     content = bootstrap(
         settings.pod_name or "envoy",
         settings.run_dir,
-        Listening(heap_bytes=ENVOY_HEAP_BYTES),
+        Listening(
+            bounds=ListenerBounds(settings.gateway_connections, ENVOY_HEAP_BYTES),
+            trusted_hops=settings.trusted_hops,
+        ),
     )
     text = orjson.dumps(content)
     if arguments:

@@ -23,6 +23,42 @@ class RouteWeight:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestMatch:
+    """Requests that have everything that is set: path, method in capitals, header."""
+
+    path: str | None = None
+    path_prefix: str | None = None
+    method: str | None = None
+    header: str | None = None
+    value: str | None = None
+    value_prefix: str | None = None
+
+    def to_status(self) -> dict[str, Any]:
+        """Return the object as in `MLModel.spec.traffic.uncounted`."""
+        header = {"name": self.header, "value": self.value, "valuePrefix": self.value_prefix}
+        fields = {
+            "path": self.path,
+            "pathPrefix": self.path_prefix,
+            "method": self.method,
+            "header": {k: v for k, v in header.items() if v is not None} or None,
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
+    @classmethod
+    def from_status(cls, status: Mapping[str, Any]) -> "RequestMatch":
+        """Parse the result of `to_status`."""
+        header = status.get("header") or {}
+        return cls(
+            path=status.get("path"),
+            path_prefix=status.get("pathPrefix"),
+            method=status.get("method"),
+            header=header.get("name"),
+            value=header.get("value"),
+            value_prefix=header.get("valuePrefix"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """Weights that sum to 100, waits and time-outs of one model; times in seconds."""
 
@@ -40,6 +76,10 @@ class Route:
     idempotent: bool = True
     max_replay_bytes: int = 4 * 1024 * 1024
     exposure: Exposure = "Cluster"
+    uncounted: tuple[RequestMatch, ...] = ()
+    """Requests that never wake the model and are no demand."""
+    upgrades: tuple[str, ...] = ()
+    """Protocols to which a client may upgrade a connection, such as `WebSocket`."""
 
     @property
     def versions(self) -> tuple[str, ...]:
@@ -74,7 +114,15 @@ class Route:
             "idempotent": self.idempotent,
             "maxReplayBytes": self.max_replay_bytes,
             "exposure": self.exposure,
+            **self._optional_status(),
         }
+
+    def _optional_status(self) -> dict[str, Any]:
+        """Return fields that are left out when empty: so routes without them keep their hash."""
+        uncounted = [match.to_status() for match in self.uncounted]
+        return ({"uncounted": uncounted} if uncounted else {}) | (
+            {"upgrades": list(self.upgrades)} if self.upgrades else {}
+        )
 
     def _overload_status(self) -> dict[str, int]:
         bounds = {
@@ -105,6 +153,8 @@ class Route:
             idempotent=status.get("idempotent", True),
             max_replay_bytes=status.get("maxReplayBytes", 4 * 1024 * 1024),
             exposure=status.get("exposure", "Cluster"),
+            uncounted=tuple(map(RequestMatch.from_status, status.get("uncounted") or ())),
+            upgrades=tuple(status.get("upgrades") or ()),
         )
 
     @property

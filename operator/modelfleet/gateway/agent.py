@@ -41,6 +41,7 @@ from modelfleet.gateway.xds.push_order import PushOrder
 from modelfleet.gateway.xds.stream import Discovery
 from modelfleet.link.feed import LeaderFeed
 from modelfleet.link.link_server import LinkServer
+from modelfleet.listening import listening_socket
 from modelfleet.telemetry import metrics
 from modelfleet.telemetry.endpoints import health_application
 
@@ -60,6 +61,9 @@ QUIET_LOOKS = 2
 class AgentConfig:
     """Addresses, ports and times of an agent. `gateway` is the pod's name; times in seconds.
 
+    An empty `address` is every one of the pod. `model_requests`: most requests of one version at
+    replicas.
+
     `propagation_seconds`: for how long after readiness ended new connections may still come.
     `drain_seconds`: the longest wait after that for requests under way, or for as long as the
     slowest route allows, if that is longer. `idle_seconds`: the longest wait for idle connections.
@@ -72,7 +76,7 @@ class AgentConfig:
     domain: str = "localhost"
     cluster_domain: str = "cluster.local"
     default_exposure: Exposure = "Cluster"
-    address: str = "0.0.0.0"  # noqa: S104 - a pod's ports serve its whole network
+    address: str = ""
     loopback: str = "127.0.0.1"
     holder_port: int = names.PORT_HOLDER
     link_port: int = names.PORT_LINK
@@ -81,6 +85,7 @@ class AgentConfig:
     drain_seconds: float = 120.0
     idle_seconds: float = 30.0
     hold_max_bytes: int = 512 * 1024 * 1024
+    model_requests: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,7 @@ class Agent:
             self.leader_feed.set_held,
             config.hold_max_bytes,
         )
-        self.limits, self.shares = RequestLimits(clock), Shares(clock)
+        self.limits, self.shares = RequestLimits(clock, config.model_requests), Shares(clock)
         self._log = AccessLog(self.traffic)
         self._discovery = Discovery(
             self.configuration.wanted, self.configuration, self._overrides.new_order
@@ -257,7 +262,8 @@ class Agent:
         runner = web.AppRunner(health, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, self.config.address, self.config.health_port).start()
+        listening = listening_socket(self.config.address, self.config.health_port)
+        await web.SockSite(runner, listening).start()
 
     def _waiting(self) -> list[str]:
         why = self.why_not_ready()

@@ -1,29 +1,47 @@
 """The configuration that Envoy starts with: listeners, the agent's socket, the heap limit.
 
-`modelfleet envoy-bootstrap` writes it. Pure. Everything about models comes later by discovery, from
-`xds.stream`. While the agent does not answer at the start, Envoy waits and is not ready.
+`modelfleet envoy-bootstrap` writes it in the pod, whose kernel says which addresses there are.
+Everything about models comes later by discovery, from `xds.stream`. While the agent does not answer
+at the start, Envoy waits and is not ready.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from modelfleet.api import names
 from modelfleet.gateway import envoy_names
+from modelfleet.gateway.bounds.listener_bounds import (
+    CONNECTION_BUFFER_BYTES,
+    ListenerBounds,
+    connection_limits,
+    overload_manager,
+    protocol_options,
+)
+from modelfleet.gateway.requests.hold_times import FLUSH_SECONDS
+from modelfleet.listening import EVERY_IPV6, every_address
 
 _T = "type.googleapis.com/"
 _HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _ALS = "envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig"
 _ROUTER = "envoy.extensions.filters.http.router.v3.Router"
 
+LOG_BUFFER_BYTES = 1024 * 1024
+"""Above what a thread of Envoy logs within one interval, so that only the interval counts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """Addresses on which Envoy listens; `heap_bytes` bounds its memory (0: no bound)."""
+    """Addresses on which Envoy listens; an empty one is every one of the pod.
 
-    address: str = "0.0.0.0"  # noqa: S104 - a pod's listener serves its whole network
+    `trusted_hops`: proxies before the external
+    listener whose word about the client is believed.
+    """
+
+    address: str = ""
     cluster_port: int = names.PORT_CLUSTER
     external_port: int = names.PORT_EXTERNAL
-    heap_bytes: int = 0
+    bounds: ListenerBounds = field(default_factory=ListenerBounds)
+    trusted_hops: int = 0
 
 
 def bootstrap(node_id: str, run_dir: str, listening: Listening | None = None) -> dict[str, Any]:
@@ -55,15 +73,22 @@ def bootstrap(node_id: str, run_dir: str, listening: Listening | None = None) ->
         "static_resources": {
             "clusters": [_agent(f"{run_dir}/{envoy_names.DISCOVERY_SOCKET}")],
             "listeners": [
-                _listener(envoy_names.ROUTES_CLUSTER, where.address, where.cluster_port),
-                _listener(envoy_names.ROUTES_EXTERNAL, where.address, where.external_port),
+                # Pods reach this one without a proxy, and could claim to be anybody.
+                _listener(envoy_names.ROUTES_CLUSTER, _at(where, where.cluster_port), 0),
+                _listener(
+                    envoy_names.ROUTES_EXTERNAL,
+                    _at(where, where.external_port),
+                    where.trusted_hops,
+                ),
             ],
         },
     }
     # The agent bounds requests under way by runtime keys: no cluster has to be built again.
-    content["layered_runtime"] = {"layers": [{"name": "agent", "admin_layer": {}}]}
-    if where.heap_bytes:
-        content["overload_manager"] = _overload(where.heap_bytes)
+    listeners = (envoy_names.ROUTES_CLUSTER, envoy_names.ROUTES_EXTERNAL)
+    bounds = {"name": "bounds", "static_layer": connection_limits(listeners, where.bounds)}
+    content["layered_runtime"] = {"layers": [bounds, {"name": "agent", "admin_layer": {}}]}
+    if where.bounds.heap_bytes:
+        content["overload_manager"] = overload_manager(where.bounds)
     return content
 
 
@@ -101,14 +126,22 @@ def _access_log(*headers: str) -> dict[str, Any]:
             "common_config": {
                 "log_name": "requests",
                 "transport_api_version": "V3",
-                "buffer_flush_interval": "0.05s",
+                # Each message costs the agent 50 times as much as each entry in it.
+                "buffer_flush_interval": f"{FLUSH_SECONDS}s",
+                "buffer_size_bytes": LOG_BUFFER_BYTES,
                 "grpc_service": {"envoy_grpc": {"cluster_name": envoy_names.AGENT_CLUSTER}},
             },
         },
     }
 
 
-def _listener(routes: str, address: str, port: int) -> dict[str, Any]:
+def _at(where: Listening, port: int) -> dict[str, Any]:
+    address = where.address or every_address()
+    both = {"ipv4_compat": True} if address == EVERY_IPV6 else {}
+    return {"socket_address": {"address": address, "port_value": port, **both}}
+
+
+def _listener(routes: str, address: dict[str, Any], trusted_hops: int) -> dict[str, Any]:
     router = {
         "@type": _T + _ROUTER,
         "suppress_envoy_headers": True,
@@ -127,6 +160,7 @@ def _listener(routes: str, address: str, port: int) -> dict[str, Any]:
         "strip_any_host_port": True,
         "strip_trailing_host_dot": True,
         "use_remote_address": True,
+        "xff_num_trusted_hops": trusted_hops,
         # No client may set Envoy's control headers (timeouts, retries).
         "internal_address_config": {
             "cidr_ranges": [{"address_prefix": "255.255.255.255", "prefix_len": 32}]
@@ -135,6 +169,7 @@ def _listener(routes: str, address: str, port: int) -> dict[str, Any]:
         "server_header_transformation": "PASS_THROUGH",
         # The idle time-out of each route bounds bodies; it does not bound headers, this does.
         "stream_idle_timeout": "0s",
+        **protocol_options(),
         "request_headers_timeout": "30s",
         "rds": {"route_config_name": routes, "config_source": _ads()},
         "local_reply_config": _refusal(),
@@ -147,7 +182,8 @@ def _listener(routes: str, address: str, port: int) -> dict[str, Any]:
     }
     return {
         "name": routes,
-        "address": {"socket_address": {"address": address, "port_value": port}},
+        "address": address,
+        "per_connection_buffer_limit_bytes": CONNECTION_BUFFER_BYTES,
         "filter_chains": [
             {
                 "filters": [
@@ -168,8 +204,8 @@ def _sharing() -> dict[str, Any]:
 def _refusal() -> dict[str, Any]:
     """Return the answers that Envoy gives itself.
 
-    To a request above a bound on requests under way (UO) or share (RL), and to one for which the
-    replica was silent for too long (UT).
+    To a request above a bound on requests under way (UO) or share (RL), to one for which the
+    replica was silent for too long (UT), and to one that does not wait for a replica (UH, UF).
     """
     seconds = {"key": "retry-after", "value": str(envoy_names.RETRY_AFTER_SECONDS)}
     return {
@@ -184,32 +220,26 @@ def _refusal() -> dict[str, Any]:
                 },
             },
             {
+                "filter": {"response_flag_filter": {"flags": ["OM"]}},
+                "headers_to_add": [
+                    {"header": seconds, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+                ],
+                "body_format_override": {"json_format": {"error": envoy_names.OUT_OF_MEMORY}},
+            },
+            {
+                "filter": {"response_flag_filter": {"flags": ["UH", "UF"]}},
+                "headers_to_add": [
+                    {"header": seconds, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+                ],
+                "body_format_override": {
+                    "json_format": {"error": envoy_names.NO_REPLICA, "model": "%ROUTE_NAME%"}
+                },
+            },
+            {
                 "filter": {"response_flag_filter": {"flags": ["UT"]}},
                 "body_format_override": {
                     "json_format": {"error": envoy_names.TIMED_OUT, "model": "%ROUTE_NAME%"}
                 },
             },
         ]
-    }
-
-
-def _overload(heap_bytes: int) -> dict[str, Any]:
-    monitor = "envoy.resource_monitors.fixed_heap"
-    config = "envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig"
-    actions = {
-        "envoy.overload_actions.shrink_heap": 0.9,
-        "envoy.overload_actions.stop_accepting_requests": 0.97,
-    }
-    return {
-        "refresh_interval": "0.25s",
-        "resource_monitors": [
-            {
-                "name": monitor,
-                "typed_config": {"@type": _T + config, "max_heap_size_bytes": heap_bytes},
-            }
-        ],
-        "actions": [
-            {"name": action, "triggers": [{"name": monitor, "threshold": {"value": limit}}]}
-            for action, limit in actions.items()
-        ],
     }

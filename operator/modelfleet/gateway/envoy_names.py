@@ -18,9 +18,11 @@ it."""
 
 RETRY_AFTER_SECONDS: Final = 5
 TIMED_OUT: Final = "the replica sent nothing for traffic.requestTimeoutSeconds"
+OUT_OF_MEMORY: Final = "this gateway has no memory for another request; try again later"
+NO_REPLICA: Final = "no replica of the model is ready"
 OVERLOADED: Final = (
-    "the model is overloaded: this request would have waited longer than scaling.overload allows;"
-    " try again later"
+    "the model is overloaded: this request would have waited longer than scaling.overload allows,"
+    " or too many requests to this model are under way; try again later"
 )
 
 SHARE_FILTER: Final = "envoy.filters.http.local_ratelimit"
@@ -31,10 +33,17 @@ ROUTES_EXTERNAL: Final = "external"
 HOLDER_CLUSTER: Final = "holder"
 UNKNOWN: Final = "unknown"
 """Name of the route that answers for hosts that no model has."""
+UNCOUNTED: Final = "/uncounted"
+"""End of the name of a model's routes for requests that do not count."""
 AGENT_CLUSTER: Final = "agent"
 
 DISCOVERY_SOCKET: Final = "ads.sock"
 ADMIN_SOCKET: Final = "admin.sock"
+
+
+def uncounted_route(model: str) -> str:
+    """Return the name of the routes of a model (`namespace/name`) whose requests do not count."""
+    return model + UNCOUNTED
 
 
 def version_cluster(namespace: str, version: str) -> str:

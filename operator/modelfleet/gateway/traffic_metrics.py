@@ -79,7 +79,7 @@ class TrafficCollector(Collector):
             held.add_metric(Key.parse(model), number)
         deadly = CounterMetricFamily(
             "modelfleet_gateway_queries_of_death",
-            "Requests that two replicas cut off; no third replica gets them.",
+            "Requests that broke off replicas; no further replica gets them.",
             labels=_MODEL,
         )
         for model, number in sorted(self._traffic.deadly.items()):
@@ -91,4 +91,11 @@ class TrafficCollector(Collector):
         )
         for (model, reason), number in sorted(self._traffic.refused.items()):
             refused.add_metric([*Key.parse(model), reason], number)
-        yield from (held, deadly, refused)
+        uncounted = CounterMetricFamily(
+            "modelfleet_gateway_uncounted_requests",
+            "Requests that `traffic.uncounted` declares not to count.",
+            labels=_MODEL,
+        )
+        for model, number in sorted(self._traffic.uncounted.items()):
+            uncounted.add_metric(Key.parse(model), number)
+        yield from (held, deadly, refused, uncounted)

@@ -15,6 +15,7 @@ import structlog
 from aiohttp import web
 
 from modelfleet.link.feed import FeedReader, LeaderFeed
+from modelfleet.listening import listening_socket
 
 log = structlog.get_logger()
 
@@ -102,7 +103,8 @@ class LinkServer:
             application, access_log=None, shutdown_timeout=1.0, handler_cancellation=True
         )
         await runner.setup()
-        await web.TCPSite(runner, self._address, self._port, ssl_context=context).start()
+        listening = listening_socket(self._address, self._port)
+        await web.SockSite(runner, listening, ssl_context=context).start()
         self._context, self._runner = context, runner
 
     def _is_allowed(self, request: web.Request) -> bool:

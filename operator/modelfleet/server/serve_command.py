@@ -7,11 +7,13 @@ process with one line of JSON in the termination log. The operator sets a condit
 import argparse
 import asyncio
 import os
+import socket
 from pathlib import Path
 
 import uvicorn
 
 from modelfleet.api import names
+from modelfleet.listening import listening_socket
 from modelfleet.server.app import ModelServer, ServerConfig
 from modelfleet.server.onnx_model import NotAModelError
 from modelfleet.telemetry.termination import write_last_words
@@ -36,8 +38,6 @@ def serve(arguments: list[str]) -> int:
     failures: list[str] = []
     uvicorn_config = uvicorn.Config(
         app="unset",
-        host=options.host,
-        port=options.port,
         log_level="warning",
         access_log=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
@@ -52,16 +52,17 @@ def serve(arguments: list[str]) -> int:
 
     model_server = ModelServer(config, failed)
     uvicorn_config.app = model_server.app()
-    asyncio.run(_run(server, model_server))
+    listening = listening_socket(options.host, options.port)
+    asyncio.run(_run(server, model_server, listening))
     if failures:
         write_last_words({"reason": "NotAModel", "message": failures[0], "final": True})
         return 1
     return 0
 
 
-async def _run(server: uvicorn.Server, model_server: ModelServer) -> None:
+async def _run(server: uvicorn.Server, model_server: ModelServer, listening: socket.socket) -> None:
     loading = asyncio.ensure_future(model_server.load())
-    await server.serve()
+    await server.serve(sockets=[listening])
     await loading
 
 
@@ -69,7 +70,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="modelfleet serve", description=serve.__doc__)
     parser.add_argument("--name", required=True, help="name of the model in request paths")
     parser.add_argument("--file", required=True, help="ONNX file")
-    parser.add_argument("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104 - a pod's server
+    parser.add_argument("--host", default="", help="address to listen on (every one)")
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--slots", type=int, default=1, help="inferences at the same time")
     parser.add_argument(

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 
+from modelfleet.listening import listening_socket
+
 
 def health_application(
     waiting: Callable[[], Sequence[str]],
@@ -41,11 +43,11 @@ def health_application(
 
 
 async def serve_application(application: web.Application, address: tuple[str, int]) -> None:
-    """Serve until cancelled."""
+    """Serve at an address and port until cancelled; an empty address is every one."""
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, *address).start()
+        await web.SockSite(runner, listening_socket(*address)).start()
         await asyncio.Event().wait()
     finally:
         await runner.cleanup()

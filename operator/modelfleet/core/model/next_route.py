@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.facts.model import ModelFacts, VersionFacts
-from modelfleet.facts.route import Route, RouteWeight
+from modelfleet.facts.route import RequestMatch, Route, RouteWeight
 
 HUNDRED = 100
 MAX_VERSIONS = 64
@@ -129,6 +129,11 @@ def next_route(
         concurrency=spec.scaling.concurrency_per_replica,
         idempotent=spec.traffic.idempotent,
         max_replay_bytes=spec.traffic.max_replay_bytes,
+        uncounted=tuple(
+            RequestMatch.from_status(match.model_dump(by_alias=True))
+            for match in spec.traffic.uncounted or ()
+        ),
+        upgrades=tuple(spec.traffic.upgrades or ()),
         exposure=spec.traffic.exposure
         or ("External" if facts.defaults.exposure == "External" else "Cluster"),
     )

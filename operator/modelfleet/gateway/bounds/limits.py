@@ -67,9 +67,10 @@ VersionKey = tuple[str, str]
 class RequestLimits:
     """The bounds of all versions at one gateway."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        """`clock` gives monotonic seconds."""
+    def __init__(self, clock: Callable[[], float], most: int = MAX_REQUESTS) -> None:
+        """`clock` gives monotonic seconds; `most` bounds the requests of any version."""
         self._clock = clock
+        self._most = most
         self._rates: dict[VersionKey, _AnswerRate] = {}
         self._stale: set[str] = set()
 
@@ -121,7 +122,8 @@ class RequestLimits:
             model = sample.models.get(version_key[0])
             rate = self._rates.setdefault(version_key, _AnswerRate())
             rate.throughput.after(_second(sample, model, version_key[1], served), served.waits, now)
-            bound = self._bound(rate, served, 0 if model is None else model.held, now)
+            learned = self._bound(rate, served, 0 if model is None else model.held, now)
+            bound = min(self._most, learned) if served.replicas else learned
             if _is_other(rate.sent, bound):
                 rate.sent = bound
                 changes[_key(version_key)] = bound

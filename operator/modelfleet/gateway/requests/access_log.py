@@ -7,6 +7,7 @@ never store an entry.
 """
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc
@@ -25,6 +26,20 @@ _REQUEST_ENDED: Final = accesslog_pb2.AccessLogType.Value("DownstreamEnd")
 _CLASSES: Final = {1: "1xx", 2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
 _SERVER_ERROR: Final = 5
 FIRST: Final = "1"
+MAX_ENDPOINTS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Subject of an entry; `counter` is None where no model has the host."""
+
+    model: str
+    counter: Counter | None
+    is_held: bool
+    is_counted: bool = True
+
+
+_UNROUTED: Final = _Target("", None, is_held=True)
 
 
 class AccessLog:
@@ -33,7 +48,9 @@ class AccessLog:
     def __init__(self, traffic: TrafficCounters) -> None:
         """Counts go to `traffic`."""
         self._traffic = traffic
-        self._by_cluster: dict[tuple[str, str], Counter] = {}
+        self._targets: dict[tuple[str, str], _Target] = {}
+        """By names of route and cluster; entries of the holder need a look at their headers."""
+        self._endpoints: dict[tuple[str, int], str] = {}
         self._readers = {
             _ATTEMPT_BEGAN: self._attempt_began,
             _ATTEMPT_ENDED: self._attempt_ended,
@@ -69,106 +86,141 @@ class AccessLog:
 
     def forget(self) -> None:
         """Look all counters up again: some were dropped."""
-        self._by_cluster.clear()
+        self._targets.clear()
 
-    def _counter(self, entry: Any, common: Any) -> tuple[Counter | None, bool]:
-        """Return the version's counter, and whether the holder was the upstream."""
-        cluster = common.upstream_cluster
-        model = common.route_name
+    def _target(self, entry: Any, common: Any) -> _Target:
+        """Return what an entry is about."""
+        names = (common.route_name, common.upstream_cluster)
+        target = self._targets.get(names)
+        return self._new_target(entry, *names) if target is None else target
+
+    def _new_target(self, entry: Any, route: str, cluster: str) -> _Target:
+        if not route or route == envoy_names.UNKNOWN:
+            return _UNROUTED
+        model = route.removesuffix(envoy_names.UNCOUNTED)
+        is_counted = model == route
         if cluster == envoy_names.HOLDER_CLUSTER or not cluster:
             version = entry.request.request_headers.get(envoy_names.HEADER_VERSION, "")
-            if not version:
-                return None, True
-            return self._traffic.counter(model, version), True
-        counter = self._by_cluster.get((model, cluster))
-        if counter is None:
-            # `namespace/version` or `namespace/version/pods`
-            version = cluster.split("/")[1] if "/" in cluster else cluster
-            counter = self._by_cluster[model, cluster] = self._traffic.counter(model, version)
-        return counter, False
+            counter = self._traffic.counter(model, version) if version and is_counted else None
+            return _Target(model, counter, is_held=True, is_counted=is_counted)
+        # `namespace/version` or `namespace/version/pods`
+        version = cluster.split("/")[1] if "/" in cluster else cluster
+        counter = self._traffic.counter(model, version)
+        target = _Target(model, counter, is_held=False, is_counted=is_counted)
+        self._targets[route, cluster] = target
+        return target
+
+    def _endpoint(self, common: Any) -> str:
+        socket = common.upstream_remote_address.socket_address
+        address = socket.address, socket.port_value
+        endpoint = self._endpoints.get(address)
+        if endpoint is None:
+            if len(self._endpoints) >= MAX_ENDPOINTS:
+                self._endpoints.clear()
+            endpoint = self._endpoints[address] = endpoint_of(*address)
+        return endpoint
 
     def _attempt_began(self, entry: Any, common: Any) -> None:
-        counter, is_held = self._counter(entry, common)
+        target = self._target(entry, common)
+        counter = target.counter
         if counter is None:
             return
-        if entry.request.request_headers.get(envoy_names.HEADER_ATTEMPT, "") == FIRST:
+        if target.is_counted and (
+            entry.request.request_headers.get(envoy_names.HEADER_ATTEMPT, "") == FIRST
+        ):
             counter.arrivals += 1
-        if not is_held:
-            counter.begin(_endpoint(common))
+        if not target.is_held:
+            counter.begin(self._endpoint(common), is_counted=target.is_counted)
 
     def _attempt_ended(self, entry: Any, common: Any) -> None:
-        counter, is_held = self._counter(entry, common)
+        target = self._target(entry, common)
+        counter = target.counter
         if counter is None:
             return
-        headers = entry.request.request_headers
-        flags = common.response_flags if common.HasField("response_flags") else None
-        is_refused = flags is not None and flags.upstream_overflow
-        never_began = flags is not None and (
-            flags.upstream_connection_failure or flags.no_healthy_upstream
-        )
+        if not common.HasField("response_flags"):  # as nearly all of them
+            if not target.is_held:
+                counter.end(self._endpoint(common), is_counted=target.is_counted)
+            return
+        flags, is_held = common.response_flags, target.is_held
+        is_refused = flags.upstream_overflow
+        never_began = flags.upstream_connection_failure or flags.no_healthy_upstream
         if never_began or is_refused:
-            if headers.get(envoy_names.HEADER_ATTEMPT, "") == FIRST:
-                counter.arrivals += 1
-            counter.failed_attempts += never_began and not is_held
-            return
-        if is_held:
-            return
-        endpoint = _endpoint(common)
-        counter.end(endpoint)
-        if flags is not None and (flags.stream_idle_timeout or flags.upstream_request_timeout):
+            request = _request(entry.request.request_headers)
+            if target.is_counted:
+                counter.arrivals += request[1] == 1
+                counter.failed_attempts += never_began and not is_held
+            self._traffic.failed.never_arrived(*request)
+        elif not is_held:
+            endpoint = self._endpoint(common)
+            counter.end(endpoint, is_counted=target.is_counted)
+            if target.is_counted:
+                self._attempt_failed(counter, flags, endpoint, entry)
+
+    def _attempt_failed(self, counter: Counter, flags: Any, endpoint: str, entry: Any) -> None:
+        failed, request = self._traffic.failed, _request(entry.request.request_headers)
+        if flags.stream_idle_timeout or flags.upstream_request_timeout:
             # The request may end at the holder, which does not know how long the replica worked.
-            counter.count_service(_seconds(common.duration))
-            self._traffic.time_out(headers.get(envoy_names.HEADER_STREAM, ""), endpoint)
-        elif flags is not None and (
-            flags.upstream_connection_termination or flags.upstream_remote_reset
-        ):
+            counter.count_service(_seconds(entry.common_properties.duration))
+            failed.was_silent(*request, endpoint)
+        elif flags.upstream_connection_termination or flags.upstream_protocol_error:
+            # Within the head of an answer Envoy takes a broken connection for a wrong protocol.
             counter.failed_attempts += 1
-            self._traffic.reset(headers.get(envoy_names.HEADER_STREAM, ""), endpoint)
+            failed.broke(*request, endpoint)
+        elif flags.upstream_remote_reset:
+            counter.failed_attempts += 1
+            failed.was_reset(*request, endpoint)
 
     def _request_ended(self, entry: Any, common: Any) -> None:
-        if not common.route_name or common.route_name == envoy_names.UNKNOWN:
-            self._traffic.unknown += 1
+        target = self._target(entry, common)
+        if not target.is_counted:
+            self._traffic.uncounted[target.model] += 1
             return
-        if common.route_name in self._traffic.watched:
+        if target.model and target.model in self._traffic.watched:
             client = common.downstream_remote_address.socket_address.address
-            self._traffic.count_client(common.route_name, client)
-        if common.response_flags.rate_limited:
-            self._traffic.count_early_refusal(common.route_name)
+            self._traffic.count_client(target.model, client)
+        flags = common.response_flags if common.HasField("response_flags") else None
+        if flags is not None and flags.rate_limited and target.model:
+            self._traffic.count_early_refusal(target.model)
             return
-        counter, is_held = self._counter(entry, common)
+        counter = target.counter
         if counter is None:
             self._traffic.unknown += 1
             return
-        if common.response_flags.upstream_overflow:
+        if flags is not None and flags.upstream_overflow:
             counter.refused += 1
-        begun = _seconds(common.time_to_first_upstream_tx_byte)
-        if is_held or not common.HasField("time_to_first_upstream_tx_byte"):
-            counter.complete(_outcome(entry, common), None, _seconds(common.duration))
+        outcome = _outcome(entry.response.response_code.value // 100, flags)
+        if target.is_held or not common.HasField("time_to_first_upstream_tx_byte"):
+            counter.complete(outcome, None, _seconds(common.duration))
             return
-        if common.response_flags.upstream_request_timeout:
-            counter.complete(_outcome(entry, common), None, begun)
+        begun = _seconds(common.time_to_first_upstream_tx_byte)
+        if flags is not None and flags.upstream_request_timeout:
+            counter.complete(outcome, None, begun)
             return
         ended = _seconds(common.time_to_last_downstream_tx_byte) or _seconds(common.duration)
-        counter.complete(_outcome(entry, common), max(0.0, ended - begun), begun)
+        counter.complete(outcome, max(0.0, ended - begun), begun)
 
 
-def _outcome(entry: Any, common: Any) -> str:
-    code = entry.response.response_code.value // 100
-    if common.HasField("response_flags"):
-        flags = common.response_flags
+def _request(headers: Any) -> tuple[str, int]:
+    """Return the request's id, and the number of the attempt."""
+    attempt = headers.get(envoy_names.HEADER_ATTEMPT, "")
+    return headers.get(envoy_names.HEADER_STREAM, ""), int(attempt) if attempt.isdigit() else 0
+
+
+def _outcome(code: int, flags: Any) -> str:
+    """Return the class of an answer; `code` is its first digit, `flags` is None without any."""
+    if flags is not None:
         if flags.downstream_connection_termination:
             return "gone"
-        is_cut = flags.upstream_connection_termination or flags.upstream_remote_reset
+        is_cut = (
+            flags.upstream_connection_termination
+            or flags.upstream_remote_reset
+            or flags.upstream_protocol_error
+        )
         if is_cut and code != _SERVER_ERROR:
             return "reset"
     return _CLASSES.get(code, "gone")
 
 
 def _seconds(duration: Any) -> float:
-    return float(duration.seconds + duration.nanos * 1e-9)
-
-
-def _endpoint(common: Any) -> str:
-    address = common.upstream_remote_address.socket_address
-    host = address.address
-    return endpoint_of(host, address.port_value)
+    seconds: float = duration.seconds + duration.nanos * 1e-9
+    return seconds

@@ -5,9 +5,9 @@ sampler, the metrics and the holder read the counters. Pure: the clock is an arg
 cheap: it runs for every request.
 """
 
-import math
+from bisect import bisect_left
 from collections import Counter as Counts
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -21,24 +21,18 @@ from modelfleet.facts.traffic import (
     VersionSample,
 )
 from modelfleet.gateway.bounds.fairness import MAX_CLIENTS
+from modelfleet.gateway.requests.failed_attempts import FailedAttempts
 
-_LOG_GROWTH = math.log(LATENCY_GROWTH)
-_MAX_RESETS = 20_000
-_RESETS_KEPT_SECONDS = 120.0
-ONE_DEATH_SECONDS = 0.25
-"""Resets of one request by one replica within this time count as one death of the replica. Envoy's
-threads learn of the death one by one, so a retry may meet the same replica again. A request that
-had to be held comes back later than this."""
+_UPPER_EDGES = [
+    # The last factor keeps a value on a bucket's upper edge in that bucket.
+    LATENCY_BASE_MILLISECONDS / 1000 * LATENCY_GROWTH**index * (1 + 1e-10)
+    for index in range(LATENCY_BUCKETS - 1)
+]
 
 
 def latency_bucket(seconds: float) -> int:
     """Return the index of the histogram bucket: 0.1 ms gives 0, 0.11 ms gives 1, 1 s gives 54."""
-    milliseconds = seconds * 1000
-    if milliseconds <= LATENCY_BASE_MILLISECONDS:
-        return 0
-    # The subtraction keeps a value on a bucket's upper edge in that bucket.
-    index = math.ceil(math.log(milliseconds / LATENCY_BASE_MILLISECONDS) / _LOG_GROWTH - 1e-9)
-    return min(index, LATENCY_BUCKETS - 1)
+    return bisect_left(_UPPER_EDGES, seconds)
 
 
 @dataclass(slots=True)
@@ -65,6 +59,8 @@ class Counter:
     completions: dict[str, int] = field(default_factory=dict)
     latency: dict[int, int] = field(default_factory=dict)
     in_flight: dict[str, int] = field(default_factory=dict)
+    uncounted: int = 0
+    """Those of the requests under way that do not count."""
     touched: set[str] = field(default_factory=set)
     totals: Totals = field(default_factory=Totals)
 
@@ -81,13 +77,15 @@ class Counter:
         bucket = latency_bucket(seconds)
         self.latency[bucket] = self.latency.get(bucket, 0) + 1
 
-    def begin(self, endpoint: str) -> None:
-        """Count an attempt that reached a replica."""
+    def begin(self, endpoint: str, *, is_counted: bool = True) -> None:
+        """Count an attempt that reached a replica; one that is not counted is no demand."""
+        self.uncounted += not is_counted
         self.in_flight[endpoint] = self.in_flight.get(endpoint, 0) + 1
         self.touched.add(endpoint)
 
-    def end(self, endpoint: str) -> None:
+    def end(self, endpoint: str, *, is_counted: bool = True) -> None:
         """Count the end of an attempt; one that began before this agent is ignored."""
+        self.uncounted -= not is_counted and self.uncounted > 0
         self.touched.add(endpoint)
         number = self.in_flight.get(endpoint, 0)
         if number > 1:
@@ -97,7 +95,8 @@ class Counter:
 
     def take(self) -> VersionSample | None:
         """Return the bucket that ends now; None when it is empty."""
-        in_flight = sum(self.in_flight.values())
+        self.uncounted = min(self.uncounted, sum(self.in_flight.values()))
+        in_flight = sum(self.in_flight.values()) - self.uncounted
         if not (self.arrivals or self.completions or self.failed_attempts or in_flight):
             return None
         sample = VersionSample(
@@ -141,12 +140,8 @@ class TrafficCounters:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         """`clock` gives monotonic seconds."""
-        self._clock = clock
         self._counters: dict[tuple[str, str], Counter] = {}
-        self._resets: OrderedDict[str, tuple[int, str, float]] = OrderedDict()
-        """By request: number of deaths that cut it off, the last endpoint, and the time."""
-        self._silences: OrderedDict[str, tuple[tuple[str, ...], float]] = OrderedDict()
-        """By request: endpoints that were silent for too long with it, and the time."""
+        self.failed = FailedAttempts(clock)
         self._bias: dict[tuple[str, str, str], int] = {}
         self.answered: dict[str, AnswerTimes] = {}
         """Recent answer times, by model."""
@@ -154,6 +149,7 @@ class TrafficCounters:
         self.unknown = 0
         self.deadly: dict[str, int] = defaultdict(int)
         self.refused: dict[tuple[str, str], int] = defaultdict(int)
+        self.uncounted: dict[str, int] = defaultdict(int)
         self.watched: dict[str, Counts[str]] = {}
         """By model whose clients are counted: requests by client in this second."""
 
@@ -198,6 +194,7 @@ class TrafficCounters:
         if not versions:
             self.deadly.pop(model, None)
             self.answered.pop(model, None)
+            self.uncounted.pop(model, None)
             for refusal in [r for r in self.refused if r[0] == model]:
                 del self.refused[refusal]
 
@@ -205,40 +202,6 @@ class TrafficCounters:
     def models(self) -> frozenset[str]:
         """Models that have a counter."""
         return frozenset(model for model, _ in self._counters)
-
-    def reset(self, stream: str, endpoint: str) -> None:
-        """Record that a replica cut this request off; once for each death of a replica."""
-        number, last, at = self._resets.pop(stream, (0, "", 0.0))
-        now = self._clock()
-        is_same = endpoint == last and now - at < ONE_DEATH_SECONDS
-        self._resets[stream] = (number + (not is_same), endpoint, now)
-        while self._resets:
-            oldest = next(iter(self._resets))
-            if len(self._resets) <= _MAX_RESETS and (
-                now - self._resets[oldest][2] < _RESETS_KEPT_SECONDS
-            ):
-                break
-            del self._resets[oldest]
-
-    def time_out(self, stream: str, endpoint: str) -> None:
-        """Record that a replica was silent for too long with this request."""
-        now = self._clock()
-        silent, _ = self._silences.pop(stream, ((), 0.0))
-        self._silences[stream] = ((*silent, endpoint), now)
-        while self._silences:
-            oldest = next(iter(self._silences))
-            is_new = now - self._silences[oldest][1] < _RESETS_KEPT_SECONDS
-            if is_new and len(self._silences) <= _MAX_RESETS:
-                break
-            del self._silences[oldest]
-
-    def silent(self, stream: str) -> tuple[str, ...]:
-        """Return the endpoints that were silent for too long with this request."""
-        return self._silences.get(stream, ((), 0.0))[0]
-
-    def resets(self, stream: str) -> int:
-        """Return how many replicas have cut this request off."""
-        return self._resets.get(stream, (0, "", 0.0))[0]
 
     def take(self, gateway: str, seconds: float, held: Mapping[str, int]) -> GatewaySample:
         """Return the bucket of `seconds` that ends now."""
@@ -277,7 +240,7 @@ class TrafficCounters:
     def reconcile(self, seen: Mapping[tuple[str, str, str], int]) -> None:
         """Correct the counts by Envoy's gauge: (model, version, endpoint) to requests under way.
 
-        Entries are late by up to 50 ms. A difference counts as drift only when it was exactly the
+        Entries are late by up to 100 ms. A difference counts as drift only when it was exactly the
         same the last time.
         """
         bias = {}

@@ -16,6 +16,8 @@ from http import HTTPStatus
 import structlog
 from aiohttp import web
 
+from modelfleet.listening import listening_socket
+
 log = structlog.get_logger()
 
 MAX_HEAD_BYTES = 1 << 18
@@ -60,10 +62,11 @@ class EnvoyServer:
         self.connections: set[EnvoyConnection] = set()
 
     async def start(self, address: str, port: int) -> None:
-        """Listen."""
+        """Listen at an address; an empty one means every address."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: EnvoyConnection(self._handler, self.connections), address, port, backlog=4096
+            lambda: EnvoyConnection(self._handler, self.connections),
+            sock=listening_socket(address, port),
         )
 
     async def stop(self) -> None:

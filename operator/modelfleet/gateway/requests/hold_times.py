@@ -12,8 +12,10 @@ ATTEMPTS_AT_MIN_HOLD = 3
 """Up to this attempt the shortest hold keeps its least value."""
 MARGIN_SECONDS = 0.5
 """Time by which the holder answers before Envoy would end the attempt as silent."""
-LOG_SECONDS = 0.2
-"""Longest delay of an access log entry: Envoy writes them every 0.05 s."""
+FLUSH_SECONDS = 0.1
+"""Time between two messages of access log entries of one of Envoy's threads."""
+LOG_SECONDS = 0.25
+"""Longest delay of an access log entry."""
 
 
 def min_hold_seconds(attempt: int) -> float:

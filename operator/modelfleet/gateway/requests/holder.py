@@ -2,7 +2,7 @@
 
 It is an HTTP server that only Envoys call, of this gateway and of the others. It never forwards a
 request. It answers 503 with a private header, and Envoy sends the request again, to the replica. It
-also answers requests that failed on two replicas, or for which a replica was silent for too long.
+also answers requests that broke off a replica, or for which one was silent for too long.
 Must never touch a body beyond reading past it.
 Must never send a request back within half a second once it is past its second attempt.
 """
@@ -25,20 +25,25 @@ from modelfleet.gateway.requests.hold_times import (
     longest_hold_seconds,
     min_hold_seconds,
 )
+from modelfleet.gateway.requests.repeats import LOOK_SECONDS, Repeat, Repeats, RepeatTargets
 
 SYNC_SECONDS = 10.0
 """Longest wait of a request for an agent that has just started and has not yet read the models."""
-DEADLY_RESETS = 2
-MAX_SILENCES = 2
-"""Replicas that may be silent with one request. The first may hang; when the second is silent too,
-the request itself takes too long."""
+MAX_FAILURES = 2
+"""Replicas that may fail with one request. The first may hang or have died; when the second fails
+too, the request itself is the cause."""
+BROKE_TWO = "two replicas broke off while they served this request"
+BROKE_ONE = (
+    "a replica broke off while it served this request; the only replica that is left does not get"
+    " it, because it may break off too"
+)
 MAX_PAST = 20_000
 PAST_SECONDS = 660.0
 """Longer than the longest hold that a spec can ask for."""
 TOO_LARGE = "the request is too large to wait"
 
 
-class Models(Protocol):
+class Models(RepeatTargets, Protocol):
     """Models as the holder needs them; see `xds.controller`."""
 
     def route(self, key: str) -> Route | None:
@@ -71,7 +76,7 @@ class HeldRequest:
     """One request at one attempt; times in monotonic seconds.
 
     `earliest` to send it back to a replica. `attempt_ends`: it goes back to Envoy, which holds it
-    on with the next attempt. `latest`: it is refused.
+    on with the next attempt. `latest`: it is refused. `look_again`: it waits for a second replica.
     """
 
     key: str
@@ -82,6 +87,9 @@ class HeldRequest:
     earliest: float
     attempt_ends: float
     latest: float
+    look_again: float = 0.0
+    is_cleared: bool = False
+    """Whether the pods that broke off were deleted: the request was not the cause."""
     is_part: bool = False
     """Whether it goes back to Envoy only because this attempt is over."""
     wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -120,6 +128,10 @@ class Holder:
         self._max_bytes = max_bytes
         self._held_requests: dict[str, set[HeldRequest]] = defaultdict(set)
         self._past: OrderedDict[str, HoldsBefore] = OrderedDict()
+        self._repeats = Repeats(models)
+        self._ends: dict[str, asyncio.Event] = {}
+        """By request that waits for it: the end of its last attempt is known."""
+        traffic.failed.on_end = self._end_known
         self._bytes = 0
         self._bytes_by_model: Counter[str] = Counter()
         self._has_models = asyncio.Event()
@@ -161,6 +173,7 @@ class Holder:
         length = request.content_length or 0
         if length > route.max_replay_bytes:
             return self._refuse(key, TOO_LARGE)
+        await self._learn_of_failure(request, route)
         held_request = self._held_request(request, key, version, route)
         # A request that goes back at once is not reported, and the bounds do not apply to it:
         # all requests of a replica that dies pass here.
@@ -177,6 +190,28 @@ class Holder:
         finally:
             self._remember(held_request)
             self._release(held_request)
+
+    async def _learn_of_failure(self, request: web.Request, route: Route) -> None:
+        """Wait until the access log tells how the attempt before this one ended, if that counts."""
+        attempt = int(request.headers.get(envoy_names.HEADER_ATTEMPT, "1"))
+        stream = request.headers.get(envoy_names.HEADER_STREAM, "")
+        if attempt == 1 or not route.idempotent:
+            return  # what was sent is not repeated: the attempt before never arrived
+        if self._traffic.failed.of(stream).attempt >= attempt - 1:
+            return
+        known = self._ends[stream] = asyncio.Event()
+        try:
+            async with asyncio.timeout(LOG_SECONDS):
+                await known.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._ends.pop(stream, None)
+
+    def _end_known(self, stream: str) -> None:
+        known = self._ends.get(stream)
+        if known is not None:
+            known.set()
 
     def _held_request(
         self, request: EnvoyRequest, key: str, version: str, route: Route
@@ -284,20 +319,23 @@ class Holder:
                 return self._refuse(held_request.key, TOO_LARGE)
             if held_request.is_read or is_stream:
                 if self._is_stopping:
-                    return _send_back()
+                    return self._leave(held_request)
                 if now >= held_request.earliest:
-                    answer = self._final_answer(held_request)
+                    answer = await self._final_answer(held_request)
                     if answer is not None:
                         return answer
                     self._hold(held_request)
             if now >= held_request.latest:
-                fault = self._models.fault(held_request.key)
-                because = f": {fault}" if fault else ""
-                return self._refuse(held_request.key, f"no replica became ready in time{because}")
+                return self._give_up(held_request)
             if now >= held_request.attempt_ends and held_request.is_read:
                 held_request.is_part = True
                 return _send_back()
-            times = (held_request.earliest, held_request.attempt_ends, held_request.latest)
+            times = (
+                held_request.earliest,
+                held_request.look_again,
+                held_request.attempt_ends,
+                held_request.latest,
+            )
             until = min((time for time in times if time > now), default=held_request.latest)
             held_request.wake.clear()
             try:
@@ -306,25 +344,49 @@ class Holder:
             except TimeoutError:
                 continue
 
-    def _final_answer(self, held_request: HeldRequest) -> web.Response | None:
+    async def _final_answer(self, held_request: HeldRequest) -> web.Response | None:
         """Return the answer; None: keep holding the request.
 
-        A request that cut off two replicas, or for which two were silent, is not sent to a third.
+        A request with which two replicas failed is not sent to a third.
         """
-        stream = held_request.stream
-        if self._traffic.resets(stream) >= DEADLY_RESETS:
-            self._traffic.deadly[held_request.key] += 1
-            return _answer(502, "two replicas broke off while they served this request")
-        silent = self._traffic.silent(stream)
-        if silent:
-            replicas = self._models.replicas(held_request.key, held_request.version)
-            if len(silent) >= MAX_SILENCES or set(replicas) <= set(silent):
-                return _answer(504, envoy_names.TIMED_OUT)
-        if self._models.route(held_request.key) is None:
-            return self._refuse(held_request.key, "the model was deleted")
-        return (
-            _send_back() if self._models.is_live(held_request.key, held_request.version) else None
-        )
+        key, version = held_request.key, held_request.version
+        failures = self._traffic.failed.of(held_request.stream)
+        if failures.cut_off and failures.cut_off + len(failures.silent) >= MAX_FAILURES:
+            return self._deadly(key, BROKE_TWO)
+        silent = failures.silent
+        if silent and (
+            len(silent) >= MAX_FAILURES or set(self._models.replicas(key, version)) <= set(silent)
+        ):
+            return _answer(504, envoy_names.TIMED_OUT)
+        if self._models.route(key) is None:
+            return self._refuse(key, "the model was deleted")
+        if failures.broken and not held_request.is_cleared:
+            repeat = await self._repeats.judge(key, version, failures)
+            held_request.is_cleared = repeat is Repeat.CLEARED
+            if repeat is Repeat.NEVER:
+                return self._deadly(key, BROKE_ONE)
+            if repeat is Repeat.LATER:
+                held_request.look_again = self._clocks.monotonic() + LOOK_SECONDS
+                return None
+        return _send_back() if self._models.is_live(key, version) else None
+
+    def _give_up(self, held_request: HeldRequest) -> web.Response:
+        """Answer a request that was held for as long as it may be."""
+        if self._traffic.failed.of(held_request.stream).broken:
+            return self._deadly(held_request.key, BROKE_ONE)
+        fault = self._models.fault(held_request.key)
+        because = f": {fault}" if fault else ""
+        return self._refuse(held_request.key, f"no replica became ready in time{because}")
+
+    def _leave(self, held_request: HeldRequest) -> web.Response:
+        """Send a request back, because this agent stops; another one does not know its past."""
+        if self._traffic.failed.of(held_request.stream).broken:
+            return self._deadly(held_request.key, BROKE_ONE)
+        return _send_back()
+
+    def _deadly(self, key: str, reason: str) -> web.Response:
+        self._traffic.deadly[key] += 1
+        return _answer(502, reason)
 
     def _refuse(self, key: str, reason: str) -> web.Response:
         self._traffic.refused[key, reason] += 1

@@ -223,6 +223,15 @@ class WatchedModels:
         """Return the number of a version's endpoints that are not ready yet."""
         return sum(self._slices[name].starting for name in self._of_version.get(version, ()))
 
+    def has_pod(self, key: str, endpoint: str) -> bool:
+        """Return whether the pod of an endpoint (`ip:port`) exists and is to stay, ready or not."""
+        namespace, _, _ = key.partition("/")
+        return any(
+            endpoint in self._slices[name].standing
+            for version in self.used_versions(key)
+            for name in self._of_version.get((namespace, version), ())
+        )
+
     @property
     def versions(self) -> tuple[Name, ...]:
         """All versions whose spec was read."""

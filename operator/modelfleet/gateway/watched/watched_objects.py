@@ -24,13 +24,15 @@ Json = Mapping[str, Any]
 class Slice:
     """Ready endpoints of one EndpointSlice: `ip:port` to the pod behind it.
 
-    `starting` is the number of endpoints that are not ready yet.
+    `starting` is the number of endpoints that are not ready yet. `standing` are all whose pod is to
+    stay, ready or not.
     """
 
     model: str
     version: str
     ready: Mapping[str, str]
     starting: int = 0
+    standing: frozenset[str] = frozenset()
 
 
 def read_slice(obj: Json) -> Slice | None:
@@ -40,7 +42,8 @@ def read_slice(obj: Json) -> Slice | None:
     model = labels.get(names.LABEL_MODEL)
     if not version or not model:
         return None
-    return Slice(model, version, ready_endpoints(obj), _starting(obj))
+    standing = frozenset(_endpoints(obj, is_ready=False))
+    return Slice(model, version, ready_endpoints(obj), _starting(obj), standing)
 
 
 def _starting(obj: Json) -> int:
@@ -50,6 +53,11 @@ def _starting(obj: Json) -> int:
 
 def ready_endpoints(obj: Json) -> dict[str, str]:
     """Return `ip:port` to pod (uid, else name) of endpoints that are ready and not terminating."""
+    return _endpoints(obj, is_ready=True)
+
+
+def _endpoints(obj: Json, *, is_ready: bool) -> dict[str, str]:
+    """Return `ip:port` to pod of endpoints that do not terminate; `is_ready`: only ready ones."""
     ports = obj.get("ports") or []
     if not ports or ports[0].get("port") is None:
         return {}
@@ -58,7 +66,7 @@ def ready_endpoints(obj: Json) -> dict[str, str]:
     for endpoint in obj.get("endpoints") or []:
         conditions = endpoint.get("conditions") or {}
         # Kubernetes defines: an unset `ready` means ready.
-        if conditions.get("ready") is False or conditions.get("terminating"):
+        if conditions.get("terminating") or (is_ready and conditions.get("ready") is False):
             continue
         target = endpoint.get("targetRef") or {}
         pod = target.get("uid") or target.get("name") or ""
@@ -87,10 +95,10 @@ def read_route(obj: Json) -> Route | None:
         return None
     try:
         route = Route.from_status(status)
-        return route if is_servable(route) else None
     except (KeyError, TypeError, AttributeError) as error:
         log.warning("route unreadable", model=obj["metadata"]["name"], error=repr(error))
         return None
+    return route if is_servable(route) else None
 
 
 def pending_version(model: str) -> str:
@@ -118,11 +126,18 @@ def pending_route(obj: Json, default_exposure: Exposure) -> Route:
     try:
         route = Route.from_status(status)
         return route if is_servable(route) else _held(obj, default_exposure)
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, AttributeError):
         return _held(obj, default_exposure)
 
 
-_ROUTED = ("requestTimeoutSeconds", "idempotent", "maxReplayBytes", "exposure")
+_ROUTED = (
+    "requestTimeoutSeconds",
+    "idempotent",
+    "maxReplayBytes",
+    "exposure",
+    "uncounted",
+    "upgrades",
+)
 
 
 def _held(obj: Json, exposure: Exposure) -> Route:

@@ -11,16 +11,20 @@
 Must never look at the clock or at what Envoy has.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any, Final
 
 from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
 
-from modelfleet.facts.route import Route
 from modelfleet.gateway import envoy_names
-from modelfleet.gateway.requests.hold_times import longest_hold_seconds
+from modelfleet.gateway.bounds.listener_bounds import CONNECTION_BUFFER_BYTES
 from modelfleet.gateway.watched.view import GatewaySite, ModelView, Protocol
+from modelfleet.gateway.xds.actions import (
+    counted_action,
+    hidden_routes,
+    overwritten,
+    uncounted_routes,
+)
 from modelfleet.gateway.xds.resources import (
     CLUSTER,
     ENDPOINTS,
@@ -34,18 +38,6 @@ from modelfleet.gateway.xds.resources import (
 UNBOUNDED: Final = 1_000_000
 """Above any bound on holding: Envoy's default of 3 parallel retries would refuse requests that the
 holder sends back."""
-RETRIES: Final = 10
-"""Above 5: each answer of the holder is one retry, and every other retry may meet a dead
-replica."""
-ATTEMPTS: Final = 3
-"""Attempts at replicas that may each last for the whole request time-out."""
-PRIORITY_UPDATE_FREQUENCY: Final = 1
-"""Failed attempts after which `previous_priorities` looks at the aggregate again. With 2 Envoy used
-the state of one attempt before; replicas that left meanwhile made Envoy 1.40 crash
-(docs/decisions/0008)."""
-SELECTIONS: Final = 64
-"""Draws for a host not tried yet. Of two, the broken one is idle, and least-request prefers it (3
-in 4). 5 draws miss the good one in 24 %, 64 draws in 1e-8."""
 NEVER_SPILL: Final = 100_000
 """Overprovisioning factor (percent): traffic stays on healthy replicas while one is healthy."""
 UPSTREAM_IDLE: Final = "1.5s"
@@ -57,15 +49,9 @@ request that failed at a replica and at the own holder to the other gateways for
 MAX_FILLS_SECONDS: Final = 0.05
 """Envoy fills no bucket more often."""
 MIN_SHARE: Final = 0.01
-HIDDEN_PATHS: Final = (
-    "(?i)/+" + "".join(f"({c}|%{ord(c):x}|%{ord(c.upper()):x})" for c in "metrics") + "/*"
-)
-"""Paths of servers that the external listener does not carry: they tell of all other clients.
-Servers read an encoded letter as the letter itself."""
 MAX_BUCKETS: Final = 10_000
 """Clients of one model with a bucket of their own. The client that has been silent longest loses
 its bucket first."""
-_RETRY_ON = "connect-failure,refused-stream,reset-before-request,retriable-headers"
 _ADS: Final = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
 _TYPED = "@type"
 
@@ -112,6 +98,7 @@ def _discovered(name: str, protocol: Protocol, idle: str, failures: int) -> dict
         "type": "EDS",
         "eds_cluster_config": {"eds_config": _ADS},
         "connect_timeout": "1s",
+        "per_connection_buffer_limit_bytes": CONNECTION_BUFFER_BYTES,
         "circuit_breakers": _breakers(),
         "outlier_detection": _outliers(failures),
         # By default Envoy collects ejections for a second: ten retries are over by then.
@@ -185,78 +172,6 @@ def holder_endpoints(own: str, others: tuple[str, ...]) -> EnvoyResource:
     return pack(ENDPOINTS, name, message, addresses=(own, *others))
 
 
-def retry_policy(*, is_idempotent: bool, silence_seconds: int, hold_seconds: int) -> dict[str, Any]:
-    """Return the retries: a failure on a replica leads to the holder.
-
-    The holder sends the request back, or answers it. Each attempt ends after `silence_seconds`
-    without a byte, also one at the holder. A hold that is longer takes several attempts.
-    """
-    holds = math.ceil(hold_seconds / longest_hold_seconds(silence_seconds)) - 1
-    hosts = "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
-    priority = "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig"
-    return {
-        "retry_on": f"{_RETRY_ON},reset" if is_idempotent else _RETRY_ON,
-        "num_retries": RETRIES + holds,
-        "per_try_idle_timeout": f"{silence_seconds}s",
-        "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
-        "retriable_headers": [{"name": envoy_names.HEADER_RETRY, "present_match": True}],
-        "retry_host_predicate": [
-            {
-                "name": "envoy.retry_host_predicates.previous_hosts",
-                "typed_config": {_TYPED: TYPE_PREFIX + hosts},
-            }
-        ],
-        "host_selection_retry_max_attempts": SELECTIONS,
-        "retry_priority": {
-            "name": "envoy.retry_priorities.previous_priorities",
-            "typed_config": {
-                _TYPED: TYPE_PREFIX + priority,
-                "update_frequency": PRIORITY_UPDATE_FREQUENCY,
-            },
-        },
-    }
-
-
-def _header(name: str, value: str) -> dict[str, Any]:
-    # Overwriting makes headers of a client worthless: only Envoy sets them.
-    return {
-        "header": {"key": name, "value": value},
-        "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-    }
-
-
-def _action(view: ModelView, route: Route) -> dict[str, Any]:
-    return {
-        # An answer that flows is never cut. The silence of a hold and of a few attempts is allowed.
-        "timeout": "0s",
-        "idle_timeout": f"{route.hold_max_seconds + ATTEMPTS * route.request_timeout_seconds}s",
-        "retry_policy": retry_policy(
-            is_idempotent=route.idempotent,
-            silence_seconds=route.request_timeout_seconds,
-            hold_seconds=route.hold_max_seconds,
-        ),
-        "weighted_clusters": {
-            "clusters": [
-                {
-                    "name": envoy_names.version_cluster(view.namespace, share.version),
-                    "weight": share.weight,
-                    "request_headers_to_add": [_header(envoy_names.HEADER_VERSION, share.version)],
-                }
-                for share in route.weights
-                if share.weight > 0
-            ]
-        },
-    }
-
-
-def _hidden() -> tuple[dict[str, Any], ...]:
-    """Return the routes of paths that are for the cluster only, such as a server's metrics."""
-    text = '{"error": "this path is served inside the cluster only"}\n'
-    answer = {"status": 404, "body": {"inline_string": text}}
-    match = {"safe_regex": {"regex": HIDDEN_PATHS}}
-    return ({"name": envoy_names.UNKNOWN, "match": match, "direct_response": answer},)
-
-
 def build_virtual_host(view: ModelView, routes: str, site: GatewaySite) -> EnvoyResource:
     """Return the virtual host of the model on one listener."""
     name = envoy_names.virtual_host(routes, view.namespace, view.name)
@@ -266,15 +181,16 @@ def build_virtual_host(view: ModelView, routes: str, site: GatewaySite) -> Envoy
         "include_request_attempt_count": True,
         "request_body_buffer_limit": view.route.max_replay_bytes,
         "request_headers_to_add": [
-            _header(envoy_names.HEADER_MODEL, view.key),
-            _header(envoy_names.HEADER_GATEWAY, site.gateway),
-            _header(envoy_names.HEADER_STREAM, "%UNIQUE_ID%"),
-            _header(envoy_names.HEADER_BEGUN, "%START_TIME(%s.%3f)%"),
+            overwritten(envoy_names.HEADER_MODEL, view.key),
+            overwritten(envoy_names.HEADER_GATEWAY, site.gateway),
+            overwritten(envoy_names.HEADER_STREAM, "%UNIQUE_ID%"),
+            overwritten(envoy_names.HEADER_BEGUN, "%START_TIME(%s.%3f)%"),
         ],
         "response_headers_to_remove": [envoy_names.HEADER_RETRY],
         "routes": [
-            *(_hidden() if routes == envoy_names.ROUTES_EXTERNAL else ()),
-            {"name": view.key, "match": {"prefix": "/"}, "route": _action(view, view.route)},
+            *(hidden_routes() if routes == envoy_names.ROUTES_EXTERNAL else ()),
+            *uncounted_routes(view),
+            {"name": view.key, "match": {"prefix": "/"}, "route": counted_action(view)},
         ],
     }
     if view.share is not None:
@@ -383,7 +299,7 @@ def unknown_host(routes: str, site: GatewaySite) -> EnvoyResource:
     content = {
         "name": name,
         "domains": ["*"],
-        "response_headers_to_add": [_header("content-type", "application/json")],
+        "response_headers_to_add": [overwritten("content-type", "application/json")],
         "routes": [
             {
                 "name": envoy_names.UNKNOWN,

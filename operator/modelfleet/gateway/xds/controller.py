@@ -171,6 +171,23 @@ class Controller:
         endpoints = projection.endpoints if projection is not None else ()
         return next((part.addresses for part in endpoints if part.name == name), ())
 
+    def behind(self, key: str, version: str) -> tuple[str, ...]:
+        """Return the endpoints that Envoy has for a request of this version, also other ones'."""
+        projection = self._projections.get(key)
+        route = projection.route if projection else None
+        weighted = route is not None and route.weight_of(version) > 0
+        others = () if route is None or weighted else route.versions
+        chain = dict.fromkeys((version, *others))
+        return tuple(endpoint for name in chain for endpoint in self.replicas(key, name))
+
+    def has_pod(self, key: str, endpoint: str) -> bool:
+        """Return whether the pod of an endpoint exists and is to stay, ready or not."""
+        return self._watched.has_pod(key, endpoint)
+
+    def is_starting(self, key: str, version: str) -> bool:
+        """Return whether a replica of this version exists that is not ready yet."""
+        return self._watched.starting((Key.parse(key).namespace, version)) > 0
+
     def fault(self, key: str) -> str:
         """Return the reason for which no replica of a model comes; empty when waiting may help."""
         return self._watched.fault(key)

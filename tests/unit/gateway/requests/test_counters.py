@@ -66,29 +66,6 @@ def test_drift_is_what_differs_twice_by_the_same() -> None:
     assert counter.in_flight == {"b:1": 3}
 
 
-def test_resets_are_remembered_for_a_while() -> None:
-    now = [0.0]
-    traffic = TrafficCounters(lambda: now[0])
-    traffic.reset("s", "a:1")
-    traffic.reset("s", "b:1")
-    assert traffic.resets("s") == 2
-    now[0] = 200.0
-    traffic.reset("t", "a:1")
-    assert (traffic.resets("s"), traffic.resets("t")) == (0, 1)
-
-
-def test_one_death_counts_once_however_often_it_resets_a_request() -> None:
-    now = [10.0]
-    traffic = TrafficCounters(lambda: now[0])
-    for later in (0.0, 0.0, 0.05):
-        now[0] = 10.0 + later
-        traffic.reset("s", "a:1")
-    assert traffic.resets("s") == 1
-    now[0] = 10.6
-    traffic.reset("s", "a:1")
-    assert traffic.resets("s") == 2, "started again, and dead again"
-
-
 def test_envoys_gauges_are_read() -> None:
     text = (
         "holder::127.0.0.1:9444::rq_active::3\n"

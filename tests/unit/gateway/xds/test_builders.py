@@ -9,8 +9,9 @@ from envoy.config.route.v3 import route_components_pb2
 from google.protobuf import json_format
 
 from modelfleet.gateway.bootstrap import Listening, bootstrap
+from modelfleet.gateway.bounds.listener_bounds import ListenerBounds
 from modelfleet.gateway.watched.view import GatewaySite, ModelView, VersionView
-from modelfleet.gateway.xds import builders
+from modelfleet.gateway.xds import actions, builders
 from modelfleet.gateway.xds.resource_cache import ResourceCache
 from tests.gateway.objects import route
 
@@ -65,13 +66,13 @@ def test_who_answers_for_a_version(version: str, expected: list[str]) -> None:
 def test_requests_cut_in_the_middle_are_replayed_only_where_allowed(
     is_idempotent: bool, resets: bool
 ) -> None:
-    policy = builders.retry_policy(is_idempotent=is_idempotent, silence_seconds=60, hold_seconds=50)
+    policy = actions.retry_policy(is_idempotent=is_idempotent, silence_seconds=60, hold_seconds=50)
     assert ("reset" in policy["retry_on"].split(",")) is resets
 
 
 def test_each_retry_looks_at_the_aggregate_anew() -> None:
     """What it saw an attempt before may name a member that has left: Envoy 1.40 crashed (0008)."""
-    config = builders.retry_policy(is_idempotent=True, silence_seconds=60, hold_seconds=50)[
+    config = actions.retry_policy(is_idempotent=True, silence_seconds=60, hold_seconds=50)[
         "retry_priority"
     ]["typed_config"]
     assert config["update_frequency"] == 1
@@ -115,7 +116,7 @@ def test_circuit_breakers_stand_above_any_hold() -> None:
 
 
 def test_nowhere_does_envoys_default_time_stand() -> None:
-    text = json.dumps(bootstrap("g", "/run", Listening(heap_bytes=1)))
+    text = json.dumps(bootstrap("g", "/run", Listening(bounds=ListenerBounds(1, 1))))
     assert text.count('"initial_fetch_timeout": "0s"') == 3
     assert '"max_heap_size_bytes": 1' in text
     assert '"15s"' not in text
@@ -133,6 +134,6 @@ def test_unknown_hosts_learn_the_known_forms() -> None:
     ("silence", "hold", "more"), [(60, 50, 0), (60, 60, 1), (5, 50, 11), (1, 50, 99), (3600, 1, 0)]
 )
 def test_a_hold_that_is_longer_than_an_attempt_has_more_of_them(silence, hold, more):
-    policy = builders.retry_policy(is_idempotent=True, silence_seconds=silence, hold_seconds=hold)
-    assert policy["num_retries"] == builders.RETRIES + more
+    policy = actions.retry_policy(is_idempotent=True, silence_seconds=silence, hold_seconds=hold)
+    assert policy["num_retries"] == actions.RETRIES + more
     assert policy["per_try_idle_timeout"] == f"{silence}s"
