@@ -163,10 +163,8 @@ class Holder:
             async with asyncio.timeout(SYNC_SECONDS):
                 await self._has_models.wait()
         headers = request.headers
-        key, version = (
-            headers.get(envoy_names.HEADER_MODEL, ""),
-            headers.get(envoy_names.HEADER_VERSION, ""),
-        )
+        key = headers.get(envoy_names.HEADER_MODEL, "")
+        version = headers.get(envoy_names.HEADER_VERSION, "")
         route = self._models.route(key)
         if route is None:
             return self._refuse("", "the model is not known here")
@@ -177,10 +175,8 @@ class Holder:
         held_request = self._held_request(request, key, version, route)
         # A request that goes back at once is not reported, and the bounds do not apply to it:
         # all requests of a replica that dies pass here.
-        passes = held_request.earliest <= self._clocks.monotonic() and self._models.is_live(
-            key, version
-        )
-        if not passes:
+        is_due = held_request.earliest <= self._clocks.monotonic()
+        if not (is_due and self._models.is_live(key, version)):
             if self._is_full(route, held_request, length):
                 self._traffic.counter(key, version).refused += 1
                 return self._refuse(key, "too many requests wait for this model")
@@ -191,7 +187,7 @@ class Holder:
             self._remember(held_request)
             self._release(held_request)
 
-    async def _learn_of_failure(self, request: web.Request, route: Route) -> None:
+    async def _learn_of_failure(self, request: EnvoyRequest, route: Route) -> None:
         """Wait until the access log tells how the attempt before this one ended, if that counts."""
         attempt = int(request.headers.get(envoy_names.HEADER_ATTEMPT, "1"))
         stream = request.headers.get(envoy_names.HEADER_STREAM, "")
