@@ -16,7 +16,7 @@ import aiohttp
 import grpc
 import structlog
 from aiohttp import web
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from modelfleet.api import names
 from modelfleet.facts.identity import Key
@@ -258,6 +258,7 @@ class Agent:
         registry = CollectorRegistry()
         registry.register(TrafficCollector(self.traffic, lambda: self.holder.held))
         registry.register(metrics.WATCH_FAILURES)
+        ProcessCollector(registry=registry)
         health = health_application(self._waiting, registry=registry)
         runner = web.AppRunner(health, access_log=None, shutdown_timeout=1.0)
         await runner.setup()

@@ -117,7 +117,7 @@ class ModelTurns:
             model = self._models.get(key.namespace, key.name)
             facts = await self._facts(key, model)
             if facts is None or model is None:
-                self._ledger.forget(key)
+                self._forget(key)
                 return TurnResult(turn_log.writes, None, is_gone=True)
             entry = self._ledger.entry(key)
             plan = self._guarded(decide(facts), facts)
@@ -143,6 +143,11 @@ class ModelTurns:
         # Another writer undoes our writes as fast as we make them: repeat them slowly.
         return TurnResult(turn_log.writes, FIGHT_SECONDS)
 
+    def _forget(self, key: Key) -> None:
+        """Drop what was learned and measured of an object that is gone."""
+        self._ledger.forget(key)
+        metrics.forget_model(key.namespace, key.name)
+
     async def _facts(self, key: Key, model: Json | None) -> ModelFacts | None:
         entry = self._ledger.entry(key)
         config = await self._config(key, model)
@@ -151,7 +156,7 @@ class ModelTurns:
         if facts is None or entry.uid == facts.uid:
             return facts
         # Another model of the same name: nothing that was learned belongs to this one.
-        self._ledger.forget(key)
+        self._forget(key)
         self._ledger.entry(key).uid = facts.uid
         return replace(
             facts,

@@ -6,7 +6,8 @@ from modelfleet.api.reasons import Reason
 from modelfleet.engine.model.turn import FIGHT_SECONDS
 from modelfleet.errors import Forbidden, Refused
 from modelfleet.facts.identity import Key
-from tests.doubles.turned_cluster import KEY, Cluster, turner
+from modelfleet.telemetry import metrics
+from tests.doubles.turned_cluster import KEY, SPEC, Cluster, turner
 
 
 @pytest.fixture
@@ -145,3 +146,26 @@ async def test_a_refused_budget_degrades_and_stalls_nothing(cluster):
     assert claims["Degraded"]["reason"] == "CreateRefused"
     assert "PodDisruptionBudget/digits-replicas: 403" in claims["Degraded"]["message"]
     assert claims["Stalled"]["status"] == "False"
+
+
+@pytest.mark.parametrize("is_made_again", [False, True])
+async def test_of_a_deleted_model_no_series_stays(cluster, is_made_again):
+    """Also of one that lived too briefly for a forecast, or that has a successor by its name."""
+    turns = turner(cluster, [])
+    await turns.turn(KEY)
+    for metric in (metrics.OVERLOAD, metrics.SERVICE_SECONDS):
+        metric.labels(KEY.namespace, KEY.name).set(1.0)
+    cluster.stores["MLModel"].remove(cluster.stores["MLModel"].get("team-a", "digits"))
+    if is_made_again:
+        meta = {"name": "digits", "generation": 1, "uid": "uid-of-another"}
+        cluster.put("MLModel", meta, spec=SPEC)
+    await turns.turn(KEY)
+    labels = {"namespace": KEY.namespace, "model": KEY.name}
+    left = [
+        sample
+        for metric in metrics.OF_MODELS
+        for family in metric.collect()
+        for sample in family.samples
+        if labels.items() <= sample.labels.items()
+    ]
+    assert left == []
