@@ -3,8 +3,9 @@
 `core.model.decide` takes the facts next. Must never write, and never guess: unknown is None.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -64,6 +65,18 @@ class _Parsed:
     status: MLModelStatus
 
 
+@dataclass(slots=True)
+class _Seen:
+    """What is kept of one model between two turns: dear to make anew, or known from nowhere else.
+
+    By uid: the parsed specs of its versions, and since when a pod drains.
+    """
+
+    parsed: _Parsed | None = None
+    specs: dict[str, tuple[MLModelVersionSpec, bool]] = field(default_factory=dict)
+    drained: dict[str, datetime] = field(default_factory=dict)
+
+
 class Observer:
     """Makes the facts of one model."""
 
@@ -71,9 +84,7 @@ class Observer:
         """`utc_now` gives the wall clock in UTC."""
         self._caches = caches
         self._utc_now = utc_now
-        self._specs: dict[str, tuple[str, MLModelVersionSpec, bool]] = {}
-        self._drained: dict[str, datetime] = {}
-        self._parsed: dict[str, _Parsed] = {}
+        self._seen: dict[Key, _Seen] = defaultdict(_Seen)
         self.silent_seconds: Callable[[], float | None] = lambda: 0.0
 
     def facts(
@@ -123,16 +134,20 @@ class Observer:
 
     def end_term(self) -> None:
         """Forget since when replicas drain: only the deadline needs it, a new leader starts it."""
-        self._drained.clear()
+        for seen in self._seen.values():
+            seen.drained.clear()
+
+    def forget(self, key: Key) -> None:
+        """Drop what is kept of a model that was deleted."""
+        self._seen.pop(key, None)
 
     def forget_gone(self) -> None:
-        """Drop what is stored of objects that were deleted."""
+        """Drop what is kept of versions and pods that were deleted."""
         versions = {item["metadata"]["uid"] for item in self._caches.versions.all()}
         pods = {item["metadata"]["uid"] for item in self._caches.pods.all()}
-        self._specs = {uid: known for uid, known in self._specs.items() if uid in versions}
-        self._drained = {uid: at for uid, at in self._drained.items() if uid in pods}
-        models = {item["metadata"]["uid"] for item in self._caches.models.all()}
-        self._parsed = {uid: known for uid, known in self._parsed.items() if uid in models}
+        for seen in self._seen.values():
+            seen.specs = {uid: known for uid, known in seen.specs.items() if uid in versions}
+            seen.drained = {uid: at for uid, at in seen.drained.items() if uid in pods}
 
     def spec_of(self, model: Json) -> MLModelSpec | None:
         """Return the spec of a model; None when it cannot be parsed."""
@@ -140,13 +155,13 @@ class Observer:
 
     def _parsed_of(self, model: Json) -> _Parsed:
         """Return the parsed object; each state of it is parsed once."""
+        # A resource version belongs to one state of one object, also under a name used again.
         meta = model["metadata"]
-        known = self._parsed.get(meta["uid"])
-        if known is None or known.version != meta["resourceVersion"]:
+        seen, version = self._seen[Key(meta["namespace"], meta["name"])], meta["resourceVersion"]
+        if seen.parsed is None or seen.parsed.version != version:
             spec, error = parse_spec(model)
-            known = _Parsed(meta["resourceVersion"], spec, error, parse_status(model))
-            self._parsed[meta["uid"]] = known
-        return known
+            seen.parsed = _Parsed(version, spec, error, parse_status(model))
+        return seen.parsed
 
     def has_source(self, key: Key, source: str) -> bool:
         """Return whether a version was made from exactly this source."""
@@ -158,16 +173,16 @@ class Observer:
         return None if silent is None else silent < STALE_METRICS_SECONDS
 
     def _versions(self, key: Key, uid: str) -> tuple[VersionFacts, ...]:
-        caches = self._caches
+        caches, seen = self._caches, self._seen[key]
         by_version: dict[str, list[PodFacts]] = {}
         specs = {}
         items = [item for item in caches.versions.of_model(key) if is_owned(item, uid)]
         for item in items:
-            specs[item["metadata"]["name"]] = self._version_spec(item)
+            specs[item["metadata"]["name"]] = _version_spec(seen, item)
         for pod in caches.pods.of_model(key):
             name = (pod["metadata"].get("labels") or {}).get(names.LABEL_VERSION, "")
             if name in specs and _is_replica_of(pod, name):
-                by_version.setdefault(name, []).append(self._pod(pod, specs[name].port))
+                by_version.setdefault(name, []).append(self._pod(seen, pod, specs[name][0].port))
         return tuple(
             self._version(item, specs[item["metadata"]["name"]], by_version, uid) for item in items
         )
@@ -196,16 +211,18 @@ class Observer:
     def _version(
         self,
         item: Json,
-        spec: MLModelVersionSpec,
+        known: tuple[MLModelVersionSpec, bool],
         pods: Mapping[str, list[PodFacts]],
         uid: str,
     ) -> VersionFacts:
+        spec, is_buildable = known
         meta, status = item["metadata"], mapping(item.get("status"))
         name = (meta["namespace"], meta["name"])
         own = tuple(pods.get(meta["name"], ()))
         outcome, learned_ms = status.get("outcome"), status.get("startupMilliseconds")
         if type(learned_ms) is not int:
             learned_ms = None
+        image_id = status.get("imageId")
         return VersionFacts(
             name=meta["name"],
             uid=meta["uid"],
@@ -216,29 +233,20 @@ class Observer:
             pods=own,
             outcome=outcome if isinstance(outcome, str) else None,
             startup_seconds=startup(own) or (learned_ms / 1000 if learned_ms else None),
-            image_id=status.get("imageId"),
+            image_id=image_id if isinstance(image_id, str) else None,
             is_terminating=bool(meta.get("deletionTimestamp")),
-            is_buildable=self._specs[meta["uid"]][2],
+            is_buildable=is_buildable,
         )
 
-    def _version_spec(self, item: Json) -> MLModelVersionSpec:
-        """Return the spec of a version, parsed once: it never changes."""
-        meta = item["metadata"]
-        known = self._specs.get(meta["uid"])
-        if known is None:
-            known = (meta["name"], *read_version_spec(item))
-            self._specs[meta["uid"]] = known
-        return known[1]
-
-    def _pod(self, item: Json, port: int) -> PodFacts:
+    def _pod(self, seen: _Seen, item: Json, port: int) -> PodFacts:
         address = (item.get("status") or {}).get("podIP")
         gateways = self._caches.gateways
         flight = gateways.in_flight(endpoint_of(address, port)) if gateways and address else None
         facts = pod_facts(item, port, flight)
         if facts.is_in_service:
-            self._drained.pop(facts.uid, None)
+            seen.drained.pop(facts.uid, None)
             return facts
-        since = self._drained.setdefault(facts.uid, self._utc_now())
+        since = seen.drained.setdefault(facts.uid, self._utc_now())
         return replace(facts, drained_at=since)
 
     def _resolve(self, key: Key) -> ResolveFacts | None:
@@ -355,3 +363,11 @@ def _terminated(status: Mapping[str, Any]) -> Mapping[str, Any]:
             if ended:
                 return ended
     return {}
+
+
+def _version_spec(seen: _Seen, item: Json) -> tuple[MLModelVersionSpec, bool]:
+    """Return the spec of a version, parsed once, and whether it can be built."""
+    uid = item["metadata"]["uid"]
+    if uid not in seen.specs:
+        seen.specs[uid] = read_version_spec(item)
+    return seen.specs[uid]

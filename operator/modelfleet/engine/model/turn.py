@@ -146,6 +146,7 @@ class ModelTurns:
     def _forget(self, key: Key) -> None:
         """Drop what was learned and measured of an object that is gone."""
         self._ledger.forget(key)
+        self._observer.forget(key)
         metrics.forget_model(key.namespace, key.name)
 
     async def _facts(self, key: Key, model: Json | None) -> ModelFacts | None:

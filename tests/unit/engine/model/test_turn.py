@@ -169,3 +169,13 @@ async def test_of_a_deleted_model_no_series_stays(cluster, is_made_again):
         if labels.items() <= sample.labels.items()
     ]
     assert left == []
+
+
+async def test_of_a_deleted_model_nothing_is_kept(cluster):
+    turns = turner(cluster, [])
+    await turns.turn(KEY)
+    assert KEY in turns._observer._seen
+    cluster.stores["MLModel"].remove(cluster.stores["MLModel"].get("team-a", "digits"))
+    await turns.turn(KEY)
+    assert KEY not in turns._observer._seen
+    assert KEY not in turns._ledger._entries
