@@ -23,6 +23,8 @@ KUBECTL = ROOT / "build" / "bin" / "kubectl"
 KUBECONFIG = ROOT / "build" / "cluster" / "kubeconfig"
 AUDIT_LOG = ROOT / "build" / "cluster" / "audit.log"
 SYSTEM = "modelfleet-system"
+RECORDED = os.environ.get("MODELFLEET_RECORD_STATUSES")
+"""File for the models that tests read; see `tests.argocd.capture`."""
 
 Json = dict[str, Any]
 
@@ -52,6 +54,10 @@ def get(kind: str, namespace: str, name: str) -> Json | None:
     """One object, or None."""
     text = kubectl("-n", namespace, "get", kind, name, "-o", "json", "--ignore-not-found")
     found: Json | None = json.loads(text) if text.strip() else None
+    if RECORDED and found is not None and found["kind"].startswith("MLModel"):
+        found["metadata"].pop("managedFields", None)
+        with Path(RECORDED).open("a") as record:
+            record.write(json.dumps(found) + "\n")
     return found
 
 

@@ -25,7 +25,7 @@ def given(kind: str, path: str) -> dict:
 
 
 def serving() -> dict:
-    return given("MLModel", "testdata/serving.yaml")
+    return given("MLModel", "testdata/healthy-serving.yaml")
 
 
 @pytest.mark.parametrize(
