@@ -67,7 +67,7 @@ class _Parsed:
 
 @dataclass(slots=True)
 class _Seen:
-    """What is kept of one model between two turns: dear to make anew, or known from nowhere else.
+    """Memory of one model between two turns: dear to make anew, or known from nowhere else.
 
     By uid: the parsed specs of its versions, and since when a pod drains.
     """
