@@ -1,6 +1,7 @@
 """Requests of models without a replica: held, bounded, released, replayed."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from http import HTTPStatus
 
 import pytest
@@ -217,7 +218,7 @@ async def test_large_bodies_of_one_model_leave_room_for_another(rig: Rig) -> Non
     await rig.gateway(hold_max_bytes=8 << 20)
     body = b"x" * (1 << 20)
     first = [asyncio.create_task(rig.ask(data=body)) for _ in range(4)]
-    await until(lambda: rig.gateways[0].agent.holder._bytes == 4 << 20)
+    await until(lambda: rig.gateways[0].agent.holder.bodies.total_bytes == 4 << 20)
     refused = await rig.ask(data=body)
     assert (refused.code, refused.body["error"]) == (503, "too many requests wait for this model")
     others = [asyncio.create_task(rig.ask(f"other.{NAMESPACE}", data=body)) for _ in range(2)]
@@ -226,5 +227,30 @@ async def test_large_bodies_of_one_model_leave_room_for_another(rig: Rig) -> Non
     assert refused.code == HTTPStatus.SERVICE_UNAVAILABLE
     for task in (*first, *others):
         task.cancel()
-    await until(lambda: rig.gateways[0].agent.holder._bytes == 0)
-    assert not rig.gateways[0].agent.holder._bytes_by_model
+    await until(lambda: rig.gateways[0].agent.holder.bodies.total_bytes == 0)
+    assert not rig.gateways[0].agent.holder.bodies.by_model
+
+
+async def test_bodies_without_a_length_are_bounded_as_well(rig: Rig) -> None:
+    """All come at once: when they began, nothing was held. The model may hold 4 of 8 MiB."""
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(16):
+            yield b"x" * (1 << 16)
+            await asyncio.sleep(0.01)
+
+    rig.version(1)
+    rig.route({1: 100}, hold_max_seconds=20)
+    gateway = await rig.gateway(hold_max_bytes=8 << 20)
+    asked = [asyncio.create_task(rig.ask(data=body())) for _ in range(12)]
+    await until(lambda: gateway.agent.holder.bodies.total_bytes > 3 << 20)
+    await until(lambda: held(rig) <= 4)
+    assert gateway.agent.holder.bodies.total_bytes <= 4 << 20
+    refused = [one.result() for one in asked if one.done()]
+    assert {(one.code, one.body["error"]) for one in refused} == {
+        (503, "too many requests wait for this model")
+    }
+    assert held(rig) >= 1
+    for one in asked:
+        one.cancel()
+    await until(lambda: gateway.agent.holder.bodies.total_bytes == 0)

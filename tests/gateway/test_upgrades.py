@@ -34,9 +34,9 @@ async def socket_replica(rig: Rig, host: int) -> AsyncIterator[None]:
         await runner.cleanup()
 
 
-async def talk(rig: Rig) -> list[str]:
+async def talk(rig: Rig, **more: str) -> list[str]:
     url = f"ws://{rig.gateways[0].address}:{CLUSTER_PORT}/chat"
-    host = {"Host": f"churn.{NAMESPACE}"}
+    host = {"Host": f"churn.{NAMESPACE}", **more}
     async with rig.session.ws_connect(url, headers=host) as connection:
         answers = []
         for word in ("one", "two"):
@@ -59,9 +59,10 @@ async def test_a_socket_of_a_warm_model(rig: Rig) -> None:
         assert await talk(rig) == ["ONE", "TWO"]
 
 
-async def test_a_socket_of_a_sleeping_model_is_held(rig: Rig) -> None:
+@pytest.mark.parametrize("more", [{}, {"Content-Length": "5"}], ids=["plain", "with a length"])
+async def test_a_socket_of_a_sleeping_model_is_held(rig: Rig, more: dict[str, str]) -> None:
     await start(rig, upgrades=("WebSocket",))
-    asked = asyncio.create_task(talk(rig))
+    asked = asyncio.create_task(talk(rig, **more))
     await until(lambda: rig.gateways[0].agent.holder.held == {"team-a/churn": 1})
     async with socket_replica(rig, 1):
         rig.endpoints(1, 1)

@@ -233,3 +233,10 @@ def _variable(entry: EnvVariable, config: Mapping[tuple[str, str], str | None]) 
         "name": entry.name,
         "valueFrom": source.model_dump(by_alias=True, exclude_none=True),
     }
+
+
+def image_of(template: Mapping[str, Any]) -> str:
+    """Return the server's image in a stored template; empty where it cannot be read."""
+    containers = (template.get("spec") or {}).get("containers") or ()
+    servers = (c for c in containers if isinstance(c, Mapping) and c.get("name") == SERVER)
+    return next((str(server.get("image") or "") for server in servers), "")

@@ -80,6 +80,11 @@ def test_the_servers_own_word(answer, kind, reason):
     assert reason in found[1]
 
 
+def test_a_proxy_of_the_environment_is_not_asked(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    assert asked(said(Status.SERVING))[0] == "Right"
+
+
 def test_a_port_that_nobody_listens_on_is_no_word():
     assert outcome(1)[0] == "Loading"
 

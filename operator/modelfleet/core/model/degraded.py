@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from modelfleet.api.mlmodel import MLModelSpec
 from modelfleet.api.reasons import Reason
+from modelfleet.build.pod import image_of
 from modelfleet.core.model.decision import Decision
 from modelfleet.core.model.obstacles import BUDGET
 from modelfleet.core.scaling import overload
@@ -44,7 +45,8 @@ def _mixed_images(_: ModelFacts, __: MLModelSpec, decision: Decision) -> str:
 def _mixed(version: VersionFacts) -> str:
     first = version.first_image
     others = [pod for pod in version.running if pod.image_id not in {None, first}]
-    if first is None or not others:
+    if first is None or not others or "@" in image_of(version.template):
+        # An image with a digest is fixed; nodes may name it by the digest of their platform.
         return ""
     pod = others[0]
     return (

@@ -11,6 +11,8 @@ from modelfleet.catalog.probes import ProbeAnswer
 
 CHECK = "/grpc.health.v1.Health/Check"
 Status = health_pb2.HealthCheckResponse.ServingStatus
+DIRECT = (("grpc.enable_http_proxy", 0),)
+"""Replicas are asked without the proxy that the environment may name: it does not reach them."""
 
 
 async def health_of(endpoint: str, service: str, seconds: float) -> ProbeAnswer:
@@ -18,7 +20,7 @@ async def health_of(endpoint: str, service: str, seconds: float) -> ProbeAnswer:
 
     `endpoint` is `ip:port`; an empty `service` means the server as a whole.
     """
-    async with grpc.aio.insecure_channel(endpoint) as channel:
+    async with grpc.aio.insecure_channel(endpoint, options=DIRECT) as channel:
         request = health_pb2.HealthCheckRequest(service=service).SerializeToString()
         try:
             said = await channel.unary_unary(CHECK)(request, timeout=seconds)

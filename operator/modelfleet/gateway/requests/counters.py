@@ -200,8 +200,9 @@ class TrafficCounters:
 
     @property
     def models(self) -> frozenset[str]:
-        """Models that have a counter."""
-        return frozenset(model for model, _ in self._counters)
+        """Models of which something is counted."""
+        named = {*self.deadly, *self.uncounted, *(model for model, _ in self.refused)}
+        return frozenset({model for model, _ in self._counters} | named - {""})
 
     def take(self, gateway: str, seconds: float, held: Mapping[str, int]) -> GatewaySample:
         """Return the bucket of `seconds` that ends now."""

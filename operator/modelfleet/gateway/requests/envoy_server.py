@@ -160,14 +160,16 @@ class EnvoyConnection(asyncio.Protocol):
         for text in lines:
             name, _, value = text.partition(":")
             headers.setdefault(name.lower(), value.strip(" \t"))
-        is_chunked = headers.get("transfer-encoding") == "chunked"
-        length = None if is_chunked else int(headers.get("content-length", "0"))
+        is_tunnel = "upgrade" in headers
+        is_chunked = headers.get("transfer-encoding") == "chunked" and not is_tunnel
+        # What follows an upgrade is no body, whatever length the client names.
+        length = None if is_chunked else 0 if is_tunnel else int(headers.get("content-length", "0"))
         if self.task is not None or (length or 0) < 0:
             raise ValueError("a request before the last answer, or of a negative length")
         self._request = EnvoyRequest(line.split(" ", 1)[0], headers, length)
         self._left = length or 0
         self.task = asyncio.create_task(self._answer(self._request), name="hold")
-        self._is_tunnel = "upgrade" in headers
+        self._is_tunnel = is_tunnel
         if length == 0:
             self._end_body()
         return not self._is_tunnel

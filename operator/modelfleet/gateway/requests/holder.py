@@ -9,7 +9,7 @@ Must never send a request back within half a second once it is past its second a
 
 import asyncio
 import contextlib
-from collections import Counter, OrderedDict, defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -20,6 +20,7 @@ from modelfleet.facts.route import Route
 from modelfleet.gateway import envoy_names
 from modelfleet.gateway.requests.counters import TrafficCounters
 from modelfleet.gateway.requests.envoy_server import EnvoyRequest
+from modelfleet.gateway.requests.held_bodies import HeldBodies
 from modelfleet.gateway.requests.hold_times import (
     LOG_SECONDS,
     longest_hold_seconds,
@@ -41,6 +42,7 @@ MAX_PAST = 20_000
 PAST_SECONDS = 660.0
 """Longer than the longest hold that a spec can ask for."""
 TOO_LARGE = "the request is too large to wait"
+TOO_MANY = "too many requests wait for this model"
 
 
 class Models(RepeatTargets, Protocol):
@@ -95,6 +97,8 @@ class HeldRequest:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     is_read: bool = False
     size_bytes: int = 0
+    refusal: str = ""
+    """Why its body cannot be held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,23 +121,18 @@ class Holder:
         on_held: Callable[[str, int], None],
         max_bytes: int,
     ) -> None:
-        """`max_bytes` bounds the bodies of all held requests (they are in Envoy's memory).
-
-        One model may have half of what the others leave.
-        """
+        """`max_bytes` bounds the bodies of all held requests; see `requests.held_bodies`."""
         self._models = models
         self._traffic = traffic
         self._clocks = clocks
         self._on_held = on_held
-        self._max_bytes = max_bytes
         self._held_requests: dict[str, set[HeldRequest]] = defaultdict(set)
         self._past: OrderedDict[str, HoldsBefore] = OrderedDict()
         self._repeats = Repeats(models)
         self._ends: dict[str, asyncio.Event] = {}
         """By request that waits for it: the end of its last attempt is known."""
         traffic.failed.on_end = self._end_known
-        self._bytes = 0
-        self._bytes_by_model: Counter[str] = Counter()
+        self.bodies = HeldBodies(max_bytes)
         self._has_models = asyncio.Event()
         self._is_stopping = False
 
@@ -178,8 +177,8 @@ class Holder:
         is_due = held_request.earliest <= self._clocks.monotonic()
         if not (is_due and self._models.is_live(key, version)):
             if self._is_full(route, held_request, length):
-                self._traffic.counter(key, version).refused += 1
-                return self._refuse(key, "too many requests wait for this model")
+                held_request.refusal = TOO_MANY
+                return self._refuse_body(held_request)
             self._hold(held_request)
         try:
             return await self._read_and_wait(request, held_request, route)
@@ -240,7 +239,7 @@ class Holder:
 
     def _remember(self, held_request: HeldRequest) -> None:
         """Add this hold to those of the request, for its next attempt."""
-        if held_request not in self._held_requests.get(held_request.key, ()):
+        if not self._is_held(held_request):
             return  # it went back at once
         now = self._clocks.monotonic()
         past = self._past.pop(held_request.stream, HoldsBefore())
@@ -254,13 +253,14 @@ class Holder:
             self._past.popitem(last=False)
 
     def _is_full(self, route: Route, held_request: HeldRequest, length: int) -> bool:
-        own = self._bytes_by_model[held_request.key]
-        # Half of what the others leave: no model can take the place of all others.
-        if own + length > max(0, self._max_bytes - (self._bytes - own)) / 2:
+        if not self.bodies.has_room(held_request.key, length):
             return True
         # A later attempt was accepted before: by this holder, or by a replica that failed.
         waiting = len(self._held_requests.get(held_request.key, ()))
         return held_request.attempt == 1 and waiting >= route.hold_max_requests
+
+    def _is_held(self, held_request: HeldRequest) -> bool:
+        return held_request in self._held_requests.get(held_request.key, ())
 
     def _hold(self, held_request: HeldRequest) -> None:
         group = self._held_requests[held_request.key]
@@ -282,37 +282,35 @@ class Holder:
         """Wait, reading past the body meanwhile: Envoy replays the body from its buffer."""
         reader = asyncio.create_task(self._read_past(request, held_request, route.max_replay_bytes))
         try:
-            return await self._wait(request, held_request, route)
+            return await self._wait(request, held_request)
         finally:
             reader.cancel()
-            self._count_bytes(held_request.key, -held_request.size_bytes)
-
-    def _count_bytes(self, key: str, number: int) -> None:
-        self._bytes += number
-        self._bytes_by_model[key] += number
-        if self._bytes_by_model[key] <= 0:
-            del self._bytes_by_model[key]
+            self.bodies.add(held_request.key, -held_request.size_bytes)
 
     async def _read_past(
         self, request: EnvoyRequest, held_request: HeldRequest, limit: int
     ) -> None:
         async for size in request.body_sizes():
             held_request.size_bytes += size
-            self._count_bytes(held_request.key, size)
+            self.bodies.add(held_request.key, size)
             if held_request.size_bytes > limit:
+                held_request.refusal = TOO_LARGE
+                break
+            # Bodies may have no length, and many come at once.
+            if self._is_held(held_request) and not self.bodies.has_room(held_request.key):
+                self.bodies.add(held_request.key, -held_request.size_bytes)
+                held_request.size_bytes, held_request.refusal = 0, TOO_MANY
                 break
         held_request.is_read = True
         held_request.wake.set()
 
-    async def _wait(
-        self, request: EnvoyRequest, held_request: HeldRequest, route: Route
-    ) -> web.Response:
+    async def _wait(self, request: EnvoyRequest, held_request: HeldRequest) -> web.Response:
         # A stream's client may wait for an answer before it sends more: its body has no end.
         is_stream = request.headers.get("content-type", "").startswith("application/grpc")
         while True:
             now = self._clocks.monotonic()
-            if held_request.size_bytes > route.max_replay_bytes:
-                return self._refuse(held_request.key, TOO_LARGE)
+            if held_request.refusal:
+                return self._refuse_body(held_request)
             if held_request.is_read or is_stream:
                 if self._is_stopping:
                     return self._leave(held_request)
@@ -334,11 +332,9 @@ class Holder:
             )
             until = min((time for time in times if time > now), default=held_request.latest)
             held_request.wake.clear()
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, until - now)):
                     await held_request.wake.wait()
-            except TimeoutError:
-                continue
 
     async def _final_answer(self, held_request: HeldRequest) -> web.Response | None:
         """Return the answer; None: keep holding the request.
@@ -383,6 +379,11 @@ class Holder:
     def _deadly(self, key: str, reason: str) -> web.Response:
         self._traffic.deadly[key] += 1
         return _answer(502, reason)
+
+    def _refuse_body(self, held_request: HeldRequest) -> web.Response:
+        if held_request.refusal == TOO_MANY:
+            self._traffic.counter(held_request.key, held_request.version).refused += 1
+        return self._refuse(held_request.key, held_request.refusal)
 
     def _refuse(self, key: str, reason: str) -> web.Response:
         self._traffic.refused[key, reason] += 1

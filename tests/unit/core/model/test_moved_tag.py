@@ -11,7 +11,7 @@ from tests.given import a_model
 FIRST, MOVED = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
 
 
-def decided(images, *, recorded=None, is_ready=True):
+def decided(images, *, recorded=None, is_ready=True, image="server:1"):
     """The plan for a version with one pod for each image, the oldest first."""
     facts = a_model().serving(len(images)).facts()
     [version] = facts.versions
@@ -19,7 +19,10 @@ def decided(images, *, recorded=None, is_ready=True):
         replace(found, image_id=image, is_ready=is_ready or number == 0)
         for number, (found, image) in enumerate(zip(version.pods, images, strict=True))
     ]
-    version = replace(version, pods=tuple(pods), image_id=recorded, outcome="Stable")
+    template = {"spec": {"containers": [{"name": "server", "image": image}]}}
+    version = replace(
+        version, pods=tuple(pods), image_id=recorded, outcome="Stable", template=template
+    )
     return decide(replace(facts, versions=(version,)))
 
 
@@ -42,6 +45,12 @@ def test_replicas_with_another_image_are_said(images, recorded, is_ready, moved)
         assert MOVED in degraded.message
         assert FIRST in degraded.message
         assert "set runtime.image" in degraded.message
+
+
+def test_an_image_with_a_digest_has_no_tag_to_move():
+    plan = decided([FIRST, MOVED], image=f"server@sha256:{'0' * 64}")
+    [degraded] = [c for c in plan.status.conditions if c.type == "Degraded"]
+    assert degraded.reason == "Healthy"
 
 
 def test_the_first_image_is_written_once():

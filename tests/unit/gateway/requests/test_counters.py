@@ -130,3 +130,16 @@ def test_a_request_beyond_a_share_is_an_arrival_of_the_busiest_version() -> None
     seen = traffic.take("g", 1.0, {}).models[KEY].versions
     assert (seen["churn-v2"].arrivals, seen["churn-v2"].refused) == (10, 1)
     assert seen["churn-v1"].refused == 0
+
+
+def test_what_is_counted_after_a_model_is_gone_is_dropped_by_the_next_sweep() -> None:
+    traffic = TrafficCounters(lambda: 0.0)
+    traffic.uncounted["team-a/bots"] += 1
+    traffic.deadly["team-a/broken"] += 1
+    traffic.refused["team-a/gone", "the model was deleted"] += 1
+    traffic.refused["", "the model is not known here"] += 1
+    for key in traffic.models:
+        traffic.forget(key)
+    assert not traffic.uncounted
+    assert not traffic.deadly
+    assert list(traffic.refused) == [("", "the model is not known here")]

@@ -1,9 +1,18 @@
 -- Actions of an MLModel, as the state of this object allows them.
+-- The version that `rollback` sets: see its script.
 local function previous()
-  for _, version in ipairs(obj.status and obj.status.versions or {}) do
-    if version.outcome == "Retired" then
+  if obj.status == nil then
+    return nil
+  end
+  if obj.status.candidate ~= nil and obj.status.stable ~= nil then
+    return obj.status.stable
+  end
+  local is_older = false
+  for _, version in ipairs(obj.status.versions or {}) do
+    if is_older and version.outcome == "Retired" then
       return version.name
     end
+    is_older = is_older or version.name == obj.status.stable
   end
   return nil
 end
