@@ -190,6 +190,7 @@ async def test_conditions_are_metrics_and_come_back_with_the_next_term(cluster):
     model = cluster.stores["MLModel"].get("team-a", "digits")
     faulty = {"runtime": {"name": "dance"}}
     cluster.keep("MLModel", {**model, "spec": faulty})
+    cluster.now += 10
     await turns.turn(KEY)
     assert conditions(cluster)["Stalled"]["status"] == "True"
     assert shown()["Stalled"] == 1
