@@ -200,8 +200,9 @@ class TrafficCounters:
 
     @property
     def models(self) -> frozenset[str]:
-        """Models that have a counter."""
-        return frozenset(model for model, _ in self._counters)
+        """Models that have a counter or another count."""
+        of_pairs = (model for model, _ in (*self._counters, *self.refused))
+        return frozenset(of_pairs) | self.deadly.keys() | self.uncounted.keys()
 
     def take(self, gateway: str, seconds: float, held: Mapping[str, int]) -> GatewaySample:
         """Return the bucket of `seconds` that ends now."""

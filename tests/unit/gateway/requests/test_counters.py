@@ -130,3 +130,17 @@ def test_a_request_beyond_a_share_is_an_arrival_of_the_busiest_version() -> None
     seen = traffic.take("g", 1.0, {}).models[KEY].versions
     assert (seen["churn-v2"].arrivals, seen["churn-v2"].refused) == (10, 1)
     assert seen["churn-v1"].refused == 0
+
+
+def test_a_model_stays_known_until_each_of_its_counts_is_forgotten() -> None:
+    """A held request is refused after its model was deleted, and is counted once more then."""
+    traffic = TrafficCounters(lambda: 0.0)
+    traffic.counter(KEY, "churn-v1")
+    traffic.forget(KEY)
+    traffic.refused[KEY, "the model was deleted"] += 1
+    traffic.deadly[f"{KEY}-2"] += 1
+    traffic.uncounted[f"{KEY}-3"] += 1
+    assert traffic.models == {KEY, f"{KEY}-2", f"{KEY}-3"}
+    for model in traffic.models:
+        traffic.forget(model)
+    assert (traffic.models, traffic.refused, traffic.deadly) == (frozenset(), {}, {})
