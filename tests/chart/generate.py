@@ -124,9 +124,9 @@ helm test modelfleet --namespace modelfleet-system
   mlmodelversions.modelfleet.dev`.
 * **From `kubectl apply -k` to Helm**: `helm install --take-ownership` takes over what is there, and
   no request is lost. Helm 4 needs `--force-conflicts`, at the upgrades after it, too.
-* **Alerts and dashboards**: `monitoring.rules` and `monitoring.dashboards`. A Prometheus of your own
-  reads `files/monitoring/rules.yaml`, and a Grafana of your own `files/monitoring/dashboards`.
-  Each alert has a page in `docs/runbooks/` of the repository.
+* **Alerts and dashboards**: `monitoring.rules` and `monitoring.dashboards`. Without the
+  prometheus-operator, give your Prometheus `files/monitoring/rules.yaml`. Each alert has a page in
+  `docs/runbooks/` of the repository.
 * `helm test` lets a real model answer a request; it needs no network outside the cluster.
 
 ## Values

@@ -7,6 +7,7 @@ its own, because other tests leave series in the metrics.
 from __future__ import annotations
 
 import itertools
+import re
 import subprocess
 import sys
 import time
@@ -36,6 +37,12 @@ def text(process: str) -> str:
         text=True,
         check=True,
     ).stdout
+
+
+def documented() -> set[str]:
+    """Names of the metrics on the reference page."""
+    page = (ROOT / "docs" / "reference" / "metrics.md").read_text()
+    return set(re.findall(r"^\| `(modelfleet_\w+)` \|", page, re.MULTILINE))
 
 
 def samples() -> Iterator[tuple[str, str, Sample]]:
