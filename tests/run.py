@@ -23,6 +23,7 @@ NO_CLUSTER = (
     "tests/house",
     "tests/crds",
     "tests/chart",
+    "tests/monitoring",
 )
 ON_LOOPBACK = "tests/gateway"
 ON_CLUSTER = ("e2e", "faults")

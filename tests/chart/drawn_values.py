@@ -27,7 +27,9 @@ SPECIAL = {
     "tolerations": [[], [TOLERATION]],
     "affinity": [{}, AFFINITY],
     "global": [{}, {"team": "a"}],
-    "podMonitors": [False],  # another test reads them: the API server does not know their kind
+    # Other tests read them: the API server does not know their kinds.
+    "podMonitors": [False],
+    "rules": [False],
     "priorityClassName": ["", "system-cluster-critical"],
 }
 """Values whose form is that of Kubernetes, or that only mean something together."""

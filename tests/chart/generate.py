@@ -1,6 +1,7 @@
 """Writes the parts of the Helm chart that follow from something else: `make generate`.
 
-`values.yaml`, `values.schema.json` and README from `chart.values`, and the CRDs from `crds/`.
+`values.yaml`, `values.schema.json` and README from `chart.values`, the dashboards from
+`chart.dashboards`, and the CRDs from `crds/`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import yaml
 from pydantic import BaseModel
 
 from modelfleet import __version__
+from tests.chart.dashboards import texts
 from tests.chart.values import Values
 from tests.cluster import envoy
 
@@ -122,6 +124,9 @@ helm test modelfleet --namespace modelfleet-system
   mlmodelversions.modelfleet.dev`.
 * **From `kubectl apply -k` to Helm**: `helm install --take-ownership` takes over what is there, and
   no request is lost. Helm 4 needs `--force-conflicts`, at the upgrades after it, too.
+* **Alerts and dashboards**: `monitoring.rules` and `monitoring.dashboards`. Without the
+  prometheus-operator, give your Prometheus `files/monitoring/rules.yaml`. Each alert has a page in
+  `docs/runbooks/` of the repository.
 * `helm test` lets a real model answer a request; it needs no network outside the cluster.
 
 ## Values
@@ -142,6 +147,10 @@ def write() -> None:
         old.unlink()
     for crd in sorted((ROOT / "crds").glob("*.dev.yaml")):
         shutil.copyfile(crd, folder / crd.name)
+    folder = CHART / "files" / "monitoring" / "dashboards"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts().items():
+        (folder / name).write_text(text)
     chart = CHART / "Chart.yaml"
     lines = [
         f"{key}: {__version__}"

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from modelfleet.settings import Settings
-from tests.chart import generate
+from tests.chart import dashboards, generate
 from tests.chart.drawn_values import leaves, nested, valid, whole, wrong
 from tests.chart.helm import LOCAL_VALUES, HelmError, helm, rendered
 from tests.chart.values import SET_BY_CHART
@@ -23,6 +23,12 @@ def test_written_files_are_those_of_the_values(tmp_path, monkeypatch):
     assert before["values.yaml"] == generate.values_text(), "run 'make generate'"
     assert yaml.safe_load(before["values.yaml"]) == generate.defaults()
     assert yaml.safe_load(before["values.schema.json"]) == generate.schema()
+
+
+def test_written_dashboards_are_those_of_the_panels():
+    folder = generate.CHART / "files" / "monitoring" / "dashboards"
+    written = {path.name: path.read_text() for path in folder.glob("*")}
+    assert written == dashboards.texts(), "run 'make generate'"
 
 
 def test_helm_lints_it():
@@ -128,13 +134,40 @@ def test_one_switch_each():
         *("ConfigMap", "Deployment", "Service", "ServiceAccount"),
         *("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"),
     }
-    on = {"monitoring": {"podMonitors": True}, "operator": {"memory": {"persistent": True}}}
+    monitoring = {"podMonitors": True, "rules": True}
+    on = {"monitoring": monitoring, "operator": {"memory": {"persistent": True}}}
     more = {each["kind"] for each in rendered(on)} - kinds
     assert more == {
         *("CustomResourceDefinition", "NetworkPolicy", "PodDisruptionBudget", "PodMonitor"),
+        "PrometheusRule",
         *("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"),
         "PersistentVolumeClaim",
     }
+
+
+@pytest.mark.parametrize(
+    ("url", "prefix"),
+    [("", ""), ("https://git.example/fleet/", "https://git.example/fleet/")],
+)
+def test_rules_are_those_of_the_file_with_your_runbooks(url, prefix):
+    [rule] = [
+        each
+        for each in rendered({"monitoring": {"rules": True, "runbookUrl": url}})
+        if each["kind"] == "PrometheusRule"
+    ]
+    file = generate.CHART / "files" / "monitoring" / "rules.yaml"
+    text = file.read_text().replace("docs/runbooks/", f"{prefix}docs/runbooks/")
+    assert rule["spec"] == yaml.safe_load(text)
+
+
+def test_dashboards_are_the_files_and_grafana_finds_them():
+    files = {
+        name: text
+        for each in rendered({"monitoring": {"dashboards": True}})
+        if each["metadata"].get("labels", {}).get("grafana_dashboard") == "1"
+        for name, text in each["data"].items()
+    }
+    assert files == {f"modelfleet-{name}": text for name, text in dashboards.texts().items()}
 
 
 def test_namespaced_mode_has_no_right_outside_its_namespaces():

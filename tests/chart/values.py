@@ -199,14 +199,20 @@ class CrdValues(Closed):
 
 
 class MonitoringValues(Closed):
-    """Objects for a Prometheus that is run by the prometheus-operator."""
+    """Objects for Prometheus and Grafana; the first two need the prometheus-operator."""
 
     pod_monitors: bool = False
     """Whether PodMonitors for operator and gateways are installed."""
+    rules: bool = False
+    """Whether a PrometheusRule with all alerts is installed; each alert has a runbook."""
+    runbook_url: Text = ""
+    """Address of a copy of this repository, before `docs/runbooks/` in alerts; empty: no prefix."""
+    dashboards: bool = False
+    """Whether ConfigMaps with dashboards are installed; Grafana's sidecar finds their label."""
     interval: Annotated[str, Field(pattern=r"^[0-9]+(ms|s|m)$")] = "15s"
     """Time between two scrapes."""
     labels: Labels = {}
-    """Labels by which your Prometheus selects them."""
+    """Labels by which your Prometheus selects monitors and rules."""
 
 
 def _settings() -> type[Closed]:
@@ -249,4 +255,4 @@ class Values(Closed):
     pod_disruption_budgets: Switch = Switch()
     """PodDisruptionBudgets of gateways and, with two, of operators."""
     monitoring: MonitoringValues = MonitoringValues()
-    """Objects for the prometheus-operator."""
+    """Objects for Prometheus and Grafana."""

@@ -16,7 +16,6 @@ import aiohttp
 import grpc
 import structlog
 from aiohttp import web
-from prometheus_client import CollectorRegistry, ProcessCollector
 
 from modelfleet.api import names
 from modelfleet.facts.identity import Key
@@ -32,7 +31,7 @@ from modelfleet.gateway.requests.access_log import AccessLog
 from modelfleet.gateway.requests.counters import TrafficCounters
 from modelfleet.gateway.requests.envoy_server import EnvoyServer
 from modelfleet.gateway.requests.holder import Holder, HolderClocks
-from modelfleet.gateway.traffic_metrics import TrafficCollector
+from modelfleet.gateway.traffic_metrics import agent_registry
 from modelfleet.gateway.watched.models import Name, WatchedModels
 from modelfleet.gateway.watched.view import GatewaySite
 from modelfleet.gateway.xds.controller import Controller
@@ -42,7 +41,6 @@ from modelfleet.gateway.xds.stream import Discovery
 from modelfleet.link.feed import LeaderFeed
 from modelfleet.link.link_server import LinkServer
 from modelfleet.listening import listening_socket
-from modelfleet.telemetry import metrics
 from modelfleet.telemetry.endpoints import health_application
 
 log = structlog.get_logger()
@@ -255,10 +253,7 @@ class Agent:
         holder = EnvoyServer(self.holder.handle)
         await holder.start(self.config.address, self.config.holder_port)
         stack.push_async_callback(holder.stop)
-        registry = CollectorRegistry()
-        registry.register(TrafficCollector(self.traffic, lambda: self.holder.held))
-        registry.register(metrics.WATCH_FAILURES)
-        ProcessCollector(registry=registry)
+        registry = agent_registry(self.traffic, lambda: self.holder.held)
         health = health_application(self._waiting, registry=registry)
         runner = web.AppRunner(health, access_log=None, shutdown_timeout=1.0)
         await runner.setup()

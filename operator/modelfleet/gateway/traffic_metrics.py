@@ -6,14 +6,27 @@ never block.
 
 from collections.abc import Callable, Iterator, Mapping
 
+from prometheus_client import ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client.registry import Collector, CollectorRegistry
 
 from modelfleet.facts.identity import Key
 from modelfleet.gateway.requests.counters import TrafficCounters
+from modelfleet.telemetry import metrics
 
 _VERSION = ["namespace", "model", "version"]
 _MODEL = ["namespace", "model"]
+
+
+def agent_registry(
+    traffic: TrafficCounters, held: Callable[[], Mapping[str, int]]
+) -> CollectorRegistry:
+    """Return all that an agent exposes: its traffic, its watches and its process."""
+    registry = CollectorRegistry()
+    registry.register(TrafficCollector(traffic, held))
+    registry.register(metrics.WATCH_FAILURES)
+    ProcessCollector(registry=registry)
+    return registry
 
 
 class TrafficCollector(Collector):

@@ -4,7 +4,11 @@ All packages above `core` use them. Names follow the Prometheus naming rules: on
 units. Must never have a label without a bound.
 """
 
+from collections.abc import Iterable
+
 from prometheus_client import Counter, Gauge, Histogram
+
+from modelfleet.api.conditions import Condition, ConditionType
 
 API_REQUESTS = Counter(
     "modelfleet_api_requests_total",
@@ -70,6 +74,11 @@ OVERLOAD = Gauge(
     "Arriving requests divided by those that are not refused, rounded; 1 without an overload.",
     ["namespace", "model"],
 )
+MODEL_CONDITION = Gauge(
+    "modelfleet_model_condition",
+    "1 while a condition of a model is True, else 0: Ready, Stalled, Degraded.",
+    ["namespace", "model", "condition"],
+)
 SIGNALS_SECONDS = Histogram(
     "modelfleet_signals_read_duration_seconds",
     "Duration of one reading of all signals from Prometheus.",
@@ -90,17 +99,39 @@ MODELS = Gauge("modelfleet_models", "MLModel objects in memory.")
 GATEWAY_SILENT = Gauge("modelfleet_gateways_silent", "Gateways without a live stream.")
 
 
-OF_MODELS = (
+OF_DECISIONS = (
     *(SCALING_SLOTS, SCALING_REPLICAS, SCALING_AIM, SCALING_RISK),
-    *(SERVICE_SECONDS, REPLICA_SLOTS, OVERLOAD),
+    *(SERVICE_SECONDS, REPLICA_SLOTS),
 )
-"""15 series for each model with traffic; fewer than 200 other series in total."""
+"""14 series that the scaling pass sets."""
+OF_MODELS = (*OF_DECISIONS, OVERLOAD, MODEL_CONDITION)
+"""18 series for each model with traffic; fewer than 200 other series in total."""
+SHOWN_CONDITIONS = frozenset({ConditionType.READY, ConditionType.STALLED, ConditionType.DEGRADED})
+"""Those that alerts ask for; each costs a series for each model."""
+
+
+def show_conditions(namespace: str, name: str, conditions: Iterable[Condition]) -> None:
+    """Set the gauge of each condition that is shown; each turn calls it (5 microseconds).
+
+    No memory of the last values: after a change of the leader all series must come back.
+    """
+    for condition in conditions:
+        if condition.type in SHOWN_CONDITIONS:
+            series = MODEL_CONDITION.labels(namespace, name, condition.type)
+            series.set(condition.status == "True")
 
 
 def forget_model(namespace: str, name: str) -> None:
     """Remove the series of a model that was deleted."""
     labels = {"namespace": namespace, "model": name}
     for metric in OF_MODELS:
+        metric.remove_by_labels(labels)
+
+
+def forget_decisions(namespace: str, name: str) -> None:
+    """Remove the series of a model's scaling decisions; a successor of its name keeps the rest."""
+    labels = {"namespace": namespace, "model": name}
+    for metric in OF_DECISIONS:
         metric.remove_by_labels(labels)
 
 

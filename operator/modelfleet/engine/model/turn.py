@@ -202,6 +202,7 @@ class ModelTurns:
     def _remember(self, entry: Entry, facts: ModelFacts, plan: Plan) -> None:
         now = self._monotonic()
         entry.turn.note_causes(plan.causes, now)
+        metrics.show_conditions(facts.key.namespace, facts.key.name, plan.status.conditions)
         if facts.spec is not None:
             entry.hand_over(last_turn_of(facts, facts.spec, plan, now, self._times))
 

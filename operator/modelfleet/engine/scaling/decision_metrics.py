@@ -1,6 +1,6 @@
 """Metrics with the terms of each model's decision; `modelfleet explain --plot` draws them.
 
-`scaling.forecaster` sets them at each step. A model with traffic has 15 series. Each series is
+`scaling.forecaster` sets them at each step. A model with traffic has 14 of them. Each series is
 looked up once and then only set, so a thousand models cost some milliseconds. Must never change a
 decision.
 """
@@ -80,7 +80,7 @@ class DecisionMetrics:
     def forget(self, key: Key) -> None:
         """Remove the series of a model that was deleted."""
         if self._series.pop(key, None) is not None:
-            metrics.forget_model(key.namespace, key.name)
+            metrics.forget_decisions(key.namespace, key.name)
 
 
 def _series_of(key: Key) -> _Series:

@@ -386,7 +386,8 @@ class Holder:
         return self._refuse(held_request.key, held_request.refusal)
 
     def _refuse(self, key: str, reason: str) -> web.Response:
-        self._traffic.refused[key, reason] += 1
+        if key:  # a model that is gone has no series; Envoy's log counts the request
+            self._traffic.refused[key, reason] += 1
         response = _answer(503, reason)
         response.headers["Retry-After"] = str(envoy_names.RETRY_AFTER_SECONDS)
         return response

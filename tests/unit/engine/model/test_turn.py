@@ -1,5 +1,7 @@
 """A turn sees its own writes: it ends with a pass that wants no more, and wakes nobody."""
 
+import math
+
 import pytest
 
 from modelfleet.api.reasons import Reason
@@ -161,9 +163,10 @@ async def test_of_a_deleted_model_no_series_stays(cluster, is_made_again):
         cluster.put("MLModel", meta, spec=SPEC)
     await turns.turn(KEY)
     labels = {"namespace": KEY.namespace, "model": KEY.name}
+    kept = {metrics.MODEL_CONDITION} if is_made_again else set()  # they are the successor's
     left = [
         sample
-        for metric in metrics.OF_MODELS
+        for metric in set(metrics.OF_MODELS) - kept
         for family in metric.collect()
         for sample in family.samples
         if labels.items() <= sample.labels.items()
@@ -179,3 +182,41 @@ async def test_of_a_deleted_model_nothing_is_kept(cluster):
     await turns.turn(KEY)
     assert KEY not in turns._observer._seen
     assert KEY not in turns._ledger._entries
+
+
+def shown() -> dict[str, float]:
+    [family] = metrics.MODEL_CONDITION.collect()
+    return {
+        sample.labels["condition"]: sample.value
+        for sample in family.samples
+        if (sample.labels["namespace"], sample.labels["model"]) == KEY
+    }
+
+
+async def test_conditions_are_metrics_and_come_back_with_the_next_term(cluster):
+    turns = turner(cluster, [])
+    await turns.turn(KEY)
+    assert shown() == {"Ready": 0, "Stalled": 0, "Degraded": 0}
+    model = cluster.stores["MLModel"].get("team-a", "digits")
+    faulty = {"runtime": {"name": "dance"}}
+    cluster.keep("MLModel", {**model, "spec": faulty})
+    cluster.now += 10
+    await turns.turn(KEY)
+    assert conditions(cluster)["Stalled"]["status"] == "True"
+    assert shown()["Stalled"] == 1
+    metrics.forget_models()
+    assert shown() == {}
+    cluster.written.clear()
+    await turns.turn(KEY)
+    assert cluster.written == [], "nothing has changed"
+    assert shown()["Stalled"] == 1
+    metrics.forget_models()
+
+
+def test_a_model_costs_few_series():
+    labels = {"term": 6, "state": 4, "condition": len(metrics.SHOWN_CONDITIONS)}
+    number = 0
+    for metric in metrics.OF_MODELS:
+        own = set(metric._labelnames) - {"namespace", "model"}
+        number += math.prod(labels[name] for name in own)
+    assert number == 18

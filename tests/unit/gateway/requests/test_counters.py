@@ -143,3 +143,17 @@ def test_what_is_counted_after_a_model_is_gone_is_dropped_by_the_next_sweep() ->
     assert not traffic.uncounted
     assert not traffic.deadly
     assert list(traffic.refused) == [("", "the model is not known here")]
+
+
+def test_a_model_stays_known_until_each_of_its_counts_is_forgotten() -> None:
+    """A held request is refused after its model was deleted, and is counted once more then."""
+    traffic = TrafficCounters(lambda: 0.0)
+    traffic.counter(KEY, "churn-v1")
+    traffic.forget(KEY)
+    traffic.refused[KEY, "the model was deleted"] += 1
+    traffic.deadly[f"{KEY}-2"] += 1
+    traffic.uncounted[f"{KEY}-3"] += 1
+    assert traffic.models == {KEY, f"{KEY}-2", f"{KEY}-3"}
+    for model in traffic.models:
+        traffic.forget(model)
+    assert (traffic.models, traffic.refused, traffic.deadly) == (frozenset(), {}, {})
