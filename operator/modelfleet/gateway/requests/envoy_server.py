@@ -16,7 +16,7 @@ from http import HTTPStatus
 import structlog
 from aiohttp import web
 
-from modelfleet.listening import listening_socket
+from modelfleet.listening import BACKLOG, listening_socket
 
 log = structlog.get_logger()
 
@@ -67,6 +67,8 @@ class EnvoyServer:
         self._server = await loop.create_server(
             lambda: EnvoyConnection(self._handler, self.connections),
             sock=listening_socket(address, port),
+            # asyncio listens anew, with a queue of 100: a burst of held requests is longer.
+            backlog=BACKLOG,
         )
 
     async def stop(self) -> None:

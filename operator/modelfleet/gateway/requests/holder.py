@@ -161,9 +161,8 @@ class Holder:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SYNC_SECONDS):
                 await self._has_models.wait()
-        headers = request.headers
-        key = headers.get(envoy_names.HEADER_MODEL, "")
-        version = headers.get(envoy_names.HEADER_VERSION, "")
+        key = request.headers.get(envoy_names.HEADER_MODEL, "")
+        version = request.headers.get(envoy_names.HEADER_VERSION, "")
         route = self._models.route(key)
         if route is None:
             return self._refuse("", "the model is not known here")
