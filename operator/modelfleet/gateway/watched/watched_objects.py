@@ -95,10 +95,10 @@ def read_route(obj: Json) -> Route | None:
         return None
     try:
         route = Route.from_status(status)
+        return route if is_servable(route) else None
     except (KeyError, TypeError, AttributeError) as error:
         log.warning("route unreadable", model=obj["metadata"]["name"], error=repr(error))
         return None
-    return route if is_servable(route) else None
 
 
 def pending_version(model: str) -> str:
