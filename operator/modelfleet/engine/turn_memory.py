@@ -38,6 +38,8 @@ class TurnMemory:
     refused: dict[str, Refusal] = field(default_factory=dict)
     unmoved: dict[str, str] = field(default_factory=dict)
     """Objects that a repair left as they were, to the edition that was repaired."""
+    images: dict[str, str | None] = field(default_factory=dict)
+    """Images that were written into versions, whether the API server has kept them or not."""
     generation: int = 0
     """Generation of the spec at the last turn."""
     status_at: float = float("-inf")

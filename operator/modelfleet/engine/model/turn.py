@@ -5,7 +5,7 @@ rest. Must never decide anything itself.
 """
 
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -234,14 +234,29 @@ class ModelTurns:
             version = facts.version(scale.name)
             is_down = version is not None and scale.replicas < version.replicas
             await wrote(f"Deployment/{scale.name}", writer.scale(key, scale, is_down=is_down))
-        for learned in plan.learned:
-            await wrote(f"MLModelVersion/{learned.name}", writer.learn(key, learned))
+        await self._learn(facts, plan, wrote)
         for delete in plan.deletes:
             is_done = await wrote(f"{delete.kind}/{delete.name}", writer.delete(key, delete))
             if is_done and delete.event:
                 self._events.publish(model, EventFact("Warning", delete.event, delete.why[:900]))
         applied.writes += len(plan.repairs)
         return applied
+
+    async def _learn(
+        self, facts: ModelFacts, plan: Plan, wrote: Callable[..., Awaitable[bool]]
+    ) -> None:
+        """Write what is new of the versions.
+
+        A CRD of an earlier release drops the image: writing it again would never end.
+        """
+        images = self._ledger.entry(facts.key).turn.images
+        for learned in plan.learned:
+            version, name = facts.version(learned.name), learned.name
+            is_other = version is None or version.outcome != learned.outcome
+            if (is_other or images.get(name) != learned.image_id) and await wrote(
+                f"MLModelVersion/{name}", self._writer.learn(facts.key, learned)
+            ):
+                images[name] = learned.image_id
 
     async def _write(
         self, facts: ModelFacts, applied: Applied, identity: str, write: Coroutine[Any, Any, None]

@@ -8,6 +8,7 @@ from modelfleet.api.reasons import Reason
 from modelfleet.engine.model.turn import FIGHT_SECONDS
 from modelfleet.errors import Forbidden, Refused
 from modelfleet.facts.identity import Key
+from modelfleet.facts.plan import Plan, VersionLearned
 from modelfleet.telemetry import metrics
 from tests.doubles.turned_cluster import KEY, SPEC, Cluster, turner
 
@@ -220,3 +221,16 @@ def test_a_model_costs_few_series():
         own = set(metric._labelnames) - {"namespace", "model"}
         number += math.prod(labels[name] for name in own)
     assert number == 18
+
+
+async def test_an_image_that_an_older_crd_drops_is_written_once(cluster):
+    """The double of the API server keeps the outcome alone, as a CRD without `imageId` does."""
+    turns = turner(cluster, [])
+    await turns.turn(KEY)
+    model = cluster.stores["MLModel"].get("team-a", "digits")
+    cluster.written.clear()
+    for image in (None, "sha256:1", "sha256:1", "sha256:1", "sha256:2"):
+        facts = await turns._facts(KEY, model)
+        learned = VersionLearned("digits-v1", "Stable", None, image)
+        await turns._apply(model, facts, Plan(status=facts.status, why="", learned=(learned,)))
+    assert cluster.written == ["learn"] * 3, "the outcome, and each image"

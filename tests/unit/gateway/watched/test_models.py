@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from modelfleet.gateway.watched import watched_objects
 from modelfleet.gateway.watched.models import WatchedModels
 from tests.gateway.objects import GATEWAYS, a_model, a_slice, a_version, gateway_slice, route
 
@@ -236,3 +237,11 @@ def test_a_stalled_model_has_its_reason():
     assert models.fault("team-a/churn") == "FetchFailed"
     models.put("MLModel", {**a_model("churn"), "status": {"conditions": []}})
     assert models.fault("team-a/churn") == ""
+
+
+@pytest.mark.parametrize("field", ["requestTimeoutSeconds", "maxReplayBytes"])
+@pytest.mark.parametrize("value", ["60", None, [60]])
+def test_a_route_whose_number_is_none_is_no_route_and_no_error(field: str, value: Any) -> None:
+    route = {"revision": 1, "weights": [{"version": "churn-v1", "weight": 100}], field: value}
+    model = {"metadata": {"name": "churn"}, "status": {"route": route}}
+    assert watched_objects.read_route(model) is None
