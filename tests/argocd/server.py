@@ -68,7 +68,7 @@ class ArgoCD:
             str(self._programs / "argocd-application-controller"),
             *("-n", NAMESPACE, "--metrics-port", str(CONTROLLER_METRICS)),
             *("--repo-server", f"127.0.0.1:{REPOSITORY_PORT}", "--repo-server-plaintext"),
-            *("--app-resync", str(LOOK_SECONDS), *address),
+            *("--app-resync", str(LOOK_SECONDS), "--persist-resource-health", *address),
         )
 
     def end(self) -> None:

@@ -53,6 +53,7 @@ def test_a_wrong_type_is_refused_by_name(path):
         ({"operator": {"replicas": 0}}, "replicas"),
         ({"images": {"agent": {"digest": "sha256:1"}}}, "digest"),
         ({"watchNamespaces": ["Upper"]}, "watchNamespaces"),
+        ({"watchNamespaces": ["a", "a"]}, "watchNamespaces"),
         ({"settings": {"logLevel": "loud"}}, "logLevel"),
         ({"settings": {"workers": 0}}, "workers"),
         (

@@ -236,7 +236,7 @@ class Values(Closed):
 
     images: ImagesValues = ImagesValues()
     """Images."""
-    watch_namespaces: list[DnsLabel] = []
+    watch_namespaces: Annotated[list[DnsLabel], Field(json_schema_extra={"uniqueItems": True})] = []
     """Namespaces to serve. Empty serves all; else only Roles in these are granted."""
     settings: SettingsValues = SettingsValues()  # type: ignore[valid-type]
     """Settings of all processes; what is left out has the default in brackets."""

@@ -62,7 +62,8 @@ def test_a_model_is_shown_and_steered(namespace, store):
     modelfleet("pause", "digits", *of_namespace)
     assert claims(namespace, "RolledOut", "False")[0] == "Paused"
     assert "Suspended" in modelfleet("list", *of_namespace, "--exit-code", code=MOVING)
-    modelfleet("resume", "digits", *of_namespace)
+    assert "digits-v1 stays" in modelfleet("resume", "digits", *of_namespace)
+    assert "the spec is followed" in modelfleet("resume", "digits", *of_namespace)
     stack.wait(
         "the spec to be followed",
         lambda: stack.get("mlmodel", namespace, "digits")["status"].get("stable") == "digits-v2",

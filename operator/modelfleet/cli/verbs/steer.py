@@ -16,29 +16,38 @@ from modelfleet.cli.verbs.show_versions import version_name
 
 def pause(arguments: list[str]) -> int:
     """Stop the rollouts of a model; it goes on serving and scaling."""
-    return _steer("pause", pause.__doc__, arguments, {"paused": True}, "rollouts are stopped")
+    parser = _parser("pause", pause.__doc__)
+    return ended("pause", lambda: _pause(parser.parse_args(arguments)))
+
+
+def _pause(chosen: argparse.Namespace) -> int:
+    connection = cluster.Cluster(chosen.context)
+    namespace = chosen.namespace or connection.namespace
+    connection.change_model(namespace, chosen.name, {"paused": True})
+    sys.stdout.write(f"{namespace}/{chosen.name}: rollouts are stopped\n")
+    return 0
 
 
 def resume(arguments: list[str]) -> int:
-    """Let the rollouts of a model go on, and follow its spec again after a rollback."""
-    change = {"paused": False, "version": None}
-    return _steer("resume", resume.__doc__, arguments, change, "the spec is followed")
+    """End the pause of a model; of one that is not paused, end the rollback: follow the spec."""
+    parser = _parser("resume", resume.__doc__)
+    return ended("resume", lambda: _resume(parser.parse_args(arguments)))
 
 
-def _steer(
-    verb: str, text: str | None, arguments: list[str], change: Mapping[str, Any], done: str
-) -> int:
-    parser = _parser(verb, text)
-
-    def run() -> int:
-        chosen = parser.parse_args(arguments)
-        connection = cluster.Cluster(chosen.context)
-        namespace = chosen.namespace or connection.namespace
-        connection.change_model(namespace, chosen.name, change)
-        sys.stdout.write(f"{namespace}/{chosen.name}: {done}\n")
-        return 0
-
-    return ended(verb, run)
+def _resume(chosen: argparse.Namespace) -> int:
+    connection = cluster.Cluster(chosen.context)
+    namespace = chosen.namespace or connection.namespace
+    spec = connection.model(namespace, chosen.name).get("spec") or {}
+    if spec.get("paused"):
+        # A version that was set before the pause stays: its reason may still hold.
+        change, done = {"paused": False}, "rollouts go on"
+        if spec.get("version"):
+            done += f"; {spec['version']} stays until 'modelfleet resume' once more"
+    else:
+        change, done = {"version": None}, "the spec is followed"
+    connection.change_model(namespace, chosen.name, change)
+    sys.stdout.write(f"{namespace}/{chosen.name}: {done}\n")
+    return 0
 
 
 def rollback(arguments: list[str]) -> int:
