@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-UNIT := tests/unit tests/properties tests/sequences tests/house tests/crds tests/chart tests/monitoring -n auto --maxprocesses 8 --dist worksteal
+UNIT := tests/unit tests/properties tests/sequences tests/house tests/crds tests/chart tests/monitoring tests/argocd -n auto --maxprocesses 8 --dist worksteal
 CLUSTER := $(PYTHON) -m tests.cluster
 
 .PHONY: help setup demo demo-down test unit unit-long golden gateway-tests e2e faults bad-day at-rest churn argocd bench bench-autoscale bench-replay verify generate lint type \

@@ -24,6 +24,7 @@ NO_CLUSTER = (
     "tests/crds",
     "tests/chart",
     "tests/monitoring",
+    "tests/argocd",
 )
 ON_LOOPBACK = "tests/gateway"
 ON_CLUSTER = ("e2e", "faults")

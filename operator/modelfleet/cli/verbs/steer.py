@@ -40,7 +40,8 @@ def _resume(chosen: argparse.Namespace) -> int:
     spec = connection.model(namespace, chosen.name).get("spec") or {}
     if spec.get("paused"):
         # A version that was set before the pause stays: its reason may still hold.
-        change, done = {"paused": False}, "rollouts go on"
+        change: dict[str, Any] = {"paused": False}
+        done = "rollouts go on"
         if spec.get("version"):
             done += f"; {spec['version']} stays until 'modelfleet resume' once more"
     else:
