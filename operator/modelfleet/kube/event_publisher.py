@@ -6,6 +6,7 @@ dropped. Must never post while the Lease is not held: another operator then repo
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -39,23 +40,30 @@ class Publisher:
         self._may_write = may_write
         self._instance = instance
         self._monotonic = monotonic
-        self._sent: dict[tuple[str, str, str], float] = {}
+        self._sent: OrderedDict[int, float] = OrderedDict()
+        """Time by hash of an event, oldest first: the texts themselves would fill the memory."""
         self._waiting: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue(MAX_WAITING)
 
     def publish(self, model: Mapping[str, Any], event: EventFact) -> None:
         """Post an event about a model, unless the same was posted within ten minutes."""
         meta = model["metadata"]
         now = self._monotonic()
-        identity = (meta["uid"], event.reason, event.message)
-        if now - self._sent.get(identity, float("-inf")) < WINDOW_SECONDS:
+        self._forget_old(now)
+        identity = hash((meta["uid"], event.reason, event.message))
+        if identity in self._sent:
             return
         self._sent[identity] = now
-        if len(self._sent) > 10 * MAX_WAITING:
-            self._sent = {k: t for k, t in self._sent.items() if now - t < WINDOW_SECONDS}
         try:
             self._waiting.put_nowait((meta["namespace"], self._body(model, event)))
         except asyncio.QueueFull:
             metrics.EVENTS_DROPPED.inc()
+
+    def _forget_old(self, now: float) -> None:
+        while self._sent:
+            oldest = next(iter(self._sent.values()))
+            if len(self._sent) < 10 * MAX_WAITING and now - oldest < WINDOW_SECONDS:
+                return
+            self._sent.popitem(last=False)
 
     def _body(self, model: Mapping[str, Any], event: EventFact) -> dict[str, Any]:
         meta = model["metadata"]

@@ -28,3 +28,26 @@ async def test_event_is_posted_only_while_the_lease_is_held():
     assert api.writes == ["post Event"]
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+def test_an_event_is_posted_once_in_ten_minutes_and_forgotten_after_that():
+    now = 0.0
+    publisher = Publisher(ApiDouble(), "me", lambda: True, lambda: now)
+
+    def publish(number: int) -> int:
+        publisher.publish(MODEL, EventFact("Normal", "Promoted", f"number {number}"))
+        return publisher._waiting.qsize()
+
+    assert [publish(0), publish(1), publish(0)] == [1, 2, 2]
+    now = 599.0
+    assert publish(0) == 2
+    now = 600.0
+    assert publish(0) == 3
+    assert len(publisher._sent) == 1, "the other one is old"
+
+
+def test_events_of_many_models_have_a_bound():
+    publisher = Publisher(ApiDouble(), "me", lambda: True, lambda: 0.0)
+    for number in range(10_500):
+        publisher.publish(MODEL, EventFact("Normal", "Promoted", f"number {number}"))
+    assert len(publisher._sent) == 10_000
