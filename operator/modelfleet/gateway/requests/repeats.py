@@ -1,8 +1,9 @@
 """May a request that broke off a replica be sent to another one? It may have ended the replica.
 
 `requests.holder` asks. Rules: at most one more try, and never at the only replica that is left. A
-replica whose pod was deleted says nothing against the request. Must never delay a request that no
-replica has broken off.
+replica whose pod was deleted says nothing against the request, and neither does one that listens
+on: servers close idle connections, sometimes just as a request comes. Must never delay a request
+that no replica has broken off.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from collections.abc import Awaitable, Callable, Collection
 from enum import Enum
 from typing import Final, Protocol
 
-from modelfleet.gateway.requests.failed_attempts import Failures
+from modelfleet.gateway.requests.failed_attempts import ONE_DEATH_SECONDS, Failures
 
 LOOK_SECONDS: Final = 0.5
 """Time between two looks while a request waits for a second replica."""
@@ -22,6 +23,10 @@ once."""
 CONNECT_SECONDS: Final = 0.5
 ENOUGH: Final = 2
 MAX_KNOWN: Final = 1000
+SLACK_SECONDS: Final = 1.0
+"""A break is known a little later than the end of its replica may be."""
+DEATH_SECONDS: Final = 660.0
+"""Longer than the longest hold: a request that waits must not forget that its replica ended."""
 
 
 class Repeat(Enum):
@@ -77,21 +82,43 @@ class Repeats:
         self._accepts = accepts
         self._clock = clock
         self._known: dict[str, tuple[float, asyncio.Task[bool]]] = {}
+        self._died: dict[str, float] = {}
+        """When a broken replica was last seen without a process that listens."""
 
     async def judge(self, key: str, version: str, failures: Failures) -> Repeat:
         """Return whether a request may go to a replica; `failures` are those of its attempts."""
         broken = set(failures.broken)
         if not any(self._replicas.has_pod(key, endpoint) for endpoint in broken):
             return Repeat.CLEARED
+        has_died = await self._has_died(broken, failures.at - SLACK_SECONDS)
         behind = self._replicas.behind(key, version)
         living = await self._living(behind)
         if len(living) >= ENOUGH:
             return Repeat.NOW
+        if not has_died:
+            # At once, a second break could not be told from the first one.
+            is_apart = self._clock() - failures.at >= ONE_DEATH_SECONDS
+            return Repeat.NOW if is_apart else Repeat.LATER
         # The replica has started again, and it is the only one: waiting brings no other.
         is_alone = bool(living) and living <= broken and living == set(behind)
         if is_alone and not self._replicas.is_starting(key, version):
             return Repeat.NEVER
         return Repeat.LATER
+
+    async def _has_died(self, broken: Collection[str], since: float) -> bool:
+        """Return whether one of them ended `since` then; the first look comes with the break."""
+        answers = await asyncio.gather(*(self._look(endpoint) for endpoint in broken))
+        now = self._clock()
+        for endpoint, lives in zip(broken, answers, strict=True):
+            if not lives:
+                self._died.pop(endpoint, None)
+                self._died[endpoint] = now
+        while self._died:
+            oldest = next(iter(self._died))
+            if len(self._died) <= MAX_KNOWN and now - self._died[oldest] < DEATH_SECONDS:
+                break
+            del self._died[oldest]
+        return any(self._died.get(endpoint, float("-inf")) >= since for endpoint in broken)
 
     async def _living(self, endpoints: Collection[str]) -> set[str]:
         """Return those that accept connections; enough of many are as good as all."""

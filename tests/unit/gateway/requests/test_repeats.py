@@ -32,25 +32,45 @@ class World:
 
 
 @pytest.mark.parametrize(
-    ("ready", "pods", "living", "starting", "wanted"),
+    ("ready", "pods", "living", "starting", "died", "wanted"),
     [
-        ("b", "b", "b", False, Repeat.CLEARED),
-        ("ab", "ab", "b", False, Repeat.LATER),
-        ("ab", "ab", "ab", False, Repeat.NOW),
-        ("abc", "abc", "bc", False, Repeat.NOW),
-        ("b", "ab", "b", False, Repeat.LATER),
-        ("a", "a", "", False, Repeat.LATER),
-        ("a", "a", "a", False, Repeat.NEVER),
-        ("a", "ab", "a", True, Repeat.LATER),
-        ("", "a", "", False, Repeat.LATER),
+        ("b", "b", "b", False, False, Repeat.CLEARED),
+        ("ab", "ab", "b", False, False, Repeat.LATER),
+        ("ab", "ab", "ab", False, False, Repeat.NOW),
+        ("ab", "ab", "ab", False, True, Repeat.NOW),
+        ("abc", "abc", "bc", False, False, Repeat.NOW),
+        ("b", "ab", "b", False, False, Repeat.LATER),
+        ("a", "a", "", False, False, Repeat.LATER),
+        ("a", "a", "a", False, False, Repeat.NOW),  # it only closed an idle connection
+        ("a", "a", "a", False, True, Repeat.NEVER),
+        ("a", "ab", "a", True, True, Repeat.LATER),
+        ("", "a", "", False, False, Repeat.LATER),
     ],
 )
 async def test_where_a_request_that_broke_off_replica_a_may_go(
-    ready: str, pods: str, living: str, starting: bool, wanted: Repeat
+    ready: str, pods: str, living: str, starting: bool, died: bool, wanted: Repeat
 ) -> None:
-    world = World(tuple(ready), tuple(pods), tuple(living), starting)
-    repeats = Repeats(world, world.accepts, lambda: 0.0)
-    assert await repeats.judge(KEY, VERSION, Failures(1, ("a",))) is wanted
+    now, world = [10.0], World(tuple(ready), tuple(pods), tuple(living), starting)
+    repeats = Repeats(world, world.accepts, lambda: now[0])
+    broken = Failures(1, ("a",), at=now[0])
+    if died:
+        world.living = ()
+        await repeats.judge(KEY, VERSION, broken)
+        world.living, now[0] = tuple(living), 15.0
+    now[0] += 0.3
+    assert await repeats.judge(KEY, VERSION, broken) is wanted
+
+
+async def test_an_earlier_end_of_a_replica_is_not_that_of_a_later_break() -> None:
+    now, world = [10.0], World(("a",), ("a",), ())
+    repeats = Repeats(world, world.accepts, lambda: now[0])
+    assert await repeats.judge(KEY, VERSION, Failures(1, ("a",), at=10.0)) is Repeat.LATER
+    world.living, now[0] = ("a",), 60.0
+    assert await repeats.judge(KEY, VERSION, Failures(1, ("a",), at=10.0)) is Repeat.NEVER
+    later = Failures(1, ("a",), at=60.0)
+    assert await repeats.judge(KEY, VERSION, later) is Repeat.LATER, "not at once"
+    now[0] = 60.3
+    assert await repeats.judge(KEY, VERSION, later) is Repeat.NOW
 
 
 async def test_many_requests_look_once() -> None:
