@@ -111,9 +111,10 @@ def test_argocd_keeps_the_operator_and_its_models(argocd, namespace, store, load
     committed(repository, "back", digits("one"))
     reaches(MODELS, HEALTHY)
 
-    committed(repository, "a pause", digits("one", paused=True))
+    committed(repository, "a version that has to wait", digits("two", paused=True))
     print(f"paused: {model_is('Suspended')}")
-    committed(repository, "no pause", digits("one"))
+    committed(repository, "no pause", digits("two"))
+    serves(namespace, "two")
     reaches(MODELS, HEALTHY)
 
     stack.kubectl(

@@ -54,19 +54,24 @@ def test_a_model_is_shown_and_steered(namespace, store):
     assert "fetch" in modelfleet("logs", "digits", *of_namespace)
 
     assert "goes back to digits-v1" in modelfleet("rollback", "digits", *of_namespace)
-    stack.wait(
-        "the first version",
-        lambda: stack.get("mlmodel", namespace, "digits")["status"].get("stable") == "digits-v1",
-        90,
-    )
+    serves(namespace, "digits-v1")
     modelfleet("pause", "digits", *of_namespace)
-    assert claims(namespace, "RolledOut", "False")[0] == "Paused"
-    assert "Suspended" in modelfleet("list", *of_namespace, "--exit-code", code=MOVING)
     assert "digits-v1 stays" in modelfleet("resume", "digits", *of_namespace)
     assert "the spec is followed" in modelfleet("resume", "digits", *of_namespace)
+    serves(namespace, "digits-v2")
+
+    modelfleet("pause", "digits", *of_namespace)
+    stack.apply(model(namespace, f"{store}/digits-1.onnx", version="one", paused=True))
+    assert claims(namespace, "RolledOut", "False")[0] == "Paused"
+    assert "Suspended" in modelfleet("list", *of_namespace, "--exit-code", code=MOVING)
+    modelfleet("resume", "digits", *of_namespace)
+    serves(namespace, "digits-v1")
+
+
+def serves(namespace: str, version: str) -> None:
     stack.wait(
-        "the spec to be followed",
-        lambda: stack.get("mlmodel", namespace, "digits")["status"].get("stable") == "digits-v2",
+        f"{version} to serve",
+        lambda: stack.get("mlmodel", namespace, "digits")["status"].get("stable") == version,
         90,
     )
 
