@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,21 @@ def plain(item: dict[str, Any]) -> dict[str, Any]:
     return json.loads(text.replace(item["metadata"].get("namespace", "\0"), "team-a"))
 
 
+def chosen(
+    kind: str, items: list[dict[str, Any]], most: int
+) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Name, health and object of at most so many: each name once before any comes again."""
+    found, times = [], Counter[str]()
+    for item in items:
+        if item["kind"] == kind:
+            health = run(SCRIPTS / kind / "health.lua", item)
+            name = title(item, health)
+            found.append((times[name], name, health, item))
+            times[name] += 1
+    found.sort(key=lambda each: each[0])
+    return [each[1:] for each in found[:most]]
+
+
 def write(recorded: Path) -> None:
     """Write the files of both kinds."""
     seen: dict[str, dict[str, Any]] = {}
@@ -67,9 +83,7 @@ def write(recorded: Path) -> None:
             old.unlink()
         cases = []
         names: dict[str, int] = {}
-        for item in [each for each in seen.values() if each["kind"] == kind][:most]:
-            health = run(SCRIPTS / kind / "health.lua", item)
-            name = title(item, health)
+        for name, health, item in chosen(kind, list(seen.values()), most):
             names[name] = names.get(name, 0) + 1
             number = f"-{names[name]}" if names[name] > 1 else ""
             path = folder / f"{name}{number}.yaml"
