@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, Field, create_model
 
+from modelfleet.api.base import ApiObject
 from modelfleet.settings import Settings
 
 SET_BY_CHART = {
@@ -29,12 +29,7 @@ Amount = Annotated[str, Field(pattern=r"^[0-9.]+([eE][0-9]+|[numkMGTPE]|[KMGTPE]
 class Closed(BaseModel):
     """An object of the values without other names."""
 
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        populate_by_name=True,
-        extra="forbid",
-        use_attribute_docstrings=True,
-    )
+    model_config = ApiObject.model_config
 
 
 class ImageValues(Closed):

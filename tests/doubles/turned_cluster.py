@@ -131,3 +131,14 @@ def turner(cluster: Cluster, looks: list[Key]) -> ModelTurns:
         on_observe=looks.append,
         monotonic=lambda: cluster.now,
     )
+
+
+async def settled(cluster: Cluster, turns: ModelTurns) -> None:
+    """Turns until one writes nothing: within eight, as minutes go by."""
+    for _ in range(8):
+        cluster.now += 61
+        cluster.written.clear()
+        await turns.turn(KEY)
+        if not cluster.written:
+            return
+    raise AssertionError(cluster.written)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from modelfleet.facts.route import RequestMatch
+from modelfleet.gateway.agent import Agent
 from tests.gateway.objects import a_model
 from tests.gateway.rig import CLUSTER_PORT, NAMESPACE, Rig, until
 
@@ -55,12 +56,17 @@ COUNTED = (
 )
 
 
+async def asleep(rig: Rig) -> Agent:
+    """A gateway of a model without replicas."""
+    await rig.served(uncounted=DECLARED)
+    return (await rig.gateway()).agent
+
+
 @pytest.mark.parametrize(("method", "path", "headers"), UNCOUNTED)
 async def test_a_sleeping_model_is_not_woken(
     rig: Rig, method: str, path: str, headers: Mapping[str, str]
 ) -> None:
-    await rig.served(uncounted=DECLARED)
-    agent = (await rig.gateway()).agent
+    agent = await asleep(rig)
     code, error, seconds = await ask(rig, method, path, headers)
     assert (code, error) == (503, NO_REPLICA)
     assert seconds < 2
@@ -73,8 +79,7 @@ async def test_a_sleeping_model_is_not_woken(
 async def test_any_other_request_wakes_it(
     rig: Rig, method: str, path: str, headers: Mapping[str, str]
 ) -> None:
-    await rig.served(uncounted=DECLARED)
-    agent = (await rig.gateway()).agent
+    agent = await asleep(rig)
     asked = asyncio.create_task(ask(rig, method, path, headers))
     await until(lambda: agent.holder.held == {KEY: 1})
     await rig.replica(1)

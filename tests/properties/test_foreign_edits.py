@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.doubles.turned_cluster import KEY, Cluster, turner
+from tests.doubles.turned_cluster import KEY, Cluster, settled, turner
 
 EDITS = int(os.environ.get("MODELFLEET_DRAWN_EDITS", "150"))
 KINDS = ("Deployment", "Service", "PodDisruptionBudget", "MLModelVersion", "MLModel")
@@ -76,17 +76,6 @@ async def played(edits: list[dict[str, Any]]) -> Cluster:
             cluster.keep(edit["kind"], edited(item, edit))
         await settled(cluster, turns)
     return cluster
-
-
-async def settled(cluster: Cluster, turns: Any) -> None:
-    """Turns until one writes nothing: within eight, as minutes go by."""
-    for _ in range(8):
-        cluster.now += 61
-        cluster.written.clear()
-        await turns.turn(KEY)
-        if not cluster.written:
-            return
-    raise AssertionError(cluster.written)
 
 
 @settings(max_examples=EDITS, deadline=None, suppress_health_check=list(HealthCheck))

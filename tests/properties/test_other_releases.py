@@ -32,7 +32,7 @@ from modelfleet.gateway.watched.watched_objects import (
     read_version,
 )
 from modelfleet.kube.apply import changed_fields, merge_patch
-from tests.doubles.turned_cluster import KEY, Cluster, turner
+from tests.doubles.turned_cluster import Cluster, settled, turner
 from tests.given import Given, a_model, version_spec
 
 DRAWN = int(os.environ.get("MODELFLEET_DRAWN_RELEASES", "200"))
@@ -186,19 +186,10 @@ def test_turns_come_to_rest_on_any_status_and_version(edits, more):
     cluster = Cluster()
     turns = turner(cluster, [])
 
-    async def settled() -> None:
-        for _ in range(8):
-            cluster.now += 61
-            cluster.written.clear()
-            await turns.turn(KEY)
-            if not cluster.written:
-                return
-        raise AssertionError(cluster.written)
-
     async def played() -> None:
-        await settled()
+        await settled(cluster, turns)
         cluster.keep("Pod", SERVING)
-        await settled()
+        await settled(cluster, turns)
         model = cluster.stores["MLModel"].get("team-a", "digits")
         cluster.keep("MLModel", {**model, "status": edited(model["status"], edits)})
         version = cluster.stores["MLModelVersion"].get("team-a", "digits-v1")
@@ -208,7 +199,7 @@ def test_turns_come_to_rest_on_any_status_and_version(edits, more):
         }
         cluster.keep("MLModelVersion", {**version, **parts, "metadata": meta})
         before = cluster.stores["Deployment"].get("team-a", "digits-v1")["spec"]["replicas"]
-        await settled()
+        await settled(cluster, turns)
         after = cluster.stores["Deployment"].get("team-a", "digits-v1")
         assert after is not None
         assert after["spec"]["replicas"] >= before == 1

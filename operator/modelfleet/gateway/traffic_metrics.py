@@ -88,15 +88,13 @@ class TrafficCollector(Collector):
         held = GaugeMetricFamily(
             "modelfleet_gateway_held_requests", "Requests held at this agent.", labels=_MODEL
         )
-        for model, number in sorted(self._held().items()):
-            held.add_metric(Key.parse(model), number)
+        _add(held, self._held())
         deadly = CounterMetricFamily(
             "modelfleet_gateway_queries_of_death",
             "Requests that broke off replicas; no further replica gets them.",
             labels=_MODEL,
         )
-        for model, number in sorted(self._traffic.deadly.items()):
-            deadly.add_metric(Key.parse(model), number)
+        _add(deadly, self._traffic.deadly)
         refused = CounterMetricFamily(
             "modelfleet_gateway_hold_refusals",
             "Requests that the agent refused instead of holding them, by reason.",
@@ -109,6 +107,11 @@ class TrafficCollector(Collector):
             "Requests that `traffic.uncounted` declares not to count.",
             labels=_MODEL,
         )
-        for model, number in sorted(self._traffic.uncounted.items()):
-            uncounted.add_metric(Key.parse(model), number)
+        _add(uncounted, self._traffic.uncounted)
         yield from (held, deadly, refused, uncounted)
+
+
+def _add(metric: GaugeMetricFamily | CounterMetricFamily, counts: Mapping[str, float]) -> None:
+    """Add one series for each model, `namespace/name`."""
+    for model, number in sorted(counts.items()):
+        metric.add_metric(Key.parse(model), number)

@@ -5,7 +5,7 @@ What GitOps keeps in a repository is changed there instead: it would undo the ch
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from modelfleet.cli.support import cluster
@@ -13,68 +13,66 @@ from modelfleet.cli.support.arguments import UsageError
 from modelfleet.cli.support.exit import ended
 from modelfleet.cli.verbs.show_versions import version_name
 
+Json = cluster.Json
+Change = tuple[Mapping[str, Any], str]
+"""Fields of a spec, None for one that goes; and what their change means."""
+Decide = Callable[[cluster.Cluster, Json, argparse.Namespace], Change]
+
 
 def pause(arguments: list[str]) -> int:
     """Stop the rollouts of a model; it goes on serving and scaling."""
-    parser = _parser("pause", pause.__doc__)
-    return ended("pause", lambda: _pause(parser.parse_args(arguments)))
+    return _steer(_parser("pause", pause.__doc__), arguments, _pause)
 
 
-def _pause(chosen: argparse.Namespace) -> int:
-    connection = cluster.Cluster(chosen.context)
-    namespace = chosen.namespace or connection.namespace
-    connection.change_model(namespace, chosen.name, {"paused": True})
-    sys.stdout.write(f"{namespace}/{chosen.name}: rollouts are stopped\n")
-    return 0
+def _pause(_: cluster.Cluster, __: Json, ___: argparse.Namespace) -> Change:
+    return {"paused": True}, "rollouts are stopped"
 
 
 def resume(arguments: list[str]) -> int:
     """End the pause of a model; of one that is not paused, end the rollback: follow the spec."""
-    parser = _parser("resume", resume.__doc__)
-    return ended("resume", lambda: _resume(parser.parse_args(arguments)))
+    return _steer(_parser("resume", resume.__doc__), arguments, _resume)
 
 
-def _resume(chosen: argparse.Namespace) -> int:
-    connection = cluster.Cluster(chosen.context)
-    namespace = chosen.namespace or connection.namespace
-    spec = connection.model(namespace, chosen.name).get("spec") or {}
-    if spec.get("paused"):
-        # A version that was set before the pause stays: its reason may still hold.
-        change: dict[str, Any] = {"paused": False}
-        done = "rollouts go on"
-        if spec.get("version"):
-            done += f"; {spec['version']} stays until 'modelfleet resume' once more"
-    else:
-        change, done = {"version": None}, "the spec is followed"
-    connection.change_model(namespace, chosen.name, change)
-    sys.stdout.write(f"{namespace}/{chosen.name}: {done}\n")
-    return 0
+def _resume(_: cluster.Cluster, model: Json, __: argparse.Namespace) -> Change:
+    spec = model.get("spec") or {}
+    if not spec.get("paused"):
+        return {"version": None}, "the spec is followed"
+    # A version that was set before the pause stays: its reason may still hold.
+    stays = f"; {spec.get('version')} stays until 'modelfleet resume' once more"
+    return {"paused": False}, f"rollouts go on{stays if spec.get('version') else ''}"
 
 
 def rollback(arguments: list[str]) -> int:
     """Serve an earlier version again; `resume` follows the spec again."""
     parser = _parser("rollback", rollback.__doc__)
     parser.add_argument("--to", metavar="VERSION", help="a version; by default the one before")
-    return ended("rollback", lambda: _rollback(parser.parse_args(arguments)))
+    return _steer(parser, arguments, _rollback)
 
 
-def _rollback(chosen: argparse.Namespace) -> int:
-    connection = cluster.Cluster(chosen.context)
-    namespace = chosen.namespace or connection.namespace
-    model = connection.model(namespace, chosen.name)
+def _rollback(connection: cluster.Cluster, model: Json, chosen: argparse.Namespace) -> Change:
     versions = {
         version["metadata"]["name"]: version
-        for version in connection.versions(namespace, chosen.name)
+        for version in connection.versions(model["metadata"]["namespace"], chosen.name)
     }
-    target = (
-        version_name(chosen.name, chosen.to, versions) if chosen.to else before(model, versions)
-    )
-    connection.change_model(namespace, chosen.name, {"version": target})
-    sys.stdout.write(
-        f"{namespace}/{chosen.name}: goes back to {target}; 'modelfleet resume {chosen.name}'"
-        " follows the spec again\n"
-    )
-    return 0
+    to = version_name(chosen.name, chosen.to, versions) if chosen.to else before(model, versions)
+    again = f"'modelfleet resume {chosen.name}' follows the spec again"
+    return {"version": to}, f"goes back to {to}; {again}"
+
+
+def _steer(parser: argparse.ArgumentParser, arguments: list[str], decide: Decide) -> int:
+    """Read the model, change what `decide` says of its spec, and print what that means."""
+
+    def run() -> int:
+        chosen = parser.parse_args(arguments)
+        connection = cluster.Cluster(chosen.context)
+        namespace = chosen.namespace or connection.namespace
+        model = connection.model(namespace, chosen.name)
+        change, done = decide(connection, model, chosen)
+        connection.change_model(namespace, chosen.name, change)
+        sys.stdout.write(f"{namespace}/{chosen.name}: {done}\n")
+        return 0
+
+    return ended(parser.prog.rpartition(" ")[2], run)
 
 
 def before(model: Mapping[str, Any], versions: Mapping[str, Any]) -> str:

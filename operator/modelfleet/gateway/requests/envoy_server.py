@@ -151,13 +151,10 @@ class EnvoyConnection(asyncio.Protocol):
         return self._read_line()
 
     def _read_head(self) -> bool:
-        end = self._buffer.find(_END_OF_HEAD)
-        if end < 0:
-            if len(self._buffer) > MAX_HEAD_BYTES:
-                raise ValueError("a head without an end")
+        head = self._take_until(_END_OF_HEAD)
+        if head is None:
             return False
-        line, *lines = bytes(self._buffer[:end]).decode("latin-1").split("\r\n")
-        del self._buffer[: end + len(_END_OF_HEAD)]
+        line, *lines = head.decode("latin-1").split("\r\n")
         headers: dict[str, str] = {}
         for text in lines:
             name, _, value = text.partition(":")
@@ -176,15 +173,22 @@ class EnvoyConnection(asyncio.Protocol):
             self._end_body()
         return not self._is_tunnel
 
-    def _read_line(self) -> bool:
-        """Read the line before a chunk, or one of those after the last chunk."""
-        end = self._buffer.find(_END_OF_LINE)
+    def _take_until(self, mark: bytes) -> bytes | None:
+        """Take what comes before a mark; None while the mark has not arrived."""
+        end = self._buffer.find(mark)
         if end < 0:
             if len(self._buffer) > MAX_HEAD_BYTES:
-                raise ValueError("a line without an end")
+                raise ValueError("a head or a line without an end")
+            return None
+        taken = bytes(self._buffer[:end])
+        del self._buffer[: end + len(mark)]
+        return taken
+
+    def _read_line(self) -> bool:
+        """Read the line before a chunk, or one of those after the last chunk."""
+        line = self._take_until(_END_OF_LINE)
+        if line is None:
             return False
-        line = bytes(self._buffer[:end])
-        del self._buffer[: end + len(_END_OF_LINE)]
         if self._is_in_trailers:
             if not line:
                 self._end_body()
