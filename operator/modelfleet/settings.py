@@ -140,3 +140,8 @@ class Settings(BaseSettings):
     link_dir: str = Field(
         "/etc/modelfleet/link", description="Directory of the link's certificate and token."
     )
+
+
+def listed(text: str) -> list[str]:
+    """Return the names in a comma-separated setting."""
+    return [part.strip() for part in text.split(",") if part.strip()]

@@ -53,8 +53,10 @@ _FREE_QUANTITY_SCHEMA: dict[str, Any] = {
     "maxLength": _QUANTITY_SCHEMA["maxLength"],
     "minimum": 0,
     "not": {"enum": [True, False]},
-    **{f"min{noun}": 1 for noun in ("Items", "Properties")},
-    **{f"max{noun}": 0 for noun in ("Items", "Properties")},
+    "minItems": 1,
+    "maxItems": 0,
+    "minProperties": 1,
+    "maxProperties": 0,
 }
 
 

@@ -197,7 +197,7 @@ class TrafficSpec(ApiObject):
     request_timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
     """Longest silence of a replica before or within an answer (504). Streams that flow go on."""
     idempotent: bool = True
-    """Whether a request whose replica breaks off or hangs has one more try, not at the last."""
+    """Whether a request is sent once more when its replica breaks off or hangs."""
     max_replay_bytes: Annotated[int, Field(ge=1024, le=67_108_864)] = 4_194_304
     """Largest body that is kept for a repetition; a larger request cannot be held."""
     exposure: Literal["Cluster", "External"] | None = None

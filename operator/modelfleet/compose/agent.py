@@ -23,7 +23,7 @@ from modelfleet.kube.access import load_access
 from modelfleet.kube.client import KubeClient
 from modelfleet.kube.reflector import Reflector
 from modelfleet.kube.resource import ENDPOINT_SLICES, MODELS, VERSIONS, ResourceKind
-from modelfleet.settings import Settings
+from modelfleet.settings import Settings, listed
 from modelfleet.telemetry import logs, metrics
 
 ENVOY_HEAP_BYTES = 768 * 1024 * 1024
@@ -88,7 +88,7 @@ def _config(settings: Settings) -> AgentConfig:
 
 
 def _watches(settings: Settings) -> list[tuple[ResourceKind, str | None, str]]:
-    chosen = [part.strip() for part in settings.watch_namespaces.split(",") if part.strip()]
+    chosen = listed(settings.watch_namespaces)
     own = f"{names.SERVICE_NAME_LABEL}={names.GATEWAY_NAME}"
     watches: list[tuple[ResourceKind, str | None, str]] = [
         (ENDPOINT_SLICES, settings.namespace, own)

@@ -35,7 +35,7 @@ from modelfleet.kube.resource import (
     ResourceKind,
 )
 from modelfleet.kube.store import Store, own_key
-from modelfleet.settings import Settings
+from modelfleet.settings import Settings, listed
 from modelfleet.telemetry import metrics
 
 CENSUS_SECONDS = 600.0
@@ -132,7 +132,7 @@ def stores_of(client: KubeClient, settings: Settings, queue: KeyQueue) -> Stores
 
 def namespaces_of(settings: Settings) -> list[str | None]:
     """Return the namespaces that are watched; empty means all."""
-    return [part.strip() for part in settings.watch_namespaces.split(",") if part.strip()]
+    return [*listed(settings.watch_namespaces)]
 
 
 async def census(

@@ -65,7 +65,7 @@ from modelfleet.link.link_client import GatewayLinks
 from modelfleet.link.link_trust import LinkTrust
 from modelfleet.prometheus.past_arrivals import PrometheusPast
 from modelfleet.prometheus.signal_reader import PrometheusSource, Rhythm
-from modelfleet.settings import Settings
+from modelfleet.settings import Settings, listed
 from modelfleet.telemetry import endpoints, logs, metrics
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _prometheus(ledger: Ledger, settings: Settings) -> PrometheusSource:
     if not settings.prometheus_url:
         return PrometheusSource(None, ledger.watched, rhythm)
     server = _prometheus_server(settings, settings.prometheus_timeout_seconds)
-    allowed = [name for part in settings.query_namespaces.split(",") if (name := part.strip())]
+    allowed = listed(settings.query_namespaces)
     return PrometheusSource(server, ledger.watched, rhythm, query_namespaces=allowed)
 
 
